@@ -1,0 +1,56 @@
+# Tallymark: `make help` lists what there is to do.
+
+PY ?= python3.11
+BIN := .venv/bin
+ENV := .venv/.stamp
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.PHONY: help env run test lint format bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+env: $(ENV) ## Create .venv with the command tallymark and the development tools
+
+run: $(ENV) ## Serve on http://127.0.0.1:8080, data in ./data
+	@exec $(BIN)/tallymark serve --data data
+
+test: lint ## Run all checks and tests
+	@$(BIN)/pytest -q
+
+lint: $(ENV) ## Run the checks alone: ruff, mypy, import-linter
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(ENV) ## Put all code into the house format
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+bench: $(ENV) ## Measure CPU per event, events per second and latencies
+	@$(BIN)/python -m bench
+
+lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
+	@$(LOCK) -o requirements.lock requirements.in
+	@$(LOCK) -o requirements-dev.lock requirements-dev.in
+
+clean: ## Remove the environment and what the tools left behind; ./data stays
+	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Without isolation the package is built by the hatchling that the lock pins.
+$(ENV): requirements.lock requirements-dev.lock pyproject.toml
+	@command -v $(PY) >/dev/null || { \
+		echo "Tallymark needs Python 3.11 or newer, and there is no $(PY). Install it," \
+			"or name another: make $(MAKECMDGOALS) PY=python3.12" >&2; exit 1; }
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Tallymark needs Python 3.11 or newer; $(PY) is older, or does not run." >&2; exit 1; }
+	@echo "Creating .venv (about a minute) ..."
+	@$(PY) -m venv .venv
+	@$(PIP) install -r requirements.lock -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
