@@ -1,0 +1,1 @@
+"""The part of the engine that knows Trio: shard tasks, the sequencer, and their life."""

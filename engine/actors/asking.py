@@ -1,0 +1,125 @@
+"""Questions: cut into cells, asked of every shard, and merged into the answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from engine.actors.shard import Ask, Message
+from engine.actors.slicing import sliced
+from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.answers.common import Frame, Plan, plan
+from engine.config import Config
+from engine.errors import NotReady
+from engine.state import Names, Question
+from engine.timebucket import Calendar
+
+
+@dataclass(slots=True)
+class Heard:
+    """What all shards replied: images in their order, and the names that they mention."""
+
+    images: list[Any] = field(default_factory=list)
+    names: Names = field(default_factory=dict)
+
+
+class Asking:
+    """The questions that the engine answers.
+
+    Each raises InvalidQuestion for what cannot be understood, Unanswerable for what is not kept
+    exactly, NotReady while the engine stops. An answer sees every event acknowledged before.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        calendar: Calendar,
+        inboxes: Sequence[trio.MemorySendChannel[Message]],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.config = config
+        self._calendar = calendar
+        self._inboxes = inboxes
+        self._clock_ms = clock_ms
+
+    async def services(self, asked: services.Asked) -> services.Answer:
+        """Executions, latencies and errors by service."""
+        frame = self._frame()
+        planned = plan(asked, frame)
+        heard = await self._ask(services.question(planned, asked, frame))
+        steps = services.answer(planned, asked, heard.images, heard.names)
+        return await sliced(steps, slice_ms=self.config.slice_ms_max)
+
+    async def revenue(self, asked: revenue.Asked) -> revenue.Answer:
+        """Money by currency, and recurring revenue."""
+        frame = self._frame()
+        planned = plan(asked, frame)
+
+        async def figures(of: Plan) -> revenue.Figures:
+            heard = await self._ask(revenue.question(of, asked, frame))
+            return revenue.figures(of, asked, frame, heard.images, heard.names)
+
+        answer = revenue.Answer(data=await figures(planned), range=planned.range)
+        if planned.before is not None:
+            answer.previous = await figures(planned.before)
+        return answer
+
+    async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer:
+        """The funnel, and what is looked for most."""
+        planned = plan(asked, self._frame())
+
+        async def figures(of: Plan) -> marketplace.Figures:
+            heard = await self._ask(marketplace.question(of, asked))
+            return marketplace.figures(of, asked, heard.images, heard.names)
+
+        answer = marketplace.Answer(data=await figures(planned), range=planned.range)
+        if planned.before is not None:
+            answer.previous = await figures(planned.before)
+        return answer
+
+    async def experiments(self, asked: experiments.Asked) -> experiments.Answer:
+        """Variants, rates and verdicts."""
+        frame = self._frame()
+        period = experiments.period_of(asked, frame)
+        heard = await self._ask(experiments.question(period, asked, frame))
+        steps = experiments.answer(period, asked, frame, heard.images, heard.names)
+        return await sliced(steps, slice_ms=self.config.slice_ms_max)
+
+    async def users(self, asked: users.Asked) -> users.Answer:
+        """Active, returning and lost users, and sessions."""
+        frame = self._frame()
+        days = users.days_of(asked, frame)
+
+        async def figures(of: users.Days) -> users.Figures:
+            heard = await self._ask(users.question(of, frame))
+            return users.figures(of, asked, frame, heard.images)
+
+        answer = users.Answer(data=await figures(days), range=users.range_of_days(days, frame))
+        if asked.compare is not None:
+            answer.previous = await figures(days.before(frame))
+        return answer
+
+    async def counters(self) -> counters.Values:
+        """Live figures by name."""
+        frame = self._frame()
+        heard = await self._ask(counters.question(frame))
+        return counters.values(frame, heard.images)
+
+    def _frame(self) -> Frame:
+        return Frame(self._calendar, self.config, self._clock_ms())
+
+    async def _ask(self, question: Question) -> Heard:
+        asks = [Ask(question) for _ in self._inboxes]
+        try:
+            for inbox, ask in zip(self._inboxes, asks, strict=True):
+                await inbox.send(ask)
+        except trio.ClosedResourceError:
+            raise NotReady("Tallymark is stopping.") from None
+        heard = Heard()
+        for ask in asks:
+            await ask.answered.wait()
+            assert ask.reply is not None
+            heard.images.append(ask.reply.image)
+            heard.names.update(ask.reply.names)
+        return heard

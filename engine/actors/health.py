@@ -1,0 +1,113 @@
+"""What the engine says of itself: rates, depths with their limits, sizes and ages."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Self
+
+from msgspec import Struct
+
+from engine.actors.sequencer import Sequencer
+from engine.config import Config
+from engine.sequence import Sequencing
+
+RATE_S: Final = 10
+"""Seconds over which the rate of events is told."""
+
+
+class QueueHealth(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Events that wait to be written; `inboxes` are the groups that wait for each shard."""
+
+    depth: int
+    limit: int
+    peak: int
+    bytes: int
+    inboxes: list[int]
+
+
+class JournalHealth(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The journal; `failure` says why no event is taken until a restart."""
+
+    last_seq: int
+    size_bytes: int
+    groups: int
+    durability: str
+    failure: str | None
+
+
+class SnapshotHealth(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The newest snapshot: what it covers, and how old it is; null where there is none."""
+
+    seq: int
+    age_s: float | None
+
+    @classmethod
+    def at(cls, seq: int, written_ms: int | None, now_ms: int) -> Self:
+        """The health of a snapshot written at `written_ms`, or of none."""
+        age_s = None if written_ms is None else max(0.0, (now_ms - written_ms) / 1000)
+        return cls(seq=seq, age_s=age_s)
+
+
+class Health(Struct, frozen=True, kw_only=True, rename="camel"):
+    """All of it; `overCap` counts facts that went to `__other__`, by kind of key."""
+
+    events_per_second: float
+    events: int
+    duplicates: int
+    queue: QueueHealth
+    journal: JournalHealth
+    snapshot: SnapshotHealth
+    over_cap: dict[str, int]
+
+
+class Rate:
+    """Events a second, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[int, int]] = deque(maxlen=RATE_S + 1)
+
+    def add(self, events: int, now_s: float) -> None:
+        """Count events acknowledged now."""
+        second = int(now_s)
+        if self._seconds and self._seconds[-1][0] == second:
+            events += self._seconds.pop()[1]
+        self._seconds.append((second, events))
+
+    def per_second(self, now_s: float) -> float:
+        """The mean over the last RATE_S full seconds."""
+        now = int(now_s)
+        return sum(n for second, n in self._seconds if now - RATE_S <= second < now) / RATE_S
+
+
+def health_of(
+    sequencer: Sequencer,
+    sequencing: Sequencing,
+    journal_bytes: int,
+    config: Config,
+    snapshot: SnapshotHealth,
+    *,
+    events_per_second: float,
+    inboxes: Sequence[int],
+) -> Health:
+    """Put together what each part says of itself."""
+    queue, failure = sequencer.queue, sequencer.failure
+    return Health(
+        events_per_second=events_per_second,
+        events=sequencing.tally.events,
+        duplicates=sequencing.tally.duplicates,
+        queue=QueueHealth(
+            depth=queue.events,
+            limit=config.queue_events_max,
+            peak=queue.events_peak,
+            bytes=queue.bytes,
+            inboxes=list(inboxes),
+        ),
+        journal=JournalHealth(
+            last_seq=sequencer.taken_seq,
+            size_bytes=journal_bytes,
+            groups=sequencer.groups,
+            durability=config.durability,
+            failure=None if failure is None else str(failure),
+        ),
+        snapshot=snapshot,
+        over_cap={kind: cap.refused for kind, cap in sequencing.caps.items() if cap.refused},
+    )

@@ -1,0 +1,260 @@
+"""The engine as the rest of the house sees it: accept, ask, checkpoint, stop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any, Final, Protocol
+
+import trio
+
+from engine.actors.asking import Asking
+from engine.actors.health import Health, Rate, SnapshotHealth, health_of
+from engine.actors.sequencer import Barrier, Durable, Journal, Sequencer, Waiting
+from engine.actors.shard import Message, run_shard
+from engine.config import Config
+from engine.errors import JournalFailed, NotReady, TallymarkError
+from engine.events import AcceptedTimes, Batch
+from engine.sequence import Sequencing
+from engine.state import Dump, ShardState
+from engine.timebucket import DAY_MS, Calendar
+
+FORMAT: Final = 1
+"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
+
+
+class Snapshots(Protocol):
+    """What the engine needs of the snapshot store."""
+
+    @property
+    def newest_seq(self) -> int: ...
+
+    @property
+    def trimmable_seq(self) -> int: ...
+
+    def wants_full(self, source: str) -> bool: ...
+
+    def checkpoint(self, seq: int, meta: dict[str, Any], dumps: Mapping[str, Dump]) -> None: ...
+
+
+class KeptJournal(Journal, Protocol):
+    """What the engine needs of the journal beyond what the sequencer does."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def sync(self) -> None: ...
+
+    def trim(self, up_to_seq: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Asking):
+    """All actors of one data folder.
+
+    `run` is their life; `accept` and the questions of `Asking` may be called while it runs.
+    Made from what recovery found: states and sequencing as of `journal.last_seq`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        calendar: Calendar,
+        *,
+        journal: KeptJournal,
+        snapshots: Snapshots,
+        sequencing: Sequencing,
+        states: Sequence[ShardState],
+        clock_ms: Callable[[], int],
+        log: Callable[..., object],
+        snapshot_ms: int | None = None,
+    ) -> None:
+        self._journal = journal
+        self._snapshots = snapshots
+        self._sequencing = sequencing
+        self._states = states
+        self._log = log
+        self._snapshot_ms = snapshot_ms
+        self._started_ms = clock_ms()
+        self._rate = Rate()
+        # One thread at a time for each folder, so that no call meets another; two, so that no
+        # acknowledgement waits for a snapshot.
+        self._journal_thread = trio.CapacityLimiter(1)
+        self._snapshot_thread = trio.CapacityLimiter(1)
+        self._snapshot_lock = trio.Lock()
+        self._owes_full = False  # changes were handed out that no snapshot is known to hold
+        channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
+        super().__init__(config, calendar, [to_shard for to_shard, _ in channels], clock_ms)
+        self._outboxes = [inbox for _, inbox in channels]
+        self._sequencer = Sequencer(
+            config,
+            sequencing,
+            journal,
+            self._inboxes,
+            clock_ms=clock_ms,
+            journal_thread=self._journal_thread,
+        )
+        self._is_running = False
+        self._stop = trio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether events are taken."""
+        return self._is_running and self.failure is None
+
+    @property
+    def failure(self) -> JournalFailed | None:
+        """Why no event is taken until a restart, or None."""
+        return self._sequencer.failure
+
+    def accepted_times(self) -> AcceptedTimes:
+        """The instants that an event received now may carry."""
+        now_ms = self._clock_ms()
+        config = self.config
+        return AcceptedTimes(
+            now_ms - config.keep_days * DAY_MS, now_ms + config.future_ms_max, now_ms
+        )
+
+    async def accept(self, batch: Batch) -> None:
+        """Keep and count a batch; returns when it is durable and every later answer sees it.
+
+        Raises Overloaded, NotReady, DiskFull or JournalFailed; nothing of it is kept then.
+        """
+        if not self._is_running:
+            raise NotReady("Tallymark is stopping, or has not started yet.")
+        if self.failure is not None:
+            raise _fresh(self.failure)
+        waiting = Waiting(batch)
+        await self._sequencer.queue.put(waiting)
+        await waiting.released.wait()
+        if waiting.refusal is not None:
+            raise _fresh(waiting.refusal)
+        self._rate.add(len(batch.events), trio.current_time())
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Live until `stop`; then finish what was accepted, write a snapshot, close the files.
+
+        Cancelling it is a crash: nothing acknowledged is lost, the next start replays more.
+        """
+        to_taker, from_writer = trio.open_memory_channel[Durable | Barrier](1)
+        async with trio.open_nursery() as nursery:
+            for state, outbox in zip(self._states, self._outboxes, strict=True):
+                nursery.start_soon(run_shard, state, outbox, self.config.slice_ms_max)
+            async with trio.open_nursery() as sequencing:
+                sequencing.start_soon(self._sequencer.write, to_taker)
+                sequencing.start_soon(self._sequencer.take, from_writer)
+                self._is_running = True
+                task_status.started()
+                await self._snapshot_now_and_then()
+                self._is_running = False
+                self._sequencer.queue.close()
+                await self.checkpoint()
+                self._sequencer.queue.end()
+            for inbox in self._inboxes:
+                await inbox.aclose()
+        await trio.to_thread.run_sync(self._journal.close, limiter=self._journal_thread)
+
+    def stop(self) -> None:
+        """Ask `run` to end cleanly; events that come from now on are refused."""
+        self._is_running = False
+        self._stop.set()
+
+    async def _snapshot_now_and_then(self) -> None:
+        while not self._stop.is_set():
+            with trio.move_on_after(self.config.snapshot_interval_s):
+                await self._stop.wait()
+                return
+            await self.checkpoint()
+
+    async def checkpoint(self) -> int:
+        """Write a snapshot of everything taken so far, if there is anything new.
+
+        Returns the number that the newest snapshot covers. A failure to write one is logged and
+        costs nothing: the journal holds the rest. Raises NotReady when all has ended.
+        """
+        async with self._snapshot_lock:
+            if self.failure is None:  # else nobody knows what a snapshot would run ahead of
+                await self._pass_barrier()
+            return self._snapshots.newest_seq
+
+    async def _pass_barrier(self) -> None:
+        owed = self._owes_full
+        barrier = Barrier(
+            is_full=lambda source: owed or self._snapshots.wants_full(source),
+            after_seq=self._snapshots.newest_seq,
+        )
+        self._sequencer.queue.put_barrier(barrier)
+        # From here on, cancelled or refused, the changes leave their owners.
+        self._owes_full = True
+        await barrier.done.wait()
+        for dump in barrier.dumps.values():
+            await dump.done.wait()
+        if not barrier.dumps:
+            self._owes_full = owed
+        elif await self._write_snapshot(barrier):
+            self._owes_full = False
+            await self._trim_journal()
+
+    async def _write_snapshot(self, barrier: Barrier) -> bool:
+        started = trio.current_time()
+        now_ms = self._clock_ms()
+        meta = {
+            "format": FORMAT,
+            "timezone": self._calendar.zone,
+            "shards": len(self._states),
+            "written_ms": now_ms,
+        }
+        dumps = {name: Dump(asked.full, asked.pieces) for name, asked in barrier.dumps.items()}
+        try:
+            # First, for no snapshot may cover what a power cut can take from the journal.
+            await trio.to_thread.run_sync(self._journal.sync, limiter=self._journal_thread)
+            await trio.to_thread.run_sync(
+                self._snapshots.checkpoint,
+                barrier.seq,
+                meta,
+                dumps,
+                limiter=self._snapshot_thread,
+            )
+        except TallymarkError as failure:
+            self._note(failure)
+            self._log("snapshot failed", seq=barrier.seq, reason=str(failure))
+            return False
+        self._snapshot_ms = now_ms
+        size = sum(len(chunk) for dump in dumps.values() for chunk in dump.chunks)
+        seconds = round(trio.current_time() - started, 3)
+        self._log("snapshot written", seq=barrier.seq, bytes=size, seconds=seconds)
+        return True
+
+    async def _trim_journal(self) -> None:
+        up_to_seq = self._snapshots.trimmable_seq
+        try:
+            await trio.to_thread.run_sync(
+                self._journal.trim, up_to_seq, limiter=self._journal_thread
+            )
+        except TallymarkError as failure:
+            self._note(failure)
+            self._log("journal trim failed", seq=up_to_seq, reason=str(failure))
+
+    def _note(self, failure: TallymarkError) -> None:
+        if isinstance(failure, JournalFailed):
+            self._sequencer.failure = failure
+
+    def health(self) -> Health:
+        """How it goes: rates, depths, sizes and ages."""
+        return health_of(
+            self._sequencer,
+            self._sequencing,
+            self._journal.size_bytes,
+            self.config,
+            SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
+            events_per_second=self._rate.per_second(trio.current_time()),
+            inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
+        )
+
+
+def _fresh(failure: TallymarkError) -> TallymarkError:
+    """A copy to be raised: one that many raise would keep the traceback, and batch, of each."""
+    return copy(failure)

@@ -1,0 +1,288 @@
+"""Service performance: from the question to rows of counts, rates and percentiles."""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Annotated, Final
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from engine.answers.common import (
+    Frame,
+    Granularity,
+    Limit,
+    PeriodAsked,
+    Plan,
+    Range,
+    Text,
+    one_filter,
+    percent,
+    plan,
+    starts,
+)
+from engine.errors import InvalidQuestion
+from engine.quantile import Quantile
+from engine.rollups import names, services
+from engine.rollups.services import Image, Part, Question, Row
+from engine.state import Names
+
+PERCENTILES: Final = (0.5, 0.95, 0.99)
+NO_CODE: Final = "(none)"
+"""Stands for the error code of failures that carried none."""
+
+
+class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
+    """The parameters of GET /metrics/services."""
+
+    service_id: Text | None = None
+    category: Text | None = None
+    limit: Limit = 100
+    sort: Annotated[str, Meta(description="a row's field, descending with - before it")] = (
+        "-executions"
+    )
+    trend: Annotated[bool, Meta(description="add each row's executions by bucket")] = False
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """Milliseconds, failed executions included; null without executions."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    avg: float | None
+    max: float | None
+
+
+class LatencyAccuracy(Struct, frozen=True, kw_only=True):
+    """The interval [low, high] in which each percentile certainly lies."""
+
+    exact: bool
+    p50: tuple[float, float] | None
+    p95: tuple[float, float] | None
+    p99: tuple[float, float] | None
+
+
+class Before(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A row's figures in the period before."""
+
+    executions: int
+    error_rate: float | None
+    p95: float | None
+
+
+class ServiceRow(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One service, or all that were asked for in one."""
+
+    service_id: str | UnsetType = UNSET
+    service_name: str | UnsetType = UNSET
+    category: str | UnsetType | None = UNSET
+    executions: int
+    latency: Latency
+    error_rate: float | None
+    success_rate: float | None
+    errors: dict[str, int]
+    period: str
+    accuracy: LatencyAccuracy
+    trend: tuple[int, ...] | UnsetType = UNSET
+    previous: Before | UnsetType = UNSET
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One step of the series, all rows together."""
+
+    start: str
+    executions: int
+    errors: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """GET /metrics/services; `rows` counts the services found, also beyond the limit."""
+
+    data: list[ServiceRow]
+    total: ServiceRow
+    rows: int
+    range: Range
+    series: list[Step] | UnsetType = UNSET
+    previous: ServiceRow | UnsetType = UNSET
+
+
+TREND_DEFAULT: Final[Granularity] = "day"
+
+
+def question(planned: Plan, asked: Asked, frame: Frame) -> Question:
+    """What to ask of every shard. Raises InvalidQuestion or Unanswerable."""
+    one_filter(serviceId=asked.service_id, category=asked.category)
+    field = asked.sort.removeprefix("-")
+    if field not in SORTS:
+        raise InvalidQuestion(
+            f"sort: {asked.sort[:64]!a} is not known. Accepted are {', '.join(SORTS)}, "
+            f"each also with - before it for descending."
+        )
+    trend: Plan | None = None
+    if asked.trend:
+        trend = planned if planned.spans else plan(_by_day(asked), frame)
+    return Question(
+        span=planned.span,
+        service=asked.service_id,
+        category=asked.category,
+        limit=asked.limit,
+        sort=field,
+        descending=asked.sort.startswith("-"),
+        buckets=planned.spans,
+        trend=trend.spans if trend else (),
+        previous=planned.before.span if planned.before else None,
+    )
+
+
+def _by_day(asked: Asked) -> PeriodAsked:
+    return PeriodAsked(
+        start_date=asked.start_date,
+        end_date=asked.end_date,
+        timezone=asked.timezone,
+        granularity=TREND_DEFAULT,
+    )
+
+
+def answer(
+    planned: Plan, asked: Asked, images: Sequence[Image], known: Names
+) -> Generator[None, None, Answer]:
+    """Merge the shards' images; yields between rows, so that the caller may pause."""
+    label = planned.period.label
+    rows: list[ServiceRow] = []
+    for image in images:
+        for row in image.rows:
+            rows.append(_row(row, label, known, asked))
+            yield
+    field = asked.sort.removeprefix("-")
+    rows.sort(key=lambda row: str(row.service_id))
+    rows.sort(key=SORTS[field], reverse=asked.sort.startswith("-"))
+    series = []
+    for start, parts in zip(
+        starts(planned), zip(*(image.series for image in images), strict=True), strict=True
+    ):
+        series.append(_step(start, services.merged(parts)))
+        yield
+    total = services.merged([image.total for image in images])
+    return Answer(
+        data=rows[: asked.limit],
+        total=_figures(total, label),
+        rows=sum(image.rows_all for image in images),
+        range=planned.range,
+        series=series if planned.buckets else UNSET,
+        previous=_previous(planned, images),
+    )
+
+
+def _previous(planned: Plan, images: Sequence[Image]) -> ServiceRow | UnsetType:
+    if planned.before is None:
+        return UNSET
+    parts = [image.previous for image in images if image.previous is not None]
+    return _figures(services.merged(parts), planned.before.period.label)
+
+
+def _row(row: Row, label: str, known: Names, asked: Asked) -> ServiceRow:
+    return _figures(
+        row.now,
+        label,
+        service_id=row.service,
+        service_name=known.get((names.SERVICE, row.service, 0), row.service),
+        category=row.category or None,
+        trend=row.trend if asked.trend else UNSET,
+        previous=UNSET if row.previous is None else _before(row.previous),
+    )
+
+
+def _figures(
+    part: Part,
+    label: str,
+    *,
+    service_id: str | UnsetType = UNSET,
+    service_name: str | UnsetType = UNSET,
+    category: str | UnsetType | None = UNSET,
+    trend: tuple[int, ...] | UnsetType = UNSET,
+    previous: Before | UnsetType = UNSET,
+) -> ServiceRow:
+    p50, p95, p99 = part.latency.quantiles(PERCENTILES)
+    count = part.executions
+    return ServiceRow(
+        service_id=service_id,
+        service_name=service_name,
+        category=category,
+        executions=count,
+        latency=Latency(
+            p50=_value(p50),
+            p95=_value(p95),
+            p99=_value(p99),
+            avg=part.latency.avg_ms,
+            max=part.latency.max_ms if count else None,
+        ),
+        error_rate=percent(part.failures, count),
+        success_rate=percent(count - part.failures, count),
+        errors=_errors(part),
+        period=label,
+        accuracy=LatencyAccuracy(
+            exact=part.latency.is_exact,
+            p50=_interval(p50),
+            p95=_interval(p95),
+            p99=_interval(p99),
+        ),
+        trend=trend,
+        previous=previous,
+    )
+
+
+def _errors(part: Part) -> dict[str, int]:
+    errors: dict[str, int] = {}
+    for code, count in sorted(part.failures_by_code.items()):
+        named = code or NO_CODE  # which somebody may have sent as a code, too
+        errors[named] = errors.get(named, 0) + count
+    return errors
+
+
+def _before(part: Part) -> Before:
+    return Before(
+        executions=part.executions,
+        error_rate=percent(part.failures, part.executions),
+        p95=_value(part.latency.quantile(0.95)),
+    )
+
+
+def _step(start: str, part: Part) -> Step:
+    p50, p95, p99 = part.latency.quantiles(PERCENTILES)
+    return Step(
+        start=start,
+        executions=part.executions,
+        errors=part.failures,
+        p50=_value(p50),
+        p95=_value(p95),
+        p99=_value(p99),
+    )
+
+
+def _value(quantile: Quantile | None) -> float | None:
+    return None if quantile is None else quantile.value
+
+
+def _interval(quantile: Quantile | None) -> tuple[float, float] | None:
+    return None if quantile is None else (quantile.low, quantile.high)
+
+
+def _or_least(value: float | None) -> float:
+    return -1.0 if value is None else value
+
+
+SORTS: Final[dict[str, Callable[[ServiceRow], float | str]]] = {
+    "executions": lambda row: row.executions,
+    "errorRate": lambda row: _or_least(row.error_rate),
+    "successRate": lambda row: _or_least(row.success_rate),
+    "p50": lambda row: _or_least(row.latency.p50),
+    "p95": lambda row: _or_least(row.latency.p95),
+    "p99": lambda row: _or_least(row.latency.p99),
+    "avg": lambda row: _or_least(row.latency.avg),
+    "max": lambda row: _or_least(row.latency.max),
+    "serviceId": lambda row: str(row.service_id),
+    "serviceName": lambda row: str(row.service_name),
+    "category": lambda row: str(row.category or ""),
+}
+"""What rows can be sorted by, and how; ties go by service id."""

@@ -1,0 +1,39 @@
+"""How state becomes bytes for a snapshot: msgpack, with integers of any size."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgpack
+
+_BIG_INT: Final = 1
+"""Extension type of an integer beyond 64 bits, signed, big-endian: sums of money may be."""
+
+
+def _extended(value: object) -> msgpack.ExtType:
+    if isinstance(value, int):
+        return msgpack.ExtType(
+            _BIG_INT, value.to_bytes(value.bit_length() // 8 + 1, signed=True)
+        )
+    raise TypeError(f"a snapshot cannot hold a {type(value).__name__}")
+
+
+def _hook(code: int, data: bytes) -> int:
+    if code != _BIG_INT:
+        raise ValueError(f"unknown extension type {code}")
+    return int.from_bytes(data, signed=True)
+
+
+def pack(value: object) -> bytes:
+    """Bytes of nested lists, maps, texts, bytes and integers. Tuples come back as tuples."""
+    return bytes(msgpack.packb(value, default=_extended))
+
+
+def unpack_all(data: bytes) -> Iterator[Any]:
+    """The values that were packed one behind the other; ValueError where they were not."""
+    unpacker = msgpack.Unpacker(
+        ext_hook=_hook, use_list=False, strict_map_key=False, max_buffer_size=max(len(data), 1)
+    )
+    unpacker.feed(data)
+    yield from unpacker
+    if unpacker.tell() != len(data):
+        raise ValueError(f"{len(data)} bytes end within a value, after {unpacker.tell()}")

@@ -1,0 +1,336 @@
+"""All limits and choices, units, defaults; read from mappings and checked together once.
+
+A setting comes from up to four places, and the later wins: its default, a TOML file, the
+environment (`TALLYMARK_SHARDS`), the command line (`--shards`). `resolve` lays them over each
+other and remembers for every setting where its value came from. Files and `os.environ` are
+read by the caller. `docs/configuration.md` is the same list for the operator.
+"""
+
+import ipaddress
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum, auto
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.inspect import BoolType, DictType, IntType, LiteralType, StrType, VarTupleType
+
+from engine.errors import InvalidSetting
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**40)]
+Currency: TypeAlias = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Every setting of a server, with its unit in its name.
+
+    A `Config` made by `resolve` is in range and consistent; one made by hand is not checked.
+    """
+
+    # Where it runs
+    data: Path = Path("data")
+    """Folder of the journal and the snapshots; made when absent, used by one process alone."""
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    """Address to listen on; one beyond loopback needs `allow_public`."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    """TCP port to listen on; 0 takes a free one and logs which."""
+    allow_public: bool = False
+    """Listen beyond loopback without keys: whoever reaches the port can do everything."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that the Host header may carry besides 127.0.0.1, [::1] and localhost."""
+    durability: Literal["fsync", "write", "none"] = "fsync"
+    """What an acknowledgement waits for: the disk, the operating system, or nothing."""
+    shards: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Owners of state; may change at a restart."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe line that is logged."""
+    log_format: Literal["console", "json"] = "console"
+    """Lines for people, or one JSON object a line."""
+
+    # What the figures mean
+    timezone: str = "UTC"
+    """IANA zone in which hours and days are cut; chosen once for a data folder."""
+    reporting_currency: Currency = "USD"
+    """ISO 4217 currency of the scalar money figures."""
+    currency_rates: dict[Currency, Decimal] = msgspec.field(default_factory=dict)
+    """Units of the reporting currency for one unit of another: `{EUR = 1.08}`."""
+
+    # How long it is kept
+    keep_hours_days: Annotated[int, Meta(ge=1, le=3_660)] = 8
+    """Days for which hours are told apart."""
+    keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 400
+    """Days for which days are told apart; an older event is refused."""
+    keep_raw_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
+    """Days for which single events can be queried; an older event is only counted."""
+    snapshot_interval_s: Positive = 60
+    """Seconds between snapshots; what came after the last one is replayed at a start."""
+    segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB
+    """Bytes of a journal file before the next one is begun."""
+
+    # What one request may hold
+    batch_events_max: Positive = 25
+    """Events in one POST /track/batch."""
+    body_bytes_max: Positive = MIB
+    """Bytes of one request's body, unpacked."""
+    event_text_bytes_max: Positive = 16 * KIB
+    """Bytes of UTF-8 in all texts of one event together."""
+    future_ms_max: Annotated[int, Meta(ge=0, le=86_400_000)] = 300_000
+    """Milliseconds by which a client's clock may be ahead."""
+    body_deadline_s: Positive = 30
+    """Seconds in which a body must have arrived whole."""
+    connections_max: Positive = 10_000
+    """Open connections."""
+    stream_subscribers_max: Positive = 1_000
+    """Open GET /stream connections."""
+    stop_deadline_s: Positive = 10
+    """Seconds that a clean stop may take before what is left is cancelled."""
+
+    # What may wait
+    queue_events_max: Positive = 50_000
+    """Events accepted and not yet in the journal; beyond it 503 with Retry-After."""
+    queue_bytes_max: Positive = 64 * MIB
+    """Bytes of bodies accepted and not yet in the journal; beyond it 503 with Retry-After."""
+    group_events_max: Positive = 4_096
+    """Events after which no further batch joins a group (one write, one fsync)."""
+    group_bytes_max: Positive = 512 * KIB
+    """Bytes after which no further batch joins a group."""
+    inbox_groups_max: Positive = 64
+    """Messages that wait for one shard; full means that the sequencer waits."""
+    slice_ms_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
+    """Milliseconds for which a long answer may hold up everything else."""
+
+    # What is remembered
+    dedupe_ids_max: Positive = 10_000_000
+    """Event ids remembered to drop duplicates; 8 bytes each."""
+    dedupe_days: Annotated[int, Meta(ge=1, le=3_660)] = 7
+    """Days of received time for which an event id is remembered."""
+    services_max: Positive = 100_000
+    """Services with figures of their own; later ones count in `__other__`."""
+    creators_max: Positive = 100_000
+    """Creators with figures of their own; later ones count in `__other__`."""
+    experiments_max: Positive = 10_000
+    """Experiments with figures of their own; later ones count in `__other__`."""
+    categories_max: Positive = 1_000
+    """Categories with figures of their own; later ones count in `__other__`."""
+    service_categories_max: Positive = 64
+    """Categories told apart within one service; later ones count in `__other__`."""
+    service_error_codes_max: Positive = 100
+    """Error codes told apart within one service; later ones count in `__other__`."""
+    search_terms_per_day_max: Positive = 10_000
+    """Search terms told apart within one day; later ones count in `__other__`."""
+    subscriptions_max: Positive = 1_000_000
+    """Subscriptions whose last payment is remembered for the recurring revenue."""
+    users_exact_max: Positive = 1_000_000
+    """Users up to which cohorts are exact; beyond it a uniform sample of this size."""
+    experiment_units_max: Positive = 1_000_000
+    """Units of one experiment up to which it is exact; beyond it a sample of this size."""
+
+
+class Source(Enum):
+    """The two places that name a setting in their own way and whose values may be texts."""
+
+    ENVIRONMENT = auto()
+    COMMAND_LINE = auto()
+
+
+class Resolved(NamedTuple):
+    """A checked configuration, and where each of its values came from.
+
+    config   the settings
+    origins  {setting: "default", "TALLYMARK_SHARDS", "--shards", or a file's name}
+    """
+
+    config: Config
+    origins: Mapping[str, str]
+
+
+Layer: TypeAlias = tuple[Source | str, Mapping[str, Any]]
+"""(where from, {setting: value}); a plain string is the name of a TOML file."""
+
+SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
+    get_type_hints(Config, include_extras=True)
+)
+"""{setting: its type and range}"""
+
+ENVIRONMENT_PREFIX: Final = "TALLYMARK_"
+CONFIG_VARIABLE: Final = "TALLYMARK_CONFIG"
+"""The one variable that is no setting: the path of the TOML file."""
+
+_AT_MOST: Final = (
+    ("keep_hours_days", "keep_days"),
+    ("keep_raw_days", "keep_days"),
+    ("event_text_bytes_max", "body_bytes_max"),
+    ("body_bytes_max", "queue_bytes_max"),
+    ("body_bytes_max", "segment_bytes_max"),
+    ("group_bytes_max", "segment_bytes_max"),
+    ("batch_events_max", "queue_events_max"),
+    ("group_events_max", "queue_events_max"),
+    ("stream_subscribers_max", "connections_max"),
+    ("service_categories_max", "categories_max"),
+)
+"""(smaller, larger): what does not fit into the larger could never be taken or kept."""
+
+
+def from_environ(environ: Mapping[str, str]) -> Layer:
+    """The layer of all TALLYMARK_ variables in `environ`, misspelt ones included."""
+    return Source.ENVIRONMENT, {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE
+    }
+
+
+def resolve(layers: Sequence[Layer]) -> Resolved:
+    """Lay the layers over the defaults, later over earlier, and check the outcome.
+
+    Values of the environment and the command line may be texts ("8", "true", "a,b",
+    "EUR=1.08"); those of a file must have the right type. An option that was not given must
+    not be in its layer. Raises InvalidSetting, naming setting, source and what is expected.
+    """
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(SETTINGS, "default")
+    for source, layer in layers:
+        for name, raw in layer.items():
+            if name not in SETTINGS:
+                raise InvalidSetting(_unknown(source, name))
+            values[name] = _convert(source, name, raw)
+            origins[name] = _origin(source, name)
+    config = Config(**values)
+    _must_make_sense(config, origins)
+    _must_fit_together(config, origins)
+    return Resolved(config, MappingProxyType(origins))
+
+
+def written(value: object) -> str:
+    """A setting's value as a TOML file holds it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | Decimal():
+            return str(value)
+        case tuple():
+            return f"[{', '.join(map(written, value))}]"
+        case dict():
+            pairs = ", ".join(f"{key} = {written(one)}" for key, one in value.items())
+            return f"{{ {pairs} }}" if pairs else "{}"
+        case _:
+            return json.dumps(str(value), ensure_ascii=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`; any name but localhost may lead anywhere."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _origin(source: Source | str, name: str) -> str:
+    match source:
+        case Source.ENVIRONMENT:
+            return ENVIRONMENT_PREFIX + name.upper()
+        case Source.COMMAND_LINE:
+            return "--" + name.replace("_", "-")
+        case str():
+            return source
+
+
+def _unknown(source: Source | str, name: str) -> str:
+    near = get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
+    if isinstance(source, Source):
+        given, meant = _origin(source, name), [_origin(source, one) for one in near]
+    else:
+        given, meant = f"{name} in {source}", near
+    hint = f"did you mean {meant[0]}?" if meant else "docs/configuration.md lists them all."
+    return f"{given} is not a setting; {hint}"
+
+
+def _convert(source: Source | str, name: str, raw: object) -> object:
+    text = isinstance(source, Source) and isinstance(raw, str)
+    kind = msgspec.inspect.type_info(SETTINGS[name])
+    try:
+        value = _split(kind, str(raw)) if text else raw
+        return msgspec.convert(value, SETTINGS[name], strict=not text, dec_hook=_path)
+    except (msgspec.ValidationError, ValueError):
+        raise InvalidSetting(
+            f"{name} from {_origin(source, name)}: expected {_expected(kind)}, got {raw!r}"
+        ) from None
+
+
+def _split(kind: msgspec.inspect.Type, text: str) -> object:
+    """The parts of "a,b" and "EUR=1.08,GBP=1.27" where the setting is a list or a table."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    match kind:
+        case VarTupleType():
+            return parts
+        case DictType():
+            return dict(part.split("=", maxsplit=1) for part in parts)
+        case _:
+            return text
+
+
+def _path(_kind: type, value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError
+
+
+def _expected(kind: msgspec.inspect.Type) -> str:
+    match kind:
+        case IntType():
+            return f"int between {kind.ge} and {kind.le}"
+        case BoolType():
+            return "true or false"
+        case LiteralType():
+            return "one of " + ", ".join(map(str, kind.values))
+        case StrType(pattern=str()):
+            return "a currency of three capital letters"
+        case VarTupleType():
+            return "a list of names"
+        case DictType():
+            return "rates by currency, such as EUR=1.08"
+        case _:
+            return "a text that is not empty"
+
+
+def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
+    try:
+        ZoneInfo(config.timezone)
+    except (KeyError, ValueError, OSError):  # unknown; not a key at all; a folder of zones
+        raise InvalidSetting(
+            f"timezone from {origins['timezone']}: expected an IANA zone such as "
+            f"Europe/Berlin, got {config.timezone!r}"
+        ) from None
+    for currency, rate in config.currency_rates.items():
+        if not rate.is_finite() or rate <= 0 or currency == config.reporting_currency:
+            raise InvalidSetting(
+                f"currency_rates from {origins['currency_rates']}: expected rates above 0 of "
+                f"currencies other than {config.reporting_currency}, got {currency} = {rate}"
+            )
+    if not (is_loopback(config.host) or config.allow_public):
+        raise InvalidSetting(
+            f"host from {origins['host']}: {config.host} can be reached from other machines, "
+            f"and there are no keys to ask for. Listen on 127.0.0.1, or say allow_public "
+            f"(--allow-public) if something in front of it keeps strangers out."
+        )
+
+
+def _must_fit_together(config: Config, origins: Mapping[str, str]) -> None:
+    for smaller, larger in _AT_MOST:
+        low, high = getattr(config, smaller), getattr(config, larger)
+        if low > high:
+            raise InvalidSetting(
+                f"{smaller} ({low}, from {origins[smaller]}) must not exceed "
+                f"{larger} ({high}, from {origins[larger]})"
+            )

@@ -1,0 +1,25 @@
+"""The hashes on which data on disk and the choice of a shard depend; pinned, never changed.
+
+`tests/engine/test_hashing.py` holds their values: a different answer would forget every known
+event id, cut every user's history in two and change every sample.
+"""
+
+from collections.abc import Iterable
+from zlib import crc32
+
+from xxhash import xxh3_64_intdigest
+
+
+def hash64(text: str) -> int:
+    """64 bits of XXH3 over the UTF-8 of `text`; 0 is left free for "empty slot" and becomes 1."""
+    return xxh3_64_intdigest(text.encode()) or 1
+
+
+def hash64_each(texts: Iterable[str]) -> list[int]:
+    """`hash64` of each text; a call for each would cost as much again as the hash."""
+    return [xxh3_64_intdigest(text.encode()) or 1 for text in texts]
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The shard, 0 to shards − 1, that owns the index key `key`."""
+    return crc32(key.encode()) % shards

@@ -1,0 +1,1 @@
+"""The metric families: one file each, none knows another."""

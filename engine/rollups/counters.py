@@ -1,0 +1,54 @@
+"""The last minutes: how many events of which kind were received in each of them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from engine.cells import Dumped, Horizon, Owner, Slots, add_counts
+
+MINUTE_MS: Final = 60_000
+MINUTES_MAX: Final = 60
+"""Minutes that are kept, the running one included."""
+
+EXECUTIONS, ERRORS, VIEWS, SEARCHES, CONVERSIONS, SESSIONS = range(6)
+WIDTH: Final = 6
+
+
+class Counters:
+    """A ring of minutes by the time of receipt, so that it shows what arrives, not what is told."""
+
+    name: Final = "counters"
+
+    def __init__(self) -> None:
+        self._minutes: dict[int, list[int]] = {}
+
+    def add(self, received_ms: int, counts: Sequence[int]) -> None:
+        """Count events of one group; `counts` in the order of the constants above."""
+        minute = received_ms // MINUTE_MS
+        known = self._minutes.get(minute)
+        if known is None:
+            known = self._minutes[minute] = [0] * WIDTH
+            for old in [m for m in self._minutes if m <= minute - MINUTES_MAX]:
+                del self._minutes[old]
+        add_counts(known, counts)
+
+    def last(self, minutes: int, *, now_ms: int) -> list[int]:
+        """What was received in the last `minutes` minutes, the running one included."""
+        first = now_ms // MINUTE_MS - minutes + 1
+        totals = [0] * WIDTH
+        for minute, counts in self._minutes.items():
+            if minute >= first:
+                add_counts(totals, counts)
+        return totals
+
+    def expire(self, horizon: Horizon) -> None:
+        """Minutes leave by themselves."""
+
+    def dump(self, *, full: bool) -> Dumped:
+        """All minutes, whether `full` or not: they are few."""
+        yield ("minutes", 0), list(self._minutes.items())
+
+    def load(self, slots: Slots, owner: Owner) -> None:
+        """Take back what one former shard dumped."""
+        if owner.unkeyed:
+            for minute, counts in slots[("minutes", 0)]:
+                add_counts(self._minutes.setdefault(minute, [0] * WIDTH), counts)

@@ -1,0 +1,339 @@
+"""Revenue: integers of a millionth of a currency unit, by currency, never added across them.
+
+A cell is one service, one creator, or all of them, in one currency and one hour or day.
+Recurring revenue is kept beside the cells: one row a payment of a subscription, so that MRR can
+be told for any day of the past.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
+from engine.timebucket import DAY_MS, Calendar, Span
+
+COMPLETED: Final = 0
+REFUNDED: Final = 1
+
+Fact = tuple[str, str, str, int, int, int, int]
+"""(service, creator or '', currency, at_ms, COMPLETED or REFUNDED, amount_micros, fee_micros)"""
+
+Payment = tuple[int, int, int, int, str, str, str]
+"""(subscription's hash64, at_ms, until_ms, month_micros, currency, service, creator or '');
+a refund has until_ms 0."""
+
+GRACE_MS: Final = 3 * DAY_MS
+"""How long after its interval a payment still counts as recurring revenue."""
+
+Key = tuple[str, str, str]
+"""(ALL, SERVICE or CREATOR; the id or ''; currency)"""
+
+ALL: Final = ""
+SERVICE: Final = "s"
+CREATOR: Final = "c"
+
+ORDERS, GROSS, FEES, REFUNDS, REFUND_COUNT, REFUND_FEES = range(6)
+WIDTH: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which revenue; at most one of service, creator and currency is given.
+
+    mrr_at_ms  the instant at which recurring revenue is told
+    """
+
+    span: Span
+    service: str | None
+    creator: str | None
+    currency: str | None
+    mrr_at_ms: int
+    buckets: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """What was sold in one currency; amounts and fees in micros, all of them positive."""
+
+    orders: int = 0
+    gross_micros: int = 0
+    fees_gross_micros: int = 0
+    refunds_micros: int = 0
+    refunds: int = 0
+    fees_refunded_micros: int = 0
+
+    @property
+    def gmv_micros(self) -> int:
+        return self.gross_micros - self.refunds_micros
+
+    @property
+    def fees_micros(self) -> int:
+        return self.fees_gross_micros - self.fees_refunded_micros
+
+
+ByCurrency = dict[str, Sales]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One shard's answer; `merged` puts several into one.
+
+    mrr_micros  {currency: micros a month}
+    by_service  {service: {currency: sales}}
+    """
+
+    now: ByCurrency
+    series: tuple[ByCurrency, ...]
+    mrr_micros: dict[str, int]
+    by_service: dict[str, ByCurrency]
+
+
+class Revenue:
+    """Sales, refunds and subscriptions of one shard."""
+
+    name: Final = "revenue"
+
+    def __init__(self, calendar: Calendar, *, subscriptions_max: int) -> None:
+        self._calendar = calendar
+        self._subscriptions_max = subscriptions_max
+        self._cells: Cells[Key, list[int]] = Cells("cell")
+        self._currencies: set[str] = set()
+        self._payments: dict[int, list[Payment]] = {}  # by subscription, oldest first
+        self._paid: list[Payment] = []  # since the last dump
+        self._dumped = 0
+
+    def fold(self, facts: Iterable[Fact]) -> None:
+        """Count the transactions; failed ones do not come here."""
+        for service, creator, currency, at_ms, status, amount, fee in facts:
+            self._currencies.add(currency)
+            for cells in self._cells.places(self._calendar.cut(at_ms)):
+                _count(cells, (ALL, "", currency), status, amount, fee)
+                _count(cells, (SERVICE, service, currency), status, amount, fee)
+                if creator:
+                    _count(cells, (CREATOR, creator, currency), status, amount, fee)
+
+    def fold_payments(self, payments: Iterable[Payment]) -> None:
+        """Take payments and refunds of subscriptions that this shard owns."""
+        for payment in payments:
+            known = payment[0] in self._payments
+            if known or len(self._payments) < self._subscriptions_max:
+                self._remember(payment)
+                self._paid.append(payment)
+
+    def _remember(self, payment: Payment) -> None:
+        known = self._payments.get(payment[0])
+        if known is None:
+            self._payments[payment[0]] = [payment]
+            return
+        known.append(payment)
+        if _order(known[-2]) > _order(payment):
+            known.sort(key=_order)  # it came late
+
+    def expire(self, horizon: Horizon) -> None:
+        """Forget cells older than `horizon`, and payments that ended before it."""
+        self._cells.expire(horizon)
+        oldest_ms = self._calendar.day_start_ms(horizon.day) if horizon.day > 0 else 0
+        for subscription, payments in list(self._payments.items()):
+            if payments[0][1] < oldest_ms:
+                kept = _since(payments, oldest_ms)
+                if kept:
+                    self._payments[subscription] = kept
+                else:
+                    del self._payments[subscription]
+
+    # -- answer -------------------------------------------------------------------------------
+
+    def image(self, question: Question) -> Generator[None, None, Image]:
+        """What this shard knows of the question; yields between pieces of work."""
+        now = self._sales(question, question.span)
+        yield
+        series = []
+        for bucket in question.buckets:
+            series.append(self._sales(question, bucket))
+            yield
+        mrr = yield from self._mrr(question)
+        by_service = yield from self._by_service(question)
+        return Image(now, tuple(series), mrr, by_service)
+
+    def _sales(self, question: Question, span: Span) -> ByCurrency:
+        return _chosen(self._totals(*_which(question), span), question.currency)
+
+    def sales(self, span: Span) -> ByCurrency:
+        """All that was sold in the cells of `span`."""
+        return _chosen(self._totals(ALL, "", span), None)
+
+    def _totals(self, kind: str, wanted: str, span: Span) -> dict[str, list[int]]:
+        totals: dict[str, list[int]] = {}
+        for cells in self._cells.within(span):
+            for currency in self._currencies:
+                counts = cells.get((kind, wanted, currency))
+                if counts is not None:
+                    _add(totals, currency, counts)
+        return totals
+
+    def _by_service(self, question: Question) -> Generator[None, None, dict[str, ByCurrency]]:
+        totals: dict[str, dict[str, list[int]]] = {}
+        for cells in self._cells.within(question.span):
+            for (kind, service, currency), counts in cells.items():
+                if kind == SERVICE and question.service in (None, service):
+                    _add(totals.setdefault(service, {}), currency, counts)
+            yield
+        return {name: _chosen(sums, question.currency) for name, sums in totals.items()}
+
+    def _mrr(self, question: Question) -> Generator[None, None, dict[str, int]]:
+        at_ms = question.mrr_at_ms
+        totals: dict[str, int] = {}
+        for index, payments in enumerate(self._payments.values()):
+            if index % 512 == 0:
+                yield
+            last = _last_before(payments, at_ms)
+            if last is None or at_ms >= last[2] + GRACE_MS:
+                continue
+            _, _, _, month_micros, currency, service, creator = last
+            if question.service not in (None, service):
+                continue
+            if question.creator not in (None, creator):
+                continue
+            if question.currency in (None, currency):
+                totals[currency] = totals.get(currency, 0) + month_micros
+        return totals
+
+    # -- keep ---------------------------------------------------------------------------------
+
+    def dump(self, *, full: bool) -> Dumped:
+        """The slots that changed since the last dump, or all."""
+        yield from self._cells.dump(full=full, dumped=list)
+        if full:
+            self._dumped = 0
+            paid = [payment for known in self._payments.values() for payment in known]
+        else:
+            paid = self._paid
+        if paid:
+            yield ("payments", self._dumped), paid
+        self._dumped += len(paid)
+        self._paid = []
+
+    def load(self, slots: Slots, owner: Owner) -> None:
+        """Take back what one former shard dumped: those of its keys that `owner` says."""
+
+        def owns(key: Key) -> bool:
+            return owner.key(key[1]) if key[0] == SERVICE else owner.unkeyed
+
+        for slot, content in sorted(slots.items()):
+            if slot[0] != "payments":
+                self._cells.load(slot, content, loaded=list, merge=add_counts, owns=owns)
+                self._currencies.update(key[2] for key, _ in content)
+                continue
+            for payment in content:
+                if owner.hash(payment[0]):
+                    self._remember(payment)
+            self._dumped = max(self._dumped, slot[1] + len(content))
+
+
+def _count(cells: dict[Key, list[int]], key: Key, status: int, amount: int, fee: int) -> None:
+    counts = cells.get(key)
+    if counts is None:
+        counts = cells[key] = [0] * WIDTH
+    if status == COMPLETED:
+        counts[ORDERS] += 1
+        counts[GROSS] += amount
+        counts[FEES] += fee
+    else:
+        counts[REFUND_COUNT] += 1
+        counts[REFUNDS] += amount
+        counts[REFUND_FEES] += fee
+
+
+def _which(question: Question) -> tuple[str, str]:
+    if question.service is not None:
+        return SERVICE, question.service
+    if question.creator is not None:
+        return CREATOR, question.creator
+    return ALL, ""
+
+
+def _add(totals: dict[str, list[int]], currency: str, counts: Sequence[int]) -> None:
+    sums = totals.get(currency)
+    if sums is None:
+        totals[currency] = list(counts)
+    else:
+        add_counts(sums, counts)
+
+
+def _chosen(totals: dict[str, list[int]], currency: str | None) -> ByCurrency:
+    return {
+        name: Sales(
+            orders=sums[ORDERS],
+            gross_micros=sums[GROSS],
+            fees_gross_micros=sums[FEES],
+            refunds_micros=sums[REFUNDS],
+            refunds=sums[REFUND_COUNT],
+            fees_refunded_micros=sums[REFUND_FEES],
+        )
+        for name, sums in totals.items()
+        if currency in (None, name)
+    }
+
+
+def _order(payment: Payment) -> tuple[object, ...]:
+    """By time, a refund last: where instants are equal, the order of arrival tells nothing."""
+    return payment[1], payment[2] == 0, *payment[2:]
+
+
+def _since(payments: list[Payment], oldest_ms: int) -> list[Payment]:
+    """What tells of instants from `oldest_ms` on: the last payment before it, and all later.
+
+    What the last one had ended before must not come back when that is let go itself.
+    """
+    later = sum(1 for payment in payments if payment[1] < oldest_ms)
+    in_force = later and payments[later - 1][2] + GRACE_MS >= oldest_ms
+    return payments[later - 1 if in_force else later :]
+
+
+def _last_before(payments: Sequence[Payment], at_ms: int) -> Payment | None:
+    """The payment in force at `at_ms`: the latest one before it unless a refund came after."""
+    for payment in reversed(payments):
+        if payment[1] < at_ms:
+            return payment if payment[2] else None
+    return None
+
+
+def merged(images: Sequence[Image]) -> Image:
+    """All shards' answers in one."""
+    by_service: dict[str, list[ByCurrency]] = {}
+    for image in images:
+        for service, sales in image.by_service.items():
+            by_service.setdefault(service, []).append(sales)
+    return Image(
+        now=add_sales([image.now for image in images]),
+        series=tuple(
+            add_sales(bucket) for bucket in zip(*(i.series for i in images), strict=True)
+        ),
+        mrr_micros=_add_micros([image.mrr_micros for image in images]),
+        by_service={service: add_sales(parts) for service, parts in by_service.items()},
+    )
+
+
+def add_sales(parts: Iterable[ByCurrency]) -> ByCurrency:
+    """The sales of all parts together, by currency."""
+    totals: dict[str, Sales] = {}
+    for part in parts:
+        for currency, b in part.items():
+            a = totals.get(currency, Sales())
+            totals[currency] = Sales(
+                a.orders + b.orders,
+                a.gross_micros + b.gross_micros,
+                a.fees_gross_micros + b.fees_gross_micros,
+                a.refunds_micros + b.refunds_micros,
+                a.refunds + b.refunds,
+                a.fees_refunded_micros + b.fees_refunded_micros,
+            )
+    return totals
+
+
+def _add_micros(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for part in parts:
+        for currency, micros in part.items():
+            totals[currency] = totals.get(currency, 0) + micros
+    return totals

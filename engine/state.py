@@ -1,0 +1,429 @@
+"""Everything one shard knows: fold a group, image an answer, dump, load, expire."""
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+from engine.cells import Dumped, Horizon, Owner, Slot, Slots
+from engine.codec import pack, unpack_all
+from engine.config import Config
+from engine.hashing import shard_of
+from engine.rollups import (
+    counters,
+    experiments,
+    marketplace,
+    names,
+    revenue,
+    services,
+    users,
+)
+from engine.timebucket import DAY_MS, Calendar, Span
+
+CHUNK_BYTES: Final = 256 * 1024
+"""About what a dump gives out at a time, so that the caller may pause between pieces."""
+
+FOLD_FACTS_MIN: Final = 512
+"""Facts of one shard that are folded together: half a millisecond of work."""
+
+SHARE_SLACK: Final = 1.02
+"""Hashes do not spread quite evenly over shards: none may sample while the whole need not."""
+
+
+STATE: Final = "state"
+ADVANCED: Final[Slot] = ("advanced", 0)
+
+
+@dataclass(slots=True)
+class Group:
+    """One shard's part of what one fsync covered: facts by family, in the order of arrival."""
+
+    received_ms: int
+    executions: list[services.Fact] = field(default_factory=list)
+    sales: list[revenue.Fact] = field(default_factory=list)
+    payments: list[revenue.Payment] = field(default_factory=list)
+    looks: list[marketplace.Look] = field(default_factory=list)
+    searches: list[marketplace.Search] = field(default_factory=list)
+    exposures: list[experiments.Exposure] = field(default_factory=list)
+    conversions: list[experiments.Conversion] = field(default_factory=list)
+    sessions: list[users.Session] = field(default_factory=list)
+    user_hashes: list[int] = field(default_factory=list)
+    user_ms: list[int] = field(default_factory=list)
+    labels: list[names.Fact] = field(default_factory=list)
+
+    def extend(self, other: "Group") -> None:
+        """Add the facts of a later group that counts at the same time."""
+        self.executions += other.executions
+        self.sales += other.sales
+        self.payments += other.payments
+        self.looks += other.looks
+        self.searches += other.searches
+        self.exposures += other.exposures
+        self.conversions += other.conversions
+        self.sessions += other.sessions
+        self.user_hashes += other.user_hashes
+        self.user_ms += other.user_ms
+        self.labels += other.labels
+
+    def __len__(self) -> int:
+        """Facts about what happened; those about who was active are fewer."""
+        return (
+            len(self.executions)
+            + len(self.sales)
+            + len(self.looks)
+            + len(self.searches)
+            + len(self.exposures)
+            + len(self.conversions)
+            + len(self.sessions)
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of what was covered concerns this shard."""
+        return not (
+            self.executions
+            or self.sales
+            or self.payments
+            or self.looks
+            or self.searches
+            or self.exposures
+            or self.conversions
+            or self.sessions
+            or self.user_hashes
+            or self.labels
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CountersQuestion:
+    """Live figures: each of these days, and the last minutes.
+
+    days  day cells, today's last
+    """
+
+    days: tuple[int, ...]
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """One day's figures of one shard."""
+
+    executions: int
+    errors: int
+    activity: marketplace.Activity
+    sessions: int
+    sales: revenue.ByCurrency
+
+
+@dataclass(frozen=True, slots=True)
+class CountersImage:
+    """One shard's live figures; minutes as `counters` orders them."""
+
+    days: tuple[DayCounts, ...]
+    minutes: tuple[int, ...]
+    active_users: int
+
+
+Question = (
+    services.Question
+    | revenue.Question
+    | marketplace.Question
+    | experiments.Question
+    | users.Question
+    | CountersQuestion
+)
+Image = (
+    services.Image
+    | revenue.Image
+    | marketplace.Image
+    | experiments.Image
+    | users.Image
+    | CountersImage
+)
+
+Names = dict[tuple[str, str, int], str]
+"""{(kind, id, variant): name} for what an image mentions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a shard replies; nothing in it changes any more."""
+
+    image: Image
+    names: Names
+
+
+class Dump(NamedTuple):
+    """What a source hands to a snapshot: all it knows, or what changed since its last dump.
+
+    An empty delta says that nothing changed.
+    """
+
+    full: bool
+    chunks: Sequence[bytes]
+
+
+class _Rollup(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def expire(self, horizon: Horizon) -> None: ...
+
+    def dump(self, *, full: bool) -> Dumped: ...
+
+    def load(self, slots: Slots, owner: Owner) -> None: ...
+
+
+class ShardState:
+    """The families of one shard, and the horizon up to which they remember.
+
+    All that changes it is `fold` and `load`, and both are functions of their arguments alone:
+    the replay of a journal leads to the same state as the events themselves did.
+    """
+
+    def __init__(self, config: Config, calendar: Calendar) -> None:
+        share = SHARE_SLACK / config.shards if config.shards > 1 else 1.0
+        self._config = config
+        self._calendar = calendar
+        self._pending = Group(0)
+        self._hour = -1
+        self._advanced_ms = 0
+        self.is_new_share = False
+        """The next dump must be a full one: others than this shard dumped what it holds."""
+        self.services = services.Services(
+            calendar,
+            codes_max=config.service_error_codes_max,
+            categories_max=config.service_categories_max,
+        )
+        self.revenue = revenue.Revenue(
+            calendar, subscriptions_max=round(share * config.subscriptions_max)
+        )
+        self.marketplace = marketplace.Marketplace(calendar)
+        self.experiments = experiments.Experiments(
+            calendar, units_max=config.experiment_units_max
+        )
+        self.users = users.Users(calendar, users_max=round(share * config.users_exact_max))
+        self.names = names.Names()
+        self.counters = counters.Counters()
+        self._families: tuple[_Rollup, ...] = (
+            self.services,
+            self.revenue,
+            self.marketplace,
+            self.experiments,
+            self.users,
+            self.names,
+            self.counters,
+        )
+
+    # -- fold ---------------------------------------------------------------------------------
+
+    def fold(self, group: Group) -> None:
+        """Count one group, now or together with the next ones: at the latest for a question.
+
+        The calls that a group costs in each family are paid once for FOLD_FACTS_MIN facts.
+        """
+        self._advance(group.received_ms)
+        self.counters.add(group.received_ms, _counts(group))
+        self._pending.extend(group)
+        if len(self._pending) >= FOLD_FACTS_MIN:
+            self._fold_pending()
+
+    def _fold_pending(self) -> None:
+        group, self._pending = self._pending, Group(0)
+        if group.executions:
+            self.services.fold(group.executions)
+        if group.sales:
+            self.revenue.fold(group.sales)
+        if group.payments:
+            self.revenue.fold_payments(group.payments)
+        if group.looks:
+            self.marketplace.fold_looks(group.looks)
+        if group.searches:
+            self.marketplace.fold_searches(group.searches)
+        if group.exposures:
+            self.experiments.fold_exposures(group.exposures)
+        if group.conversions:
+            self.experiments.fold_conversions(group.conversions)
+        if group.sessions:
+            self.users.fold_sessions(group.sessions)
+        if group.user_hashes:
+            self.users.days.add(group.user_hashes, group.user_ms)
+        if group.labels:
+            self.names.fold(group.labels)
+
+    def _advance(self, received_ms: int) -> None:
+        # By the time of receipt, which the journal holds, and never by a clock: a replay
+        # forgets what was forgotten.
+        hour, day = self._calendar.cut(received_ms)
+        if hour > self._hour:
+            self._fold_pending()
+            self._hour = hour
+            self._advanced_ms = received_ms
+            oldest_hour, _ = self._calendar.cut(
+                received_ms - self._config.keep_hours_days * DAY_MS
+            )
+            horizon = Horizon(oldest_hour, day - self._config.keep_days)
+            for family in self._families:
+                family.expire(horizon)
+
+    # -- answer -------------------------------------------------------------------------------
+
+    def image(self, question: Question) -> Generator[None, None, Answered]:
+        """This shard's part of an answer; yields often, so that the caller may pause.
+
+        Between the first step and the last no group may be folded.
+        """
+        self._fold_pending()
+        image: Image
+        mentioned: Iterable[str] = ()
+        match question:
+            case services.Question():
+                image = yield from self.services.image(question)
+                mentioned = [row.service for row in image.rows]
+            case revenue.Question():
+                image = yield from self.revenue.image(question)
+                mentioned = image.by_service
+            case marketplace.Question():
+                image = yield from self.marketplace.image(question)
+                mentioned = image.views
+            case experiments.Question():
+                image = yield from self.experiments.image(question)
+                return Answered(image, self._experiment_names(image))
+            case users.Question():
+                image = yield from self.users.image(question)
+            case CountersQuestion():
+                yield from self.services.settle()
+                image = self._counters(question)
+        return Answered(image, self._service_names(mentioned))
+
+    def _service_names(self, mentioned: Iterable[str]) -> Names:
+        found = ((service, self.names.get(names.SERVICE, service)) for service in mentioned)
+        return {(names.SERVICE, service, 0): name for service, name in found if name}
+
+    def _experiment_names(self, image: experiments.Image) -> Names:
+        found: Names = {}
+        for experiment, answered in image.experiments.items():
+            name = self.names.get(names.EXPERIMENT, experiment)
+            if name:
+                found[names.EXPERIMENT, experiment, 0] = name
+            for variant in answered.variants:
+                name = self.names.get(names.VARIANT, experiment, variant)
+                if name:
+                    found[names.VARIANT, experiment, variant] = name
+        return found
+
+    def _counters(self, question: CountersQuestion) -> CountersImage:
+        minute = question.now_ms // counters.MINUTE_MS
+        return CountersImage(
+            days=tuple(self._day(Span(days=(day,), hours=())) for day in question.days),
+            minutes=tuple(self.counters.last(5, now_ms=question.now_ms)),
+            active_users=self.users.days.active_since(minute - 4),
+        )
+
+    def _day(self, span: Span) -> DayCounts:
+        executions, errors = self.services.executions(span)
+        return DayCounts(
+            executions=executions,
+            errors=errors,
+            activity=self.marketplace.activity(span),
+            sessions=self.users.sessions(span).count,
+            sales=self.revenue.sales(span),
+        )
+
+    # -- keep ---------------------------------------------------------------------------------
+
+    @property
+    def needs_full_dump(self) -> bool:
+        """Whether a dump of changes alone would not say enough."""
+        return (
+            self.is_new_share or self.users.needs_full_dump or self.experiments.needs_full_dump
+        )
+
+    def dump(self, *, full: bool) -> Generator[bytes, None, None]:
+        """The state, or what changed since the last dump, in pieces of about CHUNK_BYTES."""
+        self.is_new_share = False
+        self._fold_pending()
+        pieces = [pack((STATE, ADVANCED, self._advanced_ms))]
+        size = 0
+        for family in self._families:
+            for slot, content in family.dump(full=full):
+                pieces.append(pack((family.name, slot, content)))
+                size += len(pieces[-1])
+                if size >= CHUNK_BYTES:
+                    yield b"".join(pieces)
+                    pieces, size = [], 0
+        yield b"".join(pieces)
+
+    def load(self, dumped: dict[str, dict[Slot, Any]], owner: Owner) -> None:
+        """Take back what one former shard dumped (see `resolved`): those of its keys it owns."""
+        for family in self._families:
+            family.load(dumped.get(family.name, {}), owner)
+        # Cells that had expired since they were dumped come back with it, and go again.
+        advanced_ms = dumped[STATE][ADVANCED]
+        if advanced_ms:
+            self._hour = -1
+            self._advance(max(self._advanced_ms, advanced_ms))
+
+
+def resolved(parts: Iterable[bytes]) -> dict[str, dict[Slot, Any]]:
+    """{family: {slot: its last content}} of one shard's dumps, oldest first."""
+    slots: dict[str, dict[Slot, Any]] = {}
+    for part in parts:
+        for family, slot, content in unpack_all(part):
+            slots.setdefault(family, {})[slot] = content
+    return slots
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The owner of everything that its former self dumped: the number of shards is the same."""
+
+    unkeyed: bool = True
+
+    def key(self, key: str, /) -> bool:
+        return True
+
+    def hash(self, hash64: int, /) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The owner of one share where the number of shards has changed."""
+
+    shard: int
+    shards: int
+
+    @property
+    def unkeyed(self) -> bool:
+        return self.shard == 0
+
+    def key(self, key: str, /) -> bool:
+        return shard_of(key, self.shards) == self.shard
+
+    def hash(self, hash64: int, /) -> bool:
+        return hash64 % self.shards == self.shard
+
+
+def restore(states: Sequence[ShardState], former: Sequence[dict[str, dict[Slot, Any]]]) -> None:
+    """Load what `former` shards dumped into fresh `states`, as many as there are now."""
+    if len(states) == len(former):
+        for state, dumped in zip(states, former, strict=True):
+            state.load(dumped, Whole())
+        return
+    for shard, state in enumerate(states):
+        for dumped in former:
+            state.load(dumped, Share(shard, len(states)))
+        state.is_new_share = True
+
+
+def _counts(group: Group) -> tuple[int, ...]:
+    counts = [0] * counters.WIDTH
+    counts[counters.EXECUTIONS] = len(group.executions)
+    counts[counters.ERRORS] = sum(1 for fact in group.executions if fact[4] is not None)
+    conversions = sum(look[3] for look in group.looks)
+    counts[counters.VIEWS] = len(group.looks) - conversions
+    counts[counters.CONVERSIONS] = conversions
+    counts[counters.SEARCHES] = len(group.searches)
+    counts[counters.SESSIONS] = len(group.sessions)
+    return tuple(counts)
