@@ -1,0 +1,122 @@
+"""The disk as persistence uses it: a dozen blocking calls that a test can put itself behind."""
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a full disk and a full quota answer; all other errors mean that something is broken."""
+
+Bytes = bytes | bytearray | memoryview
+
+MODE: Final = 0o640
+"""Files hold what users did: nobody but the owner and its group reads them."""
+
+
+class Disk:
+    """Real files. A handle is an int that only the disk that gave it understands.
+
+    Every call blocks, every failure is an OSError. Faulty and simulated disks are subclasses
+    that override the calls one by one; all that `persistence` reads or writes goes through
+    here, so a disk that records writes and syncs sees everything that can be lost.
+    Appending handles write at the end of the file, also after `truncate` has moved it.
+    """
+
+    def create(self, path: Path) -> int:
+        """A handle that appends to the new file `path`, which must not exist."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, MODE)
+
+    def open_append(self, path: Path) -> int:
+        """A handle that appends to the existing file `path`."""
+        return os.open(path, os.O_WRONLY | os.O_APPEND)
+
+    def close(self, handle: int) -> None:
+        os.close(handle)
+
+    def write(self, handle: int, data: Bytes) -> int:
+        """Write as much of `data` as the system takes at once; how many bytes that was."""
+        return os.write(handle, data)
+
+    def truncate(self, handle: int, size_bytes: int) -> None:
+        os.ftruncate(handle, size_bytes)
+
+    def sync(self, handle: int) -> None:
+        """Return when the file's bytes and size are on the disk. Never call it again after a
+        failure: the kernel may have dropped the bytes and would answer that all is well.
+        """
+        if sys.platform == "darwin":  # fsync there stops at the drive's cache
+            import fcntl
+
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(handle)  # the size is part of it; times are not, and cost a write
+
+    def sync_folder(self, folder: Path) -> None:
+        """Return when the names created, renamed and removed in `folder` are on the disk."""
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def read(self, path: Path) -> bytes:
+        return path.read_bytes()
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Give `path` the name `target`; what had that name is replaced in the same instant."""
+        path.replace(target)
+
+    def remove(self, path: Path) -> None:
+        """Remove the file, if it is there."""
+        path.unlink(missing_ok=True)
+
+    def names(self, folder: Path) -> list[str]:
+        """What is in `folder`, sorted."""
+        return sorted(entry.name for entry in folder.iterdir())
+
+    def make_folder(self, folder: Path) -> None:
+        """Create `folder` and those above it where they are missing, each of them for good."""
+        if folder.is_dir():
+            return
+        self.make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        self.sync_folder(folder.parent)
+
+
+REAL_DISK: Final = Disk()
+
+
+def write_fully(disk: Disk, handle: int, data: Bytes) -> None:
+    """Write all of `data`, however little is taken at once; on OSError a part may stand."""
+    written = disk.write(handle, data)
+    while written < len(data):
+        taken = disk.write(handle, memoryview(data)[written:])
+        if taken == 0:
+            raise OSError(errno.EIO, "the system takes no bytes and names no reason")
+        written += taken
+
+
+def write_whole(disk: Disk, path: Path, pieces: Iterable[bytes]) -> None:
+    """Put a file at `path` that has all of its bytes, or none; on OSError `path` is untouched.
+
+    The bytes are on the disk on return; the name is when the caller has synced the folder.
+    """
+    growing = path.with_name(path.name + ".tmp")
+    disk.remove(growing)
+    try:
+        handle = disk.create(growing)
+        try:
+            for piece in pieces:
+                write_fully(disk, handle, piece)
+            disk.sync(handle)
+        finally:
+            disk.close(handle)
+        disk.rename(growing, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.remove(growing)
+        raise

@@ -1,0 +1,152 @@
+"""The segment that grows: records go in whole or not at all, and a failed sync ends it."""
+
+import contextlib
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from engine.errors import DiskFull, JournalFailed
+from persistence.files import NO_ROOM, Bytes, Disk, write_fully
+from persistence.segment import HEADER_BYTES, Segment, encode_header, name_of
+
+Durability = Literal["fsync", "write", "none"]
+"""On the disk, with the system, or in this process when `put` returns."""
+
+BUFFER_BYTES_MAX: Final = 2**20
+"""What durability `none` holds back, in whole records."""
+
+
+def failed(what: str, error: OSError) -> JournalFailed:
+    """The end of all appending; `what` is a clause that says what could not be done."""
+    return JournalFailed(
+        f"The journal takes no more events, because {what}: {error.strerror or error}. "
+        f"Look after the disk, then restart Tallymark."
+    )
+
+
+class GrowingSegment:
+    """The newest segment: whole records in its file, and in a buffer under durability `none`.
+
+    Every method raises DiskFull, after which all is as before the call, or JournalFailed,
+    after which only `close` may be called. Nothing is ever synced again after a failed sync.
+    """
+
+    def __init__(
+        self, disk: Disk, path: Path, first_seq: int, handle: int, durability: Durability
+    ) -> None:
+        self.path = path
+        self.first_seq = first_seq
+        self._disk = disk
+        self._handle = handle
+        self._durability: Final = durability
+        self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
+        self._buffer = bytearray()
+
+    @classmethod
+    def create(cls, disk: Disk, folder: Path, first_seq: int, durability: Durability) -> Self:
+        """A new segment, its header and its name on the disk."""
+        path = folder / name_of(first_seq)
+        handle = None
+        try:
+            handle = disk.create(path)
+            write_fully(disk, handle, encode_header(first_seq))
+            disk.sync(handle)
+            disk.sync_folder(folder)
+        except OSError as error:
+            _take_back(disk, path, handle)
+            if error.errno in NO_ROOM:
+                raise _full(path) from error
+            raise failed(f"{path} could not be created", error) from error
+        return cls(disk, path, first_seq, handle, durability)
+
+    @classmethod
+    def resume(cls, disk: Disk, newest: Segment, durability: Durability) -> Self:
+        """Go on with a segment that was found, cut to its whole records.
+
+        It is synced first: a killed process may have left bytes that no disk has yet, and
+        replay is about to count them.
+        """
+        try:
+            handle = disk.open_append(newest.path)
+        except OSError as error:
+            raise failed(f"{newest.path} cannot be written", error) from error
+        segment = cls(disk, newest.path, newest.first_seq, handle, durability)
+        segment._file_bytes = newest.size_bytes
+        segment._cut_back()
+        segment._sync()
+        return segment
+
+    @property
+    def size_bytes(self) -> int:
+        return self._file_bytes + len(self._buffer)
+
+    def put(self, record: Bytes) -> None:
+        """Add one whole record, as durable on return as the durability says."""
+        if self._durability == "none" and len(record) <= BUFFER_BYTES_MAX:
+            if len(self._buffer) + len(record) > BUFFER_BYTES_MAX:
+                self.flush()
+            self._buffer += record
+            return
+        self.flush()
+        self._write(record)
+        if self._durability == "fsync":
+            self._sync()
+        self._file_bytes += len(record)
+
+    def flush(self) -> None:
+        """Write the buffer; when the disk is full it stays what it was, in whole records."""
+        if self._buffer:
+            self._write(self._buffer)
+            self._file_bytes += len(self._buffer)
+            self._buffer = bytearray()
+
+    def sync(self) -> None:
+        """Have everything on the disk, whatever the durability."""
+        self.flush()
+        if self._durability != "fsync":
+            self._sync()
+
+    def close(self) -> None:
+        self._disk.close(self._handle)
+
+    def _write(self, data: Bytes) -> None:
+        try:
+            write_fully(self._disk, self._handle, data)
+        except OSError as error:
+            self._cut_back()
+            if error.errno in NO_ROOM:
+                raise _full(self.path) from error
+            raise failed(f"a write to {self.path} failed", error) from error
+
+    def _sync(self) -> None:
+        try:
+            self._disk.sync(self._handle)
+        except OSError as error:
+            # The kernel may show the next start bytes that the disk never got. What has not
+            # been acknowledged goes, if it still can; what has is not made worse by trying.
+            with contextlib.suppress(JournalFailed):
+                self._cut_back()
+            raise failed(f"a sync of {self.path} failed", error) from error
+
+    def _cut_back(self) -> None:
+        try:
+            self._disk.truncate(self._handle, self._file_bytes)
+        except OSError as error:
+            what = f"what follows the last whole record of {self.path} could not be cut off"
+            raise failed(what, error) from error
+
+
+def _take_back(disk: Disk, path: Path, handle: int | None) -> None:
+    """Undo a creation that failed, so that a later one finds the name free."""
+    try:
+        if handle is not None:
+            disk.close(handle)
+            disk.remove(path)
+    except OSError as error:
+        raise failed(f"the unfinished {path} could not be removed", error) from error
+
+
+def _full(path: Path) -> DiskFull:
+    return DiskFull(
+        f"There is no room on the disk for {path}. Nothing of this group was kept: "
+        f"free some space and send it again."
+    )

@@ -1,0 +1,140 @@
+"""The way back: the newest good snapshot, then the journal after it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from engine import events
+from engine.config import Config
+from engine.errors import Corruption, TallymarkError
+from engine.sequence import Sequencing
+from engine.state import ShardState, resolved, restore
+from engine.timebucket import Calendar
+from persistence.journal import Journal
+from persistence.record import Record
+from persistence.snapshot import Loaded, Skipped, SnapshotStore
+
+FORMAT: Final = 1
+"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
+
+
+class ZoneChanged(TallymarkError):
+    """The data was cut into hours and days of another zone than the one configured."""
+
+    title = "Reporting zone changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What recovery did; for the log.
+
+    snapshot_seq  what the snapshot covered, 0 without one
+    cut_bytes     of a torn tail that was never acknowledged
+    """
+
+    snapshot_seq: int
+    skipped: tuple[Skipped, ...]
+    replayed_events: int
+    cut_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Everything the engine is made from, as of the journal's last number."""
+
+    calendar: Calendar
+    journal: Journal
+    snapshots: SnapshotStore
+    sequencing: Sequencing
+    states: Sequence[ShardState]
+    snapshot_ms: int | None
+    report: Report
+
+
+def recover(config: Config) -> Recovered:
+    """Bring back what the data folder holds; an empty or absent one is a new beginning.
+
+    Raises Corruption, ZoneChanged, JournalFailed, or OSError where the folder cannot be used.
+    """
+    started = perf_counter()
+    calendar = Calendar(config.timezone)
+    journal = Journal.open(
+        config.data / "journal",
+        durability=config.durability,
+        segment_bytes_max=config.segment_bytes_max,
+    )
+    snapshots = SnapshotStore(config.data / "snapshots")
+    sequencing = Sequencing(config, calendar)
+    states = [ShardState(config, calendar) for _ in range(config.shards)]
+    loaded = snapshots.load_newest()
+    snapshot_seq = 0
+    if loaded is not None:
+        snapshot_seq = loaded.seq
+        _load(loaded, config, sequencing, states)
+    if journal.last_seq < snapshot_seq:
+        # Without fsync the end of the journal may be gone that the snapshot covers already.
+        journal.restart_after(snapshot_seq)
+    replayed = replay(journal, snapshot_seq, sequencing, states)
+    return Recovered(
+        calendar=calendar,
+        journal=journal,
+        snapshots=snapshots,
+        sequencing=sequencing,
+        states=states,
+        snapshot_ms=None if loaded is None else loaded.meta["written_ms"],
+        report=Report(
+            snapshot_seq=snapshot_seq,
+            skipped=snapshots.skipped,
+            replayed_events=replayed,
+            cut_bytes=journal.cut_bytes,
+            seconds=perf_counter() - started,
+        ),
+    )
+
+
+def _load(
+    loaded: Loaded, config: Config, sequencing: Sequencing, states: Sequence[ShardState]
+) -> None:
+    meta = loaded.meta
+    if meta["format"] != FORMAT:
+        raise TallymarkError(
+            f"The snapshot of sequence number {loaded.seq} has the state format "
+            f"{meta['format']}, and this version reads {FORMAT}. Start the version that wrote "
+            f"it."
+        )
+    if meta["timezone"] != config.timezone:
+        raise ZoneChanged(
+            f"The data in {config.data} was cut into hours and days of {meta['timezone']}, "
+            f"which cannot be cut anew in {config.timezone}. Start with --timezone "
+            f"{meta['timezone']}, or with a new data folder."
+        )
+    sequencing.load(loaded.parts["sequence"])
+    former = [resolved(loaded.parts[f"shard-{n}"]) for n in range(meta["shards"])]
+    restore(states, former)
+
+
+def replay(
+    journal: Journal, after_seq: int, sequencing: Sequencing, states: Sequence[ShardState]
+) -> int:
+    """Take and fold every record after `after_seq`, as live did; returns how many events."""
+    replayed = 0
+    for record in journal.replay(after_seq):
+        groups = sequencing.take(record.received_ms, _batches(record, journal))
+        for state, group in zip(states, groups, strict=True):
+            if not group.is_empty:
+                state.fold(group)
+        replayed += record.events
+    return replayed
+
+
+def _batches(record: Record, journal: Journal) -> list[events.Batch]:
+    try:
+        return [events.replay(body.kind, body.data) for body in record.bodies]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        holding = [s for s in journal.segments if s.first_seq <= record.first_seq]
+        reason = f"the events from number {record.first_seq} on no longer decode ({error})"
+        raise Corruption(holding[-1].path, 0, reason) from error
