@@ -1,0 +1,265 @@
+"""The Quart-Trio application: the route table, and a handler for every row of it."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import monotonic
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+from msgspec import Struct
+from quart import Request, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
+from werkzeug.routing import MapAdapter
+
+from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.config import Config
+from engine.errors import TallymarkError
+from web import body, health, ingest, openapi, wire
+from web.access import must_be_our_host
+from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.ingest import Acceptor, Kind, NothingAsked
+from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.routes import ROUTES, Route
+from web.wire import INTERNAL, Reply
+
+log: Final = structlog.get_logger()
+
+Handler = Callable[..., Awaitable[Response]]
+Asked = TypeVar("Asked", bound=Struct)
+
+_INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
+
+
+class Service(Acceptor, health.Watched, Protocol):
+    """What the application needs of the engine."""
+
+    async def services(self, asked: services.Asked) -> services.Answer: ...
+    async def revenue(self, asked: revenue.Asked) -> revenue.Answer: ...
+    async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer: ...
+    async def experiments(self, asked: experiments.Asked) -> experiments.Answer: ...
+    async def users(self, asked: users.Asked) -> users.Answer: ...
+    async def counters(self) -> dict[str, int | float | None]: ...
+
+
+class Application(QuartTrio):
+    """Quart, with the live stream that belongs to it.
+
+    Its lifespan runs the task that makes the stream's frames, so an ASGI server must run that.
+    """
+
+    def __init__(self, live: Live) -> None:
+        super().__init__(__name__, static_folder=None)
+        self.live = live
+
+    def end_streams(self) -> None:
+        """End all streams; a server that stops calls it first, for they never end alone."""
+        self.live.end()
+
+    def create_url_adapter(self, request: object) -> MapAdapter | None:
+        """Route by method and path alone.
+
+        Quart's own reads Host and query too, where what is no UTF-8 ends in a bare 500.
+        """
+        if not isinstance(request, Request):
+            return None
+        return self.url_map.bind(
+            "localhost", default_method=request.method, path_info=request.path
+        )
+
+
+def create_app(service: Service, config: Config) -> Application:
+    """The application over `service`, which may still be recovering."""
+    live = Live(
+        service.counters,
+        lambda: service.accepted_times().now_ms,
+        subscribers_max=config.stream_subscribers_max,
+    )
+    app = Application(live)
+    app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
+    app.config["BODY_TIMEOUT"] = None
+    app.url_map.merge_slashes = False
+    handlers = _Handlers(service, config, live)
+    for route in ROUTES:
+        app.add_url_rule(
+            route.path.replace("{", "<").replace("}", ">"),
+            endpoint=route.name,
+            view_func=handlers.of(route),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+    _refuse_strangers(app, config)
+    _refuse_in_problems(app)
+
+    async def start() -> None:
+        app.nursery.start_soon(live.run)
+
+    async def stop() -> None:
+        live.end()
+
+    app.before_serving(start)
+    app.after_serving(stop)
+    return app
+
+
+class _Handlers:
+    """One handler for each route, under its name."""
+
+    def __init__(self, service: Service, config: Config, live: Live) -> None:
+        self._service = service
+        self._config = config
+        self._live = live
+        self._version = health.running_version()
+        self._started_s = monotonic()
+        self._openapi = openapi.encoded(ROUTES, version=self._version)
+        answers: dict[str, Callable[..., Awaitable[Any]]] = {
+            "services": service.services,
+            "revenue": service.revenue,
+            "marketplace": service.marketplace,
+            "experiments": service.experiments,
+            "users": service.users,
+            "counters": self._counters,
+            "counter": self._counter,
+            "health": self._health,
+            "ready": self._ready,
+        }
+        self._by_name: dict[str, Callable[[Route], Handler]] = {
+            **{name: partial(_answering, answer) for name, answer in answers.items()},
+            "track": lambda _: partial(self._take, Kind.ONE),
+            "trackBatch": lambda _: partial(self._take, Kind.MANY),
+            "trackPreflight": lambda _: self._preflight,
+            "trackBatchPreflight": lambda _: self._preflight,
+            "stream": lambda _: self._stream,
+            "openapi": lambda _: self._described,
+        }
+
+    def of(self, route: Route) -> Handler:
+        """The handler of a route, as Quart takes it."""
+        return self._by_name[route.name](route)
+
+    async def _take(self, kind: Kind) -> Response:
+        try:
+            content = await body.read(
+                aiter(request.body),
+                stated_bytes=request.content_length,
+                bytes_max=self._config.body_bytes_max,
+                deadline_s=self._config.body_deadline_s,
+            )
+        except TallymarkError as error:
+            return _response(ingest.refused(error, kind))
+        reply = await ingest.take(
+            self._service,
+            kind,
+            content,
+            query=request.query_string,
+            content_type=request.headers.get("Content-Type"),
+            content_encoding=request.headers.get("Content-Encoding"),
+        )
+        return _response(reply)
+
+    async def _preflight(self) -> Response:
+        return _response(ingest.PREFLIGHT)
+
+    async def _counters(self, asked: CountersAsked) -> counters.Answer:
+        keys = wanted(asked.keys)
+        return counters.Answer(data=chosen(await self._service.counters(), keys))
+
+    async def _counter(self, _: NothingAsked, key: str) -> counters.OneAnswer:
+        found = await self._service.counters()
+        if key not in found:
+            raise NotFound(f"There is no counter {key[:64]!a}; GET /counters lists them all.")
+        return counters.OneAnswer(data=counters.One(key=key, value=found[key]))
+
+    async def _stream(self) -> Response:
+        asked = wire.question(request.query_string, StreamAsked)
+        keys = wanted(asked.keys)
+        if keys is not None and self._service.is_ready:
+            chosen(await self._service.counters(), keys)
+        self._live.must_have_room()
+        if request.method == "HEAD":
+            return _response(wire.sent(b"", media="text/event-stream"))
+        subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
+        response = Response(subscriber, content_type="text/event-stream")
+        response.headers.update(dict(wire.SAFE_HEADERS))
+        response.timeout = None  # Quart would end it after a minute
+        return response
+
+    async def _health(self, _: NothingAsked) -> health.Health:
+        stream = health.StreamHealth(
+            subscribers=self._live.subscribers, limit=self._config.stream_subscribers_max
+        )
+        uptime_s = monotonic() - self._started_s
+        return health.health_of(
+            self._service, version=self._version, uptime_s=uptime_s, stream=stream
+        )
+
+    async def _ready(self, _: NothingAsked) -> health.Ready:
+        return health.ready(self._service)
+
+    async def _described(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        return _response(wire.sent(self._openapi))
+
+
+def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
+    """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
+
+    async def handler(**path_parameters: str) -> Response:
+        asked = wire.question(request.query_string, route.asked)
+        return _response(wire.answered(await answer(asked, **path_parameters)))
+
+    return handler
+
+
+def _refuse_strangers(app: Application, config: Config) -> None:
+    async def before() -> None:
+        if request.path not in _INGEST_PATHS and _has_body(request):
+            await body.discard(aiter(request.body))  # nobody reads it, see `web.body`
+        if not config.allow_public:
+            must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
+
+    app.before_request(before)
+
+
+def _has_body(asked: Request) -> bool:
+    return "Transfer-Encoding" in asked.headers or bool(asked.content_length)
+
+
+def _refuse_in_problems(app: Application) -> None:
+    async def known(error: TallymarkError) -> Response:
+        return _refusal(error)
+
+    async def unroutable(error: HTTPException) -> Response:
+        match error:
+            case NoSuchMethod():
+                allowed = tuple(sorted(error.valid_methods or ()))
+                return _refusal(MethodNotAllowed(request.method, request.path[:256], allowed))
+            case HTTPException(code=404):
+                return _refusal(NotFound("There is no such route; see GET /openapi.json."))
+            case _:
+                return _refusal(BadRequest("The request could not be read."))
+
+    async def bug(error: Exception) -> Response:
+        log.error("request failed", method=request.method, path=request.path, exc_info=error)
+        return _refusal(INTERNAL)
+
+    app.register_error_handler(TallymarkError, known)
+    app.register_error_handler(HTTPException, unroutable)
+    app.register_error_handler(Exception, bug)
+
+
+def _refusal(error: TallymarkError | wire.Internal) -> Response:
+    kind = _INGEST_PATHS.get(request.path)
+    if kind is not None:
+        return _response(ingest.refused(error, kind))
+    return _response(wire.refused(error, request.path))
+
+
+def _response(reply: Reply) -> Response:
+    response = Response(reply.body, status=reply.status)
+    response.headers.clear()
+    response.headers.extend(reply.headers)
+    if reply.status != 204:
+        response.headers["Content-Length"] = str(len(reply.body))
+    return response

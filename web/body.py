@@ -1,0 +1,57 @@
+"""A request's body: read whole within bytes and seconds, or thrown away within them.
+
+The time is absolute, for a sender that drips one byte at a time is never late by any single
+read. What is too large is still read for a moment before it is refused: an answer to a sender
+that is still sending is followed by a reset of the connection, which may overtake the answer.
+Answering only then also keeps apart our refusal and that of the parser, which Hypercorn does
+not survive at the same instant.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import trio
+
+from engine.errors import TooLarge
+from web.errors import SlowBody
+
+DISCARD_BYTES_MAX: Final = 8 * 1024 * 1024
+DISCARD_S: Final = 2.0
+
+
+async def read(
+    chunks: AsyncIterator[bytes],
+    *,
+    stated_bytes: int | None,
+    bytes_max: int,
+    deadline_s: float,
+) -> bytes:
+    """The whole body. Raises TooLarge or SlowBody.
+
+    chunks        as they arrive; ends with the body
+    stated_bytes  its Content-Length, None where it has none
+    """
+    received = bytearray()
+    with trio.move_on_after(deadline_s):
+        if stated_bytes is None or stated_bytes <= bytes_max:
+            async for chunk in chunks:
+                received += chunk
+                if len(received) > bytes_max:
+                    break
+            else:
+                return bytes(received)
+        await discard(chunks)
+        raise TooLarge(
+            f"The body is larger than the {bytes_max} bytes that one request may have."
+        )
+    raise SlowBody(f"The body was not complete after {deadline_s:g} seconds.")
+
+
+async def discard(chunks: AsyncIterator[bytes]) -> None:
+    """Throw away what still comes, up to DISCARD_BYTES_MAX and DISCARD_S."""
+    discarded_bytes = 0
+    with trio.move_on_after(DISCARD_S):
+        async for chunk in chunks:
+            discarded_bytes += len(chunk)
+            if discarded_bytes > DISCARD_BYTES_MAX:
+                break

@@ -1,0 +1,320 @@
+"""The command `tallymark`: serve, demo, import, verify, config, version; each a thin call.
+
+What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
+
+Exit codes: 0 done, 1 failed, 2 wrong words or settings, 3 damaged data, 130 interrupted.
+"""
+
+import datetime as dt
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import orjson
+
+from engine.config import Resolved, written
+from engine.errors import Corruption, InvalidSetting, TallymarkError
+from load.errors import LoadError
+from web import settings
+
+FAILED: Final = 1
+WRONG_WORDS: Final = 2
+DAMAGED: Final = 3
+INTERRUPTED: Final = 130
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+_Option = str | bool | tuple[str, ...] | None
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_NOT_GIVEN: Final = (None, False, ())
+"""What click hands over for an option that was left out; a setting is never one of these."""
+
+_CONFIG_OPTIONS: Final = (
+    ("--data", "DIR", "Folder of the journal and the snapshots."),
+    ("--host", "ADDRESS", "Address to listen on."),
+    ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
+    ("--durability", "fsync|write|none", "What an acknowledgement waits for."),
+    ("--shards", "N", "Owners of state; may change at a restart."),
+    ("--timezone", "ZONE", "IANA zone of hours and days; chosen once for a data folder."),
+    ("--reporting-currency", "CODE", "Currency of the scalar money figures."),
+    ("--snapshot-interval-s", "SECONDS", "Time between snapshots."),
+    ("--stop-deadline-s", "SECONDS", "How long a clean stop may take."),
+    ("--log-level", "LEVEL", "debug, info, warning or error."),
+    ("--log-format", "console|json", "Lines for people, or one JSON object a line."),
+)
+
+
+def _config_options(command: _Command) -> _Command:
+    """Add the main settings as options; values stay texts, which `settings.read` checks."""
+    command = click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="TOML file of settings; else TALLYMARK_CONFIG, else ./tallymark.toml if there.",
+    )(command)
+    command = click.option(
+        "--allow-public",
+        is_flag=True,
+        help="Listen beyond loopback without keys.",
+    )(command)
+    command = click.option(
+        "--allowed-host",
+        "--allowed-hosts",
+        "allowed_hosts",
+        multiple=True,
+        metavar="NAME",
+        help="A name that the Host header may carry besides those of loopback; repeatable.",
+    )(command)
+    for name, metavar, text in reversed(_CONFIG_OPTIONS):
+        command = click.option(name, metavar=metavar, help=text)(command)
+    return command
+
+
+def _resolved(config_file: Path | None, options: Mapping[str, _Option]) -> Resolved:
+    given = {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value not in _NOT_GIVEN
+    }
+    return settings.read(given, os.environ, config_file)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def tallymark() -> None:
+    """Self-hosted analytics for marketplaces: exact counts, honest sketches, nothing lost.
+
+    \b
+    Exit codes:
+      0    done
+      1    failed; the reason is on stderr
+      2    wrong words or settings
+      3    damaged data; file and byte are on stderr
+      130  interrupted
+    """
+
+
+@tallymark.command()
+@_config_options
+def serve(config_file: Path | None, **options: _Option) -> int:
+    """Run the server until SIGTERM or Ctrl-C; a second signal ends it at once.
+
+    Every setting may also stand in a TOML file or in the environment (TALLYMARK_SHARDS=4):
+    docs/configuration.md lists them all, `tallymark config` shows what is in force.
+    """
+    config = _resolved(config_file, options).config
+    from web import main as server
+
+    return server.serve(config)
+
+
+@tallymark.command()
+@_config_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of a table.")
+def config(config_file: Path | None, as_json: bool, **options: _Option) -> None:
+    """Print every setting, its value, and where the value came from."""
+    resolved = _resolved(config_file, options)
+    values = {name: getattr(resolved.config, name) for name in resolved.origins}
+    if as_json:
+        both = {
+            name: {"value": value, "origin": resolved.origins[name]}
+            for name, value in values.items()
+        }
+        click.echo(orjson.dumps(both, default=_plain, option=orjson.OPT_INDENT_2))
+        return
+    rows = [(name, written(value), resolved.origins[name]) for name, value in values.items()]
+    click.echo(_table(("setting", "value", "from"), rows))
+
+
+@tallymark.command()
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
+@click.option("--key", help="A write key, where the server asks for one.")
+@click.option("--seed", type=int, default=2025, show_default=True, help="Another, other data.")
+@click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True)
+@click.option("--services", type=click.IntRange(min=1), default=40, show_default=True)
+@click.option("--users", type=click.IntRange(min=1), default=5_000, show_default=True)
+@click.option("--connections", type=click.IntRange(1, 1_000), default=4, show_default=True)
+def demo(
+    url: str,
+    key: str | None,
+    *,
+    seed: int,
+    days: int,
+    services: int,
+    users: int,
+    connections: int,
+) -> None:
+    """Fill a server with a believable marketplace that ends now.
+
+    The same seed makes the same marketplace; run again, only what is new is added.
+    """
+    import trio
+
+    from load.commands import run_demo
+    from load.connection import Target
+
+    end_ms = time.time_ns() // 1_000_000
+
+    async def send() -> None:
+        await run_demo(
+            target=Target(url, key),
+            end_ms=end_ms,
+            seed=seed,
+            days=days,
+            services=services,
+            users=users,
+            connections=connections,
+        )
+
+    trio.run(send)
+
+
+@tallymark.command("import")
+@click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option(
+    "--mapping",
+    "mapping_path",
+    required=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file that says which column becomes which field.",
+)
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
+@click.option("--key", help="A write key, where the server asks for one.")
+@click.option(
+    "--shift-to-end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Move old history by whole days, so that its last day is DATE.",
+)
+@click.option("--restart", is_flag=True, help="Send rows again that were acknowledged before.")
+@click.option("--connections", type=click.IntRange(1, 1_000), default=4, show_default=True)
+def import_(
+    files: tuple[Path, ...],
+    mapping_path: Path,
+    url: str,
+    key: str | None,
+    *,
+    shift_to_end: dt.datetime | None,
+    restart: bool,
+    connections: int,
+) -> None:
+    """Import history from CSV or NDJSON files through the same door as live events.
+
+    An import that was interrupted goes on where it was; a second run adds nothing.
+    """
+    import trio
+
+    from load.commands import run_import
+    from load.connection import Target
+
+    async def send() -> None:
+        await run_import(
+            files,
+            mapping_path=mapping_path,
+            target=Target(url, key),
+            shift_to_end=shift_to_end.date() if shift_to_end else None,
+            restart=restart,
+            connections=connections,
+        )
+
+    trio.run(send)
+
+
+@tallymark.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+def verify(folder: Path, as_json: bool) -> int:
+    """Check the journal and the snapshots in the data folder DIR and say what is there.
+
+    Nothing is changed. A server must not be running on DIR; a copy of it will do as well.
+    """
+    from persistence.audit import audit
+    from web import findings
+
+    found = audit(folder)
+    told = findings.told(found, now_ms=time.time_ns() // 1_000_000)
+    if as_json:
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo("\n".join(findings.lines(told)))
+    flawed = [one for one in found.snapshots if one.flaw is not None]
+    for one in flawed:
+        _complain(f"{one.path} is damaged: {one.flaw}. A start skips this snapshot.")
+    return DAMAGED if flawed else 0
+
+
+@tallymark.command("version")
+def version_() -> None:
+    """Print the version."""
+    try:
+        click.echo(f"tallymark {version('tallymark')}")
+    except PackageNotFoundError:
+        click.echo("tallymark, not installed: run from its source")
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    )
+
+
+def _plain(value: object) -> str:
+    """A path or a decimal as JSON holds it."""
+    return str(value)
+
+
+def _complain(message: str) -> None:
+    """One line on stderr, whatever line breaks a message may have picked up."""
+    click.echo(f"tallymark: {' '.join(message.split())}", err=True)
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what the command line says; returns the exit code. Bugs leave it as they are."""
+    try:
+        code = tallymark.main(list(words), prog_name="tallymark", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG_WORDS
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "tallymark"
+        _complain(f"{error.format_message()} See `{where} --help`.")
+        return WRONG_WORDS
+    except InvalidSetting as error:
+        _complain(str(error))
+        return WRONG_WORDS
+    except Corruption as error:
+        _complain(str(error))
+        return DAMAGED
+    except (TallymarkError, LoadError) as error:
+        _complain(str(error))
+        return FAILED
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:  # `tallymark config | head`: whoever listened has heard enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The refusals that HTTP knows and the engine does not."""
+
+from engine.errors import Overloaded, TallymarkError
+
+
+class NotFound(TallymarkError):
+    """No such route, or nothing of that name behind it."""
+
+    status = 404
+    title = "Not found"
+
+
+class MethodNotAllowed(TallymarkError):
+    """The path exists, the method does not; `allowed` are those that do, sorted."""
+
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, method: str, path: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{path} does not take {method}; it takes {', '.join(allowed)}.")
+        self.allowed = allowed
+
+
+class SlowBody(TallymarkError):
+    """A body that was not there whole at its deadline."""
+
+    status = 408
+    title = "Body too slow"
+
+
+class Misdirected(TallymarkError):
+    """A Host header by which this service is not known."""
+
+    status = 421
+    title = "Misdirected request"
+
+
+class BadRequest(TallymarkError):
+    """A request that could not be read at all."""
+
+    status = 400
+    title = "Bad request"
+
+
+class TooManyStreams(Overloaded):
+    """All places for subscribers of the live stream are taken."""
+
+    title = "Too many streams"

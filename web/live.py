@@ -1,0 +1,226 @@
+"""The live counters as a stream of server-sent events: one frame a tick, shared by all.
+
+Memory is bounded by the number of subscribers: each holds one slot for the newest frame, and
+one who reads slowly finds only that. Frames carry absolute figures, so a lost one is no loss.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Annotated, Final, Self
+
+import orjson
+import trio
+from msgspec import Meta, Struct
+from quart.wrappers.response import ResponseBody
+
+from engine.errors import InvalidQuestion, Overloaded, TallymarkError
+from web.errors import TooManyStreams
+
+Counters = Mapping[str, int | float | None]
+
+TICK_S: Final = 1.0
+HEARTBEAT_S: Final = 12.0
+"""Silence after which a comment is sent; proxies give up a connection after 15 s and more."""
+
+RETRY_MS: Final = 2_000
+KEYS_MAX: Final = 100
+
+GREETING: Final = b'data: {"type":"connected"}\n\nretry: %d\n\n' % RETRY_MS
+HEARTBEAT: Final = b": heartbeat\n\n"
+
+KeyList = Annotated[
+    str,
+    Meta(min_length=1, max_length=4096, description="names of counters, with commas"),
+]
+
+
+class CountersAsked(Struct, frozen=True):
+    """The parameters of GET /counters."""
+
+    keys: KeyList | None = None
+
+
+class StreamAsked(Struct, frozen=True):
+    """The parameters of GET /stream."""
+
+    interval: Annotated[int, Meta(ge=1, le=10, description="seconds between frames")] = 1
+    keys: KeyList | None = None
+
+
+def wanted(keys: str | None) -> tuple[str, ...] | None:
+    """The names in a `keys` parameter, sorted and each once; None for all of them."""
+    if keys is None:
+        return None
+    names = {name.strip() for name in keys.split(",")}
+    if "" in names or len(names) > KEYS_MAX:
+        raise InvalidQuestion(
+            f"keys: Expected 1 to {KEYS_MAX} names of counters, separated by commas."
+        )
+    return tuple(sorted(names))
+
+
+def chosen(counters: Counters, keys: tuple[str, ...] | None) -> dict[str, int | float | None]:
+    """The counters asked for. Raises InvalidQuestion for a name that does not exist."""
+    if keys is None:
+        return dict(counters)
+    unknown = [key for key in keys if key not in counters]
+    if unknown:
+        raise InvalidQuestion(
+            f"keys: there is no counter {', '.join(ascii(key[:64]) for key in unknown)}; "
+            f"GET /counters lists them all."
+        )
+    return {key: counters[key] for key in keys}
+
+
+class Live:
+    """The subscribers, and the task that makes their frames while there are any."""
+
+    def __init__(
+        self,
+        counters: Callable[[], Awaitable[Counters]],
+        now_ms: Callable[[], int],
+        *,
+        subscribers_max: int,
+    ) -> None:
+        self._counters = counters
+        self._now_ms = now_ms
+        self._subscribers_max = subscribers_max
+        self._subscribers: set[Subscriber] = set()
+        self._somebody = trio.Event()
+        self._ended = False
+
+    @property
+    def subscribers(self) -> int:
+        """How many listen now."""
+        return len(self._subscribers)
+
+    def must_have_room(self) -> None:
+        """Raises TooManyStreams where another subscriber would be one too many."""
+        if len(self._subscribers) >= self._subscribers_max:
+            raise TooManyStreams(
+                f"All {self._subscribers_max} places for streams are taken.", retry_after_s=5
+            )
+        if self._ended:
+            raise Overloaded("The service is stopping.")
+
+    def subscribe(self, *, keys: tuple[str, ...] | None, interval_s: int) -> "Subscriber":
+        """A body for a streamed answer; it takes its place when sending begins."""
+        return Subscriber(self, keys=keys, interval_ticks=interval_s)
+
+    async def run(self) -> None:
+        """Make frames until `end`; sleeps while nobody listens."""
+        while not self._ended:
+            await self._somebody.wait()
+            started = trio.current_time()
+            tick = 0
+            while self._subscribers:
+                tick += 1
+                await trio.sleep_until(started + tick * TICK_S)
+                await self._tick()
+                # After a standstill go on from here, and do not make up for it.
+                tick = max(tick, int((trio.current_time() - started) / TICK_S))
+
+    def end(self) -> None:
+        """End all streams, at once and for good."""
+        self._ended = True
+        self._somebody.set()
+        for subscriber in self._subscribers:
+            subscriber.end()
+        self._subscribers.clear()
+
+    def enter(self, subscriber: "Subscriber") -> None:
+        """Take a place; where there is none any more the stream ends at once."""
+        if self._ended or len(self._subscribers) >= self._subscribers_max:
+            subscriber.end()
+            return
+        self._subscribers.add(subscriber)
+        self._somebody.set()
+
+    def leave(self, subscriber: "Subscriber") -> None:
+        """Give the place back."""
+        self._subscribers.discard(subscriber)
+        if not self._subscribers and not self._ended:
+            self._somebody = trio.Event()
+
+    async def _tick(self) -> None:
+        due = [subscriber for subscriber in self._subscribers if subscriber.is_due()]
+        if not due:
+            return
+        try:
+            counters = await self._counters()
+        except TallymarkError:  # recovering, or stopping: heartbeats tell that we are there
+            return
+        now_ms = self._now_ms()
+        frames: dict[tuple[str, ...] | None, bytes] = {}
+        for subscriber in due:
+            frame = frames.get(subscriber.keys)
+            if frame is None:
+                frame = frames[subscriber.keys] = _frame(now_ms, counters, subscriber.keys)
+            subscriber.offer(frame)
+
+
+class Subscriber(ResponseBody):
+    """One stream: the greeting, then the newest frame whenever the reader is ready for it."""
+
+    def __init__(
+        self, live: Live, *, keys: tuple[str, ...] | None, interval_ticks: int
+    ) -> None:
+        self.keys = keys
+        self._live = live
+        self._interval_ticks = interval_ticks
+        self._ticks_left = 1  # the first frame comes with the next tick, whatever the interval
+        self._frame: bytes | None = None
+        self._news = trio.Event()
+        self._is_greeted = False
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        self._live.enter(self)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._live.leave(self)
+
+    # An object of its own and no generator: nobody closes that when the client goes away.
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._ended:
+            if not self._is_greeted:
+                self._is_greeted = True
+                return GREETING
+            with trio.move_on_after(HEARTBEAT_S):
+                await self._news.wait()
+        if self._ended:
+            raise StopAsyncIteration
+        frame, self._frame, self._news = self._frame, None, trio.Event()
+        return frame or HEARTBEAT
+
+    def is_due(self) -> bool:
+        """Count one tick; whether it is time for a frame, as it stays until one is offered."""
+        self._ticks_left -= 1
+        return self._ticks_left <= 0
+
+    def offer(self, frame: bytes) -> None:
+        """Put a frame into the one slot; one that was not taken yet is lost."""
+        self._frame = frame
+        self._ticks_left = self._interval_ticks
+        self._news.set()
+
+    def end(self) -> None:
+        """End the stream before its next frame."""
+        self._ended = True
+        self._news.set()
+
+
+def _frame(now_ms: int, counters: Counters, keys: tuple[str, ...] | None) -> bytes:
+    # A counter of a day that has meanwhile left the last seven is simply no longer in it.
+    shown = counters if keys is None else {k: counters[k] for k in keys if k in counters}
+    update = {"type": "update", "timestamp": now_ms, "counters": shown}
+    return b"id: %d\ndata: %b\n\n" % (now_ms, orjson.dumps(update))

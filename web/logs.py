@@ -1,0 +1,73 @@
+"""What is logged and how: structured lines on stderr, one for each event of the process's life.
+
+Requests are not logged. The words of the lines (`starting`, `listening on …`, `recovered`,
+`ready`, `snapshot written`, `stopping`, `stopped`) are an interface: operators match on them.
+"""
+
+import logging
+import sys
+from typing import Final
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor
+
+from engine.config import Config
+
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def set_up(config: Config) -> None:
+    """Send all lines, those of the libraries too, to stderr in the configured format."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderers = _json() if config.log_format == "json" else _console()
+    structlog.configure(
+        processors=[*shared, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.log_level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _adopt_libraries(config, shared, renderers)
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_dumps),
+    ]
+
+
+def _console() -> list[Processor]:
+    colors = sys.stderr.isatty()
+    formatter = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)]
+
+
+def _dumps(event: EventDict, **_: object) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def _adopt_libraries(
+    config: Config, shared: list[Processor], renderers: list[Processor]
+) -> None:
+    """Give what Trio, Hypercorn and Quart log through `logging` the same looks.
+
+    Of them only warnings and worse: what they say about a normal life, we say ourselves.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+    )
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(logging.WARNING, _LEVELS[config.log_level]))

@@ -1,0 +1,226 @@
+"""The composition root: what a server is made of, in the order in which it comes and goes."""
+
+import gc
+import os
+import resource
+import signal
+import time
+from functools import partial
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+import trio
+
+from engine.actors.runtime import Engine
+from engine.config import Config
+from engine.errors import TallymarkError
+from persistence.files import REAL_DISK
+from persistence.lock import hold
+from persistence.recovery import Recovered, recover
+from web import hosting, logs
+from web.app import create_app
+from web.service import LateEngine
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+OTHER_FILES: Final = 256
+"""Open files besides connections: segments, snapshots, what the libraries need."""
+
+log = structlog.get_logger()
+
+
+class UnusableFolder(TallymarkError):
+    """The data folder cannot be made, read or written."""
+
+    title = "Unusable data folder"
+
+
+class StoppedLate(TallymarkError):
+    """The stop took longer than it may: nothing is lost, the next start replays more."""
+
+    title = "Stopped late"
+
+
+def serve(config: Config) -> int:
+    """Run a server until SIGTERM or SIGINT; returns the exit code.
+
+    Raises TallymarkError where it cannot start or stop as it should. A bug, which ends the
+    process so that recovery can do its work, is logged, and the code is 1.
+    """
+    logs.set_up(config)
+    _raise_file_limit(config.connections_max + OTHER_FILES)
+    log.info(
+        "starting",
+        version=version("tallymark"),
+        data=str(config.data),
+        durability=config.durability,
+        shards=config.shards,
+        timezone=config.timezone,
+        process=os.getpid(),
+    )
+    try:
+        _make_folder(config)
+        with hold(config.data):
+            trio.run(_live, config)
+    except (Exception, ExceptionGroup) as failure:
+        cause = _only_cause(failure)
+        if isinstance(cause, TallymarkError):
+            raise cause from None
+        log.critical("failed", exc_info=failure)
+        return 1
+    log.info("stopped")
+    return 0
+
+
+async def _live(config: Config) -> None:
+    """Start from the outside in, so that /ready can say "not yet"; stop in the same order."""
+    stop = trio.Event()
+    service = LateEngine(config)
+    app = create_app(service, config)
+    listeners = await hosting.listen(config.host, config.port)
+    with trio.CancelScope() as life:
+        async with trio.open_nursery() as actors:
+            async with trio.open_nursery() as doors:
+                await doors.start(_stop_at_signal, stop)
+                await doors.start(
+                    partial(
+                        hosting.serve,
+                        app,
+                        config,
+                        listeners,
+                        stop=stop,
+                        grace_s=config.stop_deadline_s / 2,
+                    )
+                )
+                for listener in listeners:
+                    line = f"listening on {hosting.url_of(listener)}"
+                    log.info(line)
+                recovered = await _recover(config, stop)
+                if recovered is not None:
+                    service.engine = _engine(config, recovered)
+                    await actors.start(service.engine.run)
+                    log.info("ready")
+                await stop.wait()
+                life.deadline = trio.current_time() + config.stop_deadline_s
+                app.end_streams()
+            if service.engine is not None:  # all that was accepted is answered
+                service.engine.stop()
+    if life.cancelled_caught:
+        raise StoppedLate(
+            f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
+            f"acknowledged is lost; the next start replays what the snapshot does not cover."
+        )
+
+
+def _engine(config: Config, recovered: Recovered) -> Engine:
+    return Engine(
+        config,
+        recovered.calendar,
+        journal=recovered.journal,
+        snapshots=recovered.snapshots,
+        sequencing=recovered.sequencing,
+        states=recovered.states,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        log=_log_of_engine,
+        snapshot_ms=recovered.snapshot_ms,
+    )
+
+
+async def _recover(config: Config, stop: trio.Event) -> Recovered | None:
+    """What the data folder holds, brought back in a thread; None when told to stop before."""
+    recovered: Recovered | None = None
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            await stop.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(give_up)
+        # Abandoned where it is cancelled: it has answered nobody, and its process ends with us.
+        recovered = await trio.to_thread.run_sync(_bring_back, config, abandon_on_cancel=True)
+        nursery.cancel_scope.cancel()
+    if recovered is not None:
+        _log_recovery(recovered)
+    return recovered
+
+
+def _bring_back(config: Config) -> Recovered:
+    try:
+        recovered = recover(config)
+    except OSError as error:
+        raise _unusable(config, error) from error
+    # What recovery has built stays for good: millions of objects that every full collection
+    # would walk through, with everybody waiting.
+    gc.collect()
+    gc.freeze()
+    return recovered
+
+
+def _log_recovery(recovered: Recovered) -> None:
+    report, cut = recovered.report, recovered.journal.cut
+    for skipped in report.skipped:
+        log.warning("snapshot skipped", path=str(skipped.path), reason=skipped.reason)
+    if cut is not None:
+        log.warning(
+            "tail cut",
+            path=str(cut.path),
+            offset=cut.offset_bytes,
+            bytes=cut.size_bytes,
+            reason=cut.reason,
+        )
+    log.info(
+        "recovered",
+        snapshot_seq=report.snapshot_seq,
+        replayed_events=report.replayed_events,
+        last_seq=recovered.journal.last_seq,
+        seconds=round(report.seconds, 3),
+    )
+
+
+def _log_of_engine(event: str, **facts: object) -> None:
+    """What the engine tells of its life; trouble says `failed` in its name."""
+    write = log.warning if event.endswith("failed") else log.info
+    write(event, **facts)
+
+
+async def _stop_at_signal(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Set `stop` at the first signal; the second ends the process on the spot."""
+    with trio.open_signal_receiver(*SIGNALS) as received:
+        task_status.started()
+        first = await anext(received)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # the system does it, whatever hangs in here
+    log.info("stopping", signal=signal.Signals(first).name)
+    stop.set()
+
+
+def _make_folder(config: Config) -> None:
+    try:
+        REAL_DISK.make_folder(config.data)
+    except OSError as error:
+        raise _unusable(config, error) from error
+
+
+def _unusable(config: Config, error: OSError) -> UnusableFolder:
+    where = error.filename or config.data
+    reason = error.strerror or error
+    return UnusableFolder(f"The data folder cannot be used: {where}: {reason}.")
+
+
+def _only_cause(failure: BaseException) -> BaseException:
+    """What stands at the heart of groups of one."""
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
+    return failure
+
+
+def _raise_file_limit(needed: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < needed:
+        log.warning("few open files allowed", limit=wanted, needed=needed)

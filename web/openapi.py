@@ -1,0 +1,162 @@
+"""The OpenAPI 3.1 description, made from the route table and the Structs that do the work."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from engine.errors import TallymarkError
+from web import wire
+from web.errors import BadRequest, Misdirected
+from web.routes import Refusals, Route
+from web.wire import INTERNAL, PROBLEM_JSON, Problem
+
+ANY_ROUTE: Final = (BadRequest, Misdirected)
+"""Refusals that every route may give, beside the 500 of a bug."""
+
+DESCRIPTION: Final = (
+    "Real-time analytics for marketplaces. HEAD works wherever GET does. Parameters that are "
+    "unknown, empty or given twice are refused. New fields may be added to an answer, none is "
+    "renamed. Every refusal is application/problem+json."
+)
+
+_REF_PREFIX: Final = "#/components/schemas/"
+_REF: Final = _REF_PREFIX + "{name}"
+
+Json = dict[str, Any]
+
+
+def describe(routes: Iterable[Route], *, version: str) -> Json:
+    """The description of `routes`, ready to be encoded."""
+    routes = tuple(routes)
+    schemas = _Schemas(routes)
+    paths: dict[str, Json] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tallymark", "version": version, "description": DESCRIPTION},
+        "paths": paths,
+        "components": {"schemas": schemas.components},
+    }
+
+
+class _Schemas:
+    """The JSON Schemas of all types that the routes name."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        types: list[Any] = [Problem]
+        for route in routes:
+            types += [route.asked, *route.takes]
+            if route.answer is not None:
+                types.append(route.answer)
+        schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+        self._by_type = list(zip(types, map(_readable, schemas), strict=True))
+        self.components: Json = {
+            _short(name): _readable(schema) | {"title": _short(name)}
+            for name, schema in components.items()
+        }
+        for asked in {route.asked for route in routes}:
+            # Its fields stand as parameters; as an object it is never on the wire.
+            self.components.pop(self._name(asked))
+
+    def of(self, kind: Any) -> Json:  # noqa: ANN401  # a type, or a union of types
+        """The schema of a type, most often a reference."""
+        return next(schema for one, schema in self._by_type if one == kind)
+
+    def _name(self, kind: Any) -> str:  # noqa: ANN401  # as above
+        return str(self.of(kind)["$ref"]).rpartition("/")[2]
+
+
+def _short(name: str) -> str:
+    """`ServicesAnswer` for `engine.answers.services.Answer`, as namesakes are told apart."""
+    *_, family, own = ("", *name.split("."))
+    return family.capitalize() + own
+
+
+def _readable(schema: Any) -> Any:  # noqa: ANN401  # any JSON
+    """A schema whose references have short names."""
+    if isinstance(schema, list):
+        return [_readable(part) for part in schema]
+    if isinstance(schema, dict):
+        return {key: _readable(part) for key, part in schema.items()}
+    if isinstance(schema, str) and schema.startswith(_REF_PREFIX):
+        return _REF.format(name=_short(schema.removeprefix(_REF_PREFIX)))
+    return schema
+
+
+def _operation(route: Route, schemas: _Schemas) -> Json:
+    operation: Json = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "responses": {str(route.status): _answer(route, schemas)} | _problems(route, schemas),
+    }
+    parameters = [_path_parameter(name) for name in route.path_parameters]
+    parameters += _query_parameters(route.asked)
+    if parameters:
+        operation["parameters"] = parameters
+    if route.takes:
+        bodies = [schemas.of(kind) for kind in route.takes]
+        schema = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media: {"schema": schema} for media in route.takes_media},
+        }
+    return operation
+
+
+def _answer(route: Route, schemas: _Schemas) -> Json:
+    if route.media is None:
+        return {"description": "Allowed."}
+    schema = {} if route.answer is None else schemas.of(route.answer)
+    return {"description": route.summary, "content": {route.media: {"schema": schema}}}
+
+
+def _problems(route: Route, schemas: _Schemas) -> Json:
+    refusals: Refusals = (*route.refusals, *ANY_ROUTE)
+    problem = {PROBLEM_JSON: {"schema": schemas.of(Problem)}}
+    titles: dict[int, list[str]] = {}
+    for refusal in refusals:
+        titles.setdefault(refusal.status, []).append(refusal.title)
+    titles[INTERNAL.status] = [INTERNAL.title]
+    return {
+        str(status): {"description": ", or ".join(titles[status]) + ".", "content": problem}
+        for status in sorted(titles)
+    }
+
+
+def _path_parameter(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query_parameters(asked: type[Struct]) -> list[Json]:
+    _, components = msgspec.json.schema_components([asked])
+    (schema,) = components.values()
+    return [
+        _query_parameter(name, field, required=name in schema["required"])
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _query_parameter(name: str, field: Json, *, required: bool) -> Json:
+    # In a query there is no null: a parameter that may be None may be left out.
+    kinds = [kind for kind in field.get("anyOf", [field]) if kind != {"type": "null"}]
+    schema = dict(kinds[0]) if len(kinds) == 1 else {"anyOf": kinds}
+    default = field.get("default")
+    if default is not None:
+        schema["default"] = default
+    parameter: Json = {"name": name, "in": "query", "required": required, "schema": schema}
+    if "description" in schema:
+        parameter["description"] = schema.pop("description")
+    return parameter
+
+
+def every_refusal(routes: Iterable[Route]) -> set[type[TallymarkError]]:
+    """All refusals that any of the routes may give."""
+    return {*ANY_ROUTE}.union(*(route.refusals for route in routes))
+
+
+def encoded(routes: Iterable[Route], *, version: str) -> bytes:
+    """The description as it is sent."""
+    return wire.encode(describe(routes, version=version))

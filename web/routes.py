@@ -1,0 +1,205 @@
+"""The routes as a table, of which the application and its OpenAPI description are made."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import Struct
+
+from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.errors import (
+    DiskFull,
+    InvalidEvents,
+    InvalidQuestion,
+    JournalFailed,
+    MalformedBody,
+    NotReady,
+    Overloaded,
+    TallymarkError,
+    TooLarge,
+    Unanswerable,
+    WrongMediaType,
+)
+from engine.events import Envelope, Event
+from web.errors import NotFound, SlowBody, TooManyStreams
+from web.health import Health, Ready
+from web.ingest import MEDIA_TYPES, BatchAsked, BatchTaken, NothingAsked, Taken
+from web.live import CountersAsked, StreamAsked
+
+Refusals = tuple[type[TallymarkError], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path.
+
+    name      of the handler in `web.app`, and the operationId
+    path      with {name} where a part of it is a parameter
+    asked     the Struct of its query parameters
+    answer    the type of its answer's body; None where the body is no JSON of ours
+    media     the media type of the answer; None where there is no body
+    takes     the types that its body may have; empty where it reads none
+    refusals  besides those that any route may give
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    asked: type[Struct] = NothingAsked
+    answer: Any = None
+    media: str | None = "application/json"
+    status: int = 200
+    takes: tuple[Any, ...] = ()
+    takes_media: tuple[str, ...] = ()
+    refusals: Refusals = ()
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The names of the parts of the path that vary."""
+        parts = self.path.split("/")
+        return tuple(part[1:-1] for part in parts if part.startswith("{"))
+
+
+_INGEST: Final[Refusals] = (
+    MalformedBody,
+    SlowBody,
+    TooLarge,
+    WrongMediaType,
+    InvalidEvents,
+    InvalidQuestion,
+    Overloaded,
+    NotReady,
+    JournalFailed,
+    DiskFull,
+)
+_QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
+
+
+def _preflight(name: str, path: str) -> Route:
+    return Route(
+        name=name,
+        method="OPTIONS",
+        path=path,
+        summary="Preflight for pages of other origins.",
+        media=None,
+        status=204,
+    )
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="track",
+        method="POST",
+        path="/track",
+        summary="Track one event; it is on disk and counted when this answers.",
+        answer=Taken,
+        takes=(Event,),
+        takes_media=MEDIA_TYPES,
+        refusals=_INGEST,
+    ),
+    _preflight("trackPreflight", "/track"),
+    Route(
+        name="trackBatch",
+        method="POST",
+        path="/track/batch",
+        summary="Track 1 to 25 events, all or nothing unless onInvalid=skip.",
+        asked=BatchAsked,
+        answer=BatchTaken,
+        takes=(list[Event], Envelope),
+        takes_media=MEDIA_TYPES,
+        refusals=_INGEST,
+    ),
+    _preflight("trackBatchPreflight", "/track/batch"),
+    Route(
+        name="services",
+        method="GET",
+        path="/metrics/services",
+        summary="Executions, latency percentiles and error rates by service.",
+        asked=services.Asked,
+        answer=services.Answer,
+        refusals=_QUESTION,
+    ),
+    Route(
+        name="revenue",
+        method="GET",
+        path="/metrics/revenue",
+        summary="Money: GMV, MRR, fees, earnings, by currency.",
+        asked=revenue.Asked,
+        answer=revenue.Answer,
+        refusals=_QUESTION,
+    ),
+    Route(
+        name="marketplace",
+        method="GET",
+        path="/metrics/marketplace",
+        summary="Searches, views, conversions, and what is looked for most.",
+        asked=marketplace.Asked,
+        answer=marketplace.Answer,
+        refusals=_QUESTION,
+    ),
+    Route(
+        name="experiments",
+        method="GET",
+        path="/metrics/experiments",
+        summary="A/B tests: variants, winner, and how sure that is.",
+        asked=experiments.Asked,
+        answer=experiments.Answer,
+        refusals=_QUESTION,
+    ),
+    Route(
+        name="users",
+        method="GET",
+        path="/metrics/users",
+        summary="Active users, retention, churn, sessions.",
+        asked=users.Asked,
+        answer=users.Answer,
+        refusals=_QUESTION,
+    ),
+    Route(
+        name="counters",
+        method="GET",
+        path="/counters",
+        summary="The live counters: today, the last seven days, the last minutes.",
+        asked=CountersAsked,
+        answer=counters.Answer,
+        refusals=_QUESTION,
+    ),
+    Route(
+        name="counter",
+        method="GET",
+        path="/counters/{key}",
+        summary="One live counter.",
+        answer=counters.OneAnswer,
+        refusals=(NotFound, *_QUESTION),
+    ),
+    Route(
+        name="stream",
+        method="GET",
+        path="/stream",
+        summary="The live counters as server-sent events, also while the service recovers.",
+        asked=StreamAsked,
+        media="text/event-stream",
+        refusals=(InvalidQuestion, TooManyStreams),
+    ),
+    Route(
+        name="health",
+        method="GET",
+        path="/health",
+        summary="What the service is doing; 200 as long as it lives.",
+        answer=Health,
+    ),
+    Route(
+        name="ready",
+        method="GET",
+        path="/ready",
+        summary="Whether events are taken and questions answered now.",
+        answer=Ready,
+        refusals=(NotReady, JournalFailed),
+    ),
+    Route(
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        summary="This description.",
+    ),
+)

@@ -1,0 +1,61 @@
+"""The engine as the application sees it, from before there is one: NotReady until recovered."""
+
+from engine.actors.health import Health
+from engine.actors.runtime import Engine
+from engine.answers import experiments, marketplace, revenue, services, users
+from engine.config import Config
+from engine.errors import JournalFailed, NotReady
+from engine.events import AcceptedTimes, Batch
+
+
+class LateEngine:
+    """Hands everything on to `engine`; as long as that is None, all of it raises NotReady."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.engine: Engine | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether events are taken."""
+        return self.engine is not None and self.engine.is_ready
+
+    @property
+    def failure(self) -> JournalFailed | None:
+        """Why no event is taken until a restart, or None."""
+        return None if self.engine is None else self.engine.failure
+
+    def health(self) -> Health:
+        """How the engine does."""
+        return self._recovered().health()
+
+    def accepted_times(self) -> AcceptedTimes:
+        """The instants that an event received now may carry."""
+        return self._recovered().accepted_times()
+
+    async def accept(self, batch: Batch) -> None:
+        """Keep and count a batch."""
+        await self._recovered().accept(batch)
+
+    async def services(self, asked: services.Asked) -> services.Answer:
+        return await self._recovered().services(asked)
+
+    async def revenue(self, asked: revenue.Asked) -> revenue.Answer:
+        return await self._recovered().revenue(asked)
+
+    async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer:
+        return await self._recovered().marketplace(asked)
+
+    async def experiments(self, asked: experiments.Asked) -> experiments.Answer:
+        return await self._recovered().experiments(asked)
+
+    async def users(self, asked: users.Asked) -> users.Answer:
+        return await self._recovered().users(asked)
+
+    async def counters(self) -> dict[str, int | float | None]:
+        return await self._recovered().counters()
+
+    def _recovered(self) -> Engine:
+        if self.engine is None:
+            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+        return self.engine

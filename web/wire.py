@@ -1,0 +1,161 @@
+"""Questions and answers on the wire: queries to Structs, Structs and failures to JSON."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+import orjson
+from msgspec import UNSET, Struct, UnsetType, to_builtins
+
+from engine.errors import Fault, InvalidEvents, InvalidQuestion, Overloaded, TallymarkError
+from web.errors import MethodNotAllowed
+
+QUERY_BYTES_MAX: Final = 8 * 1024
+"""Bytes of a query string; no question needs a tenth of it."""
+
+JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
+
+IGNORED_PARAMETER: Final = "key"
+"""What beacons present in place of an Authorization header; no key is asked for here."""
+
+SAFE_HEADERS: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+)
+
+Asked = TypeVar("Asked", bound=Struct)
+
+
+class Reply(NamedTuple):
+    """One whole answer, for whatever carries it: Quart, or a socket of our own."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Why a request was refused (RFC 9457); `success` is for those who look at nothing else."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: tuple[Fault, ...] | UnsetType = UNSET
+    success: Literal[False] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Internal:
+    """What is said of a failure that is a bug: nothing about its inside."""
+
+    status: int = 500
+    title: str = "Internal error"
+    detail: str = "Something failed that should not have; the log of the service says what."
+
+
+INTERNAL: Final = Internal()
+
+
+def encode(answer: object) -> bytes:
+    """An answer as JSON. A figure that is not a number leaves as null, never as NaN."""
+    return orjson.dumps(to_builtins(answer, str_keys=True))
+
+
+def answered(answer: object, *, status: int = 200) -> Reply:
+    """An answer that nobody may keep: figures change with every event."""
+    return sent(encode(answer), status=status)
+
+
+def sent(body: bytes, *, status: int = 200, media: str = JSON) -> Reply:
+    """Bytes that are ready, with the headers that every answer has."""
+    return Reply(status, (("Content-Type", media), *SAFE_HEADERS), body)
+
+
+def refused(error: TallymarkError | Internal, path: str) -> Reply:
+    """A failure as problem+json; `path` comes without its query, which may hold a key."""
+    problem = Problem(
+        type=problem_type(error.title),
+        title=error.title,
+        status=error.status,
+        detail=error.detail if isinstance(error, Internal) else str(error),
+        instance=path,
+        errors=_faults(error),
+    )
+    reply = sent(encode(problem), status=error.status, media=PROBLEM_JSON)
+    return reply._replace(headers=reply.headers + _headers_of(error))
+
+
+def problem_type(title: str) -> str:
+    """The URI reference that stands for a kind of problem; docs/problems.md lists them all."""
+    return f"/problems/{title.lower().replace(' ', '-')}"
+
+
+def question(query: bytes, asked: type[Asked]) -> Asked:
+    """The parameters of a query string, each at most once, known and not empty.
+
+    Raises InvalidQuestion, which names the parameter and what is expected.
+    """
+    texts = _pairs(query, asked.__struct_encode_fields__) if query else {}
+    try:
+        return msgspec.convert(texts, asked, strict=False)
+    except msgspec.ValidationError as refusal:
+        said, _, place = str(refusal).rpartition(" - at `$.")
+        name = place.rstrip("`")
+        expected = _choices(asked, name) or said
+        raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.") from None
+
+
+def _choices(asked: type[Struct], name: str) -> str | None:
+    """What a parameter of a few words takes, which msgspec does not say; else None."""
+    for field in msgspec.structs.fields(asked):
+        if field.encode_name == name:
+            kind = msgspec.inspect.type_info(field.type)
+            for one in kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,):
+                if isinstance(one, msgspec.inspect.LiteralType):
+                    return f"Expected one of {', '.join(map(str, one.values))}"
+    return None
+
+
+def _pairs(query: bytes, known: tuple[str, ...]) -> dict[str, str]:
+    if len(query) > QUERY_BYTES_MAX:
+        raise InvalidQuestion(f"The query is longer than {QUERY_BYTES_MAX} bytes.")
+    try:
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidQuestion("The query is not valid UTF-8.") from None
+    texts: dict[str, str] = {}
+    for name, text in pairs:
+        if name == IGNORED_PARAMETER:
+            continue
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise InvalidQuestion(f"{_shown(name)} is no parameter of this route: {takes}.")
+        if name in texts:
+            raise InvalidQuestion(f"{name} is given more than once.")
+        if not text:
+            raise InvalidQuestion(f"{name} is empty: give it a value, or leave it out.")
+        texts[name] = text
+    return texts
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= 64 else text[:64] + "...")
+
+
+def _faults(error: TallymarkError | Internal) -> tuple[Fault, ...] | UnsetType:
+    return error.faults if isinstance(error, InvalidEvents) and error.faults else UNSET
+
+
+def _headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:
+    match error:
+        case Overloaded():
+            return (("Retry-After", str(error.retry_after_s)),)
+        case MethodNotAllowed():
+            return (("Allow", ", ".join(error.allowed)),)
+        case _:
+            return ()
