@@ -1,0 +1,1 @@
+"""Benchmarks: what an event, a question and a restart cost, in one run on one machine."""

@@ -1,0 +1,344 @@
+import errno
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
+from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
+from engine.sequence import Sequencing
+from engine.timebucket import Calendar
+from persistence.journal import Journal
+from tests.living import NOW_MS, GatedDisk, batch, config_of, view
+
+INBOX = 8
+"""Messages that wait for one shard."""
+
+
+def waiting(events=1):
+    return Waiting(batch(*[view()] * events))
+
+
+def barrier():
+    return Barrier(is_full=lambda source: True, after_seq=0)
+
+
+class Line:
+    """A sequencer before one real journal, with the inboxes of its shards at hand."""
+
+    def __init__(self, config, disk):
+        self.journal = Journal.open(
+            config.data / "journal", durability=config.durability, disk=disk
+        )
+        channels = [trio.open_memory_channel(INBOX) for _ in range(config.shards)]
+        self.outboxes = [outbox for _, outbox in channels]
+        self.sequencer = Sequencer(
+            config,
+            Sequencing(config, Calendar("UTC")),
+            self.journal,
+            [inbox for inbox, _ in channels],
+            clock_ms=lambda: NOW_MS,
+            journal_thread=trio.CapacityLimiter(1),
+        )
+        self.released = []
+
+    async def live(self, nursery):
+        to_taker, from_writer = trio.open_memory_channel(1)
+        nursery.start_soon(self.sequencer.write, to_taker)
+        nursery.start_soon(self.sequencer.take, from_writer)
+
+    async def send(self, *told):
+        """Put a batch, wait for its release, and note it under its first event's service."""
+        one = Waiting(batch(*told))
+        await self.sequencer.queue.put(one)
+        await one.released.wait()
+        self.released.append(told[0]["serviceId"])
+        return one.refusal
+
+    def end(self):
+        self.sequencer.queue.close()
+        self.sequencer.queue.end()
+
+    def records(self):
+        return [record.bodies for record in self.journal.replay(0)]
+
+
+@pytest.fixture
+def disk():
+    return GatedDisk()
+
+
+@pytest.fixture
+async def line(tmp_path, disk):
+    line = Line(config_of(tmp_path), disk)
+    async with trio.open_nursery() as nursery:
+        await line.live(nursery)
+        yield line
+        disk.let_go()
+        line.end()
+
+
+# -- the queue ------------------------------------------------------------------------------
+
+
+async def test_a_full_queue_refuses_after_a_second(tmp_path, autojump_clock):
+    queue = Queue(config_of(tmp_path, queue_events_max=3))
+    await queue.put(waiting(events=2))
+    started = trio.current_time()
+    with pytest.raises(Overloaded, match="2 events wait to be written") as refusal:
+        await queue.put(waiting(events=2))
+    assert trio.current_time() - started == ROOM_WAIT_S
+    assert refusal.value.retry_after_s == 1
+    assert queue.events == 2
+
+
+async def test_what_fits_exactly_is_taken_and_one_more_is_not(tmp_path, autojump_clock):
+    queue = Queue(config_of(tmp_path, queue_events_max=3))
+    await queue.put(waiting(events=2))
+    await queue.put(waiting(events=1))
+    with pytest.raises(Overloaded):
+        await queue.put(waiting(events=1))
+
+
+async def test_bytes_bound_the_queue_as_events_do(tmp_path, autojump_clock):
+    size = len(waiting().batch.body)
+    queue = Queue(config_of(tmp_path, queue_bytes_max=2 * size))
+    await queue.put(waiting())
+    await queue.put(waiting())
+    with pytest.raises(Overloaded):
+        await queue.put(waiting())
+    assert queue.bytes == 2 * size
+
+
+async def test_an_empty_queue_takes_a_batch_beyond_its_bound(tmp_path):
+    queue = Queue(config_of(tmp_path, queue_events_max=3))
+    await queue.put(waiting(events=9))
+    assert queue.events == 9
+
+
+async def test_who_waits_for_room_gets_in_when_there_is_some(tmp_path, autojump_clock):
+    queue = Queue(config_of(tmp_path, queue_events_max=2))
+    await queue.put(waiting(events=2))
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(queue.put, waiting())
+        await wait_all_tasks_blocked()
+        await queue.gather()
+    assert queue.events == 2
+    assert queue.events_peak == 2
+
+
+async def test_who_waits_for_room_is_refused_when_the_queue_closes(tmp_path):
+    queue = Queue(config_of(tmp_path, queue_events_max=1))
+    await queue.put(waiting())
+    async with trio.open_nursery() as nursery:
+
+        async def late():
+            with pytest.raises(NotReady):
+                await queue.put(waiting())
+
+        nursery.start_soon(late)
+        await wait_all_tasks_blocked()
+        queue.close()
+    assert queue.events == 1
+
+
+async def test_cancelling_who_waits_for_room_leaves_nothing_behind(tmp_path):
+    queue = Queue(config_of(tmp_path, queue_events_max=1))
+    await queue.put(waiting())
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await queue.put(waiting())
+    assert scope.cancelled_caught
+    assert (queue.events, len(await queue.gather())) == (1, 1)
+
+
+async def test_a_group_takes_all_that_waits_in_order(tmp_path):
+    entries = [waiting() for _ in range(5)]
+    queue = Queue(config_of(tmp_path))
+    for entry in entries:
+        await queue.put(entry)
+    assert await queue.gather() == entries
+    assert (queue.events, queue.bytes) == (0, 0)
+
+
+async def test_a_group_ends_before_it_would_pass_its_bounds(tmp_path):
+    size = len(waiting().batch.body)
+    for bound in ({"group_events_max": 2}, {"group_bytes_max": 2 * size}):
+        queue = Queue(config_of(tmp_path, **bound))
+        for _ in range(5):
+            await queue.put(waiting())
+        assert [len(await queue.gather()) for _ in range(3)] == [2, 2, 1]
+
+
+async def test_a_batch_beyond_the_bounds_is_a_group_of_its_own(tmp_path):
+    queue = Queue(config_of(tmp_path, group_events_max=2))
+    for events in (1, 7, 1):
+        await queue.put(waiting(events))
+    groups = [await queue.gather() for _ in range(3)]
+    assert [[len(w.batch.events) for w in group] for group in groups] == [[1], [7], [1]]
+
+
+async def test_a_barrier_stays_between_what_came_before_and_after_it(tmp_path):
+    queue, before, after, snapshot = Queue(config_of(tmp_path)), waiting(), waiting(), barrier()
+    await queue.put(before)
+    queue.put_barrier(snapshot)
+    await queue.put(after)
+    assert [await queue.gather() for _ in range(3)] == [[before], snapshot, [after]]
+
+
+async def test_a_closed_queue_hands_out_the_rest_and_the_last_barrier(tmp_path):
+    queue, last, snapshot = Queue(config_of(tmp_path)), waiting(), barrier()
+    await queue.put(last)
+    queue.close()
+    queue.put_barrier(snapshot)
+    queue.end()
+    assert [await queue.gather() for _ in range(3)] == [[last], snapshot, None]
+    with pytest.raises(NotReady):
+        await queue.put(waiting())
+    with pytest.raises(NotReady):
+        queue.put_barrier(barrier())
+
+
+# -- the writer and the taker ---------------------------------------------------------------
+
+
+async def test_batches_that_wait_for_the_disk_become_one_record(line, disk):
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        senders.start_soon(line.send, view("first"))
+        await disk.reached()
+        for _ in range(10):
+            senders.start_soon(line.send, view(), view())
+        await wait_all_tasks_blocked()
+        assert line.released == []
+        disk.let_go()
+    assert [len(bodies) for bodies in line.records()] == [1, 10]
+    assert (line.sequencer.groups, line.journal.last_seq) == (2, 21)
+
+
+async def test_what_one_sender_sends_in_turn_is_in_the_journal_in_that_order(line):
+    async def sender(name):
+        for number in range(8):
+            await line.send(view(f"{name}-{number}"))
+
+    async with trio.open_nursery() as senders:
+        for name in "abcde":
+            senders.start_soon(sender, name)
+    kept = [body.data for bodies in line.records() for body in bodies]
+    for name in "abcde":
+        sent = [batch(view(f"{name}-{number}")).body for number in range(8)]
+        assert [body for body in kept if body in sent] == sent
+
+
+async def test_no_record_is_released_before_the_one_ahead_of_it(line, disk):
+    first, second = waiting(), waiting()
+    disk.hold()
+    await line.sequencer.queue.put(first)
+    await disk.reached()
+    await line.sequencer.queue.put(second)
+    disk.let_go()
+    await second.released.wait()
+    assert first.released.is_set()
+    assert len(line.records()) == 2
+
+
+async def test_nothing_is_released_before_the_shards_have_it(line, disk):
+    await line.send(view("s"), view("t"), view("u"))
+    groups = []
+    for outbox in line.outboxes:
+        while outbox.statistics().current_buffer_used:
+            groups.append(outbox.receive_nowait())
+    assert sum(len(group.looks) for group in groups) == 3
+
+
+async def test_a_shard_gets_one_message_a_group_and_none_that_is_empty(line, disk):
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        senders.start_soon(line.send, view("a"))
+        await disk.reached()
+        for _ in range(20):
+            senders.start_soon(line.send, view("a"))
+        await wait_all_tasks_blocked()
+        disk.let_go()
+    used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
+    assert sorted(used) == [0, 2]
+
+
+async def test_a_full_disk_refuses_its_group_and_no_other(line, disk):
+    assert await line.send(view("a")) is None
+    disk.room_bytes = 10
+    refusal = await line.send(view("b"))
+    disk.room_bytes = None
+    assert await line.send(view("c")) is None
+    assert isinstance(refusal, DiskFull)
+    assert line.sequencer.failure is None
+    assert [bodies[0].data for bodies in line.records()] == [
+        batch(view("a")).body,
+        batch(view("c")).body,
+    ]
+    assert line.sequencer.taken_seq == line.journal.last_seq == 2
+
+
+async def test_a_failed_sync_refuses_its_group_those_that_wait_and_all_later_ones(line, disk):
+    async with trio.open_nursery() as senders:
+        refusals = []
+
+        async def send():
+            refusals.append(await line.send(view()))
+
+        await line.send(view())
+        disk.hold()
+        disk.fail_next("sync", errno.EIO)
+        senders.start_soon(send)
+        await disk.reached()
+        senders.start_soon(send)
+        await wait_all_tasks_blocked()
+        disk.let_go()
+    await send()
+    assert [type(refusal) for refusal in refusals] == [JournalFailed] * 3
+    assert line.sequencer.failure is not None
+    assert (line.sequencer.taken_seq, line.sequencer.groups) == (1, 1)
+
+
+async def test_a_slow_shard_holds_up_the_acknowledgement_and_loses_nothing(tmp_path):
+    line = Line(config_of(tmp_path, shards=1), GatedDisk())
+    [outbox] = line.outboxes
+    async with trio.open_nursery() as nursery:
+        await line.live(nursery)
+        for _ in range(INBOX):
+            await line.send(view())
+        nursery.start_soon(line.send, view())
+        while line.sequencer.groups == INBOX:  # until it is on the disk
+            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+        assert len(line.released) == INBOX
+        folded = [await outbox.receive() for _ in range(INBOX + 1)]
+        line.end()
+    assert len(line.released) == INBOX + 1
+    assert sum(len(group.looks) for group in folded) == INBOX + 1
+
+
+async def test_a_barrier_covers_what_came_before_it_and_nothing_else(line, disk):
+    snapshot = barrier()
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        senders.start_soon(line.send, view(), view())
+        await disk.reached()
+        senders.start_soon(line.send, view())
+        await wait_all_tasks_blocked()
+        line.sequencer.queue.put_barrier(snapshot)
+        senders.start_soon(line.send, view())
+        await wait_all_tasks_blocked()
+        disk.let_go()
+    assert snapshot.done.is_set()
+    assert snapshot.seq == 3
+    assert set(snapshot.dumps) == {"shard-0", "shard-1", "sequence"}
+
+
+async def test_a_barrier_after_nothing_new_asks_nobody_for_a_dump(line):
+    await line.send(view())
+    snapshot = Barrier(is_full=lambda source: True, after_seq=1)
+    line.sequencer.queue.put_barrier(snapshot)
+    await snapshot.done.wait()
+    assert (snapshot.seq, snapshot.dumps) == (1, {})

@@ -1,0 +1,75 @@
+import pytest
+import trio
+
+from engine.actors.slicing import collected, sliced
+
+
+def steps(count, done):
+    for number in range(count):
+        done.append(number)
+        yield
+    return "the value"
+
+
+async def watched(run, done):
+    """Run it, and note after how many steps somebody else had a turn."""
+    turns = []
+
+    async def other():
+        while True:
+            turns.append(len(done))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await run
+        nursery.cancel_scope.cancel()
+    return turns
+
+
+async def test_the_value_is_what_the_generator_returns():
+    assert await sliced(steps(3, []), slice_ms=1_000) == "the value"
+
+
+async def test_others_have_a_turn_whenever_a_slice_is_over():
+    done = []
+    turns = await watched(sliced(steps(20, done), slice_ms=0), done)
+    # Trio wakes two ready tasks in any order: at most two steps lie between two turns.
+    assert len({turn for turn in turns if 0 < turn < 20}) >= 9
+
+
+async def test_within_a_slice_nobody_else_has_a_turn():
+    done = []
+    turns = await watched(sliced(steps(5, done), slice_ms=1_000_000), done)
+    assert set(turns) <= {0, 5}
+
+
+async def test_what_the_generator_raises_comes_out():
+    def failing():
+        yield
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        await sliced(failing(), slice_ms=0)
+
+
+async def test_cancelling_ends_it_at_the_next_pause():
+    done = []
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await sliced(steps(5, done), slice_ms=0)
+    assert scope.cancelled_caught
+    assert done == [0]
+
+
+async def test_pieces_are_collected_one_a_step():
+    done = []
+
+    def pieces():
+        for number in range(20):
+            done.append(number)
+            yield b"%d" % number
+
+    turns = await watched(sliced(collected(pieces()), slice_ms=0), done)
+    assert len({turn for turn in turns if 0 < turn < 20}) >= 9
+    assert await sliced(collected(pieces()), slice_ms=0) == [b"%d" % n for n in range(20)]

@@ -1,0 +1,80 @@
+"""The bytes of each format version: written as drawn in docs/formats/, and readable for good.
+
+The files `*.hex` are never changed: a new version of a format gets a new file beside them.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from persistence.journal import Journal
+from engine.events import Body, Kind
+from persistence.record import Record
+from persistence.snapshot import Dump, SnapshotStore
+
+GOLDEN = Path(__file__).parent
+FORMATS = GOLDEN.parents[1] / "docs" / "formats"
+SEGMENT = "00000000000000000001.segment"
+PART = "00000000000000000003-sequence.0.full"
+MANIFEST = "00000000000000000003.manifest"
+RECORD = Record(
+    1,
+    1_763_798_400_000,
+    (
+        Body(Kind.ONE, 1, b'{"eventType":"marketplace_search","searchQuery":""}'),
+        Body(Kind.ARRAY, 2, b"[{},{}]"),
+    ),
+)
+
+
+def golden(name):
+    return bytes.fromhex((GOLDEN / f"{name}.hex").read_text())
+
+
+def drawn(page):
+    """The bytes of each ```hex block of a page, without what stands behind the #."""
+    blocks = re.findall(r"```hex\n(.*?)```", (FORMATS / page).read_text(), re.DOTALL)
+    return [bytes.fromhex(re.sub(r"#.*", "", block)) for block in blocks]
+
+
+def test_the_journal_is_written_as_ever(tmp_path):
+    journal = Journal.open(tmp_path, durability="fsync")
+    journal.append(*RECORD)
+    journal.close()
+    assert (tmp_path / SEGMENT).read_bytes() == golden("journal-v1")
+
+
+def test_the_first_version_of_the_journal_can_be_read(tmp_path):
+    (tmp_path / SEGMENT).write_bytes(golden("journal-v1"))
+    journal = Journal.open(tmp_path, durability="fsync")
+    assert list(journal.replay(0)) == [RECORD]
+    assert journal.cut is None
+    journal.close()
+
+
+def test_a_snapshot_is_written_as_ever(tmp_path):
+    store = SnapshotStore(tmp_path)
+    store.load_newest()
+    store.checkpoint(3, {"zone": "UTC"}, {"sequence": Dump(True, [b"\x93\x01", b"\x02\x03"])})
+    assert (tmp_path / PART).read_bytes() == golden("snapshot-part-v1")
+    assert (tmp_path / MANIFEST).read_bytes() == golden("snapshot-manifest-v1")
+
+
+def test_the_first_version_of_a_snapshot_can_be_read(tmp_path):
+    (tmp_path / PART).write_bytes(golden("snapshot-part-v1"))
+    (tmp_path / MANIFEST).write_bytes(golden("snapshot-manifest-v1"))
+    loaded = SnapshotStore(tmp_path).load_newest()
+    assert (loaded.seq, loaded.meta) == (3, {"zone": "UTC"})
+    assert loaded.parts == {"sequence": [b"\x93\x01\x02\x03"]}
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("journal.md", ["journal-v1"]),
+        ("snapshot.md", ["snapshot-part-v1", "snapshot-manifest-v1"]),
+    ],
+)
+def test_the_examples_in_the_format_pages_are_the_golden_bytes(page, names):
+    assert drawn(page) == [golden(name) for name in names]

@@ -1,0 +1,175 @@
+"""A real server in a process of its own: start it, talk to it, stop or kill it, start it again.
+
+    with Server(tmp_path / "data", "--shards", "1") as server:  # started, and ready
+        server.client.post("/track", json={...})
+        server.kill()                       # kill -9
+        server.start()                      # on the same folder, with the same options
+        assert server.line("recovered")["replayed_events"] == 1
+        assert server.stop() == 0           # SIGTERM, and its exit code
+
+It listens on a free port, so `url` and `client` are new after each start.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import orjson
+
+ROOT = Path(__file__).parents[1]
+
+PATIENCE_S = 90.0
+"""When to believe that something hangs; no promise about speed."""
+
+
+def tallymark(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command `tallymark` to its end, away from our own settings."""
+    return subprocess.run(
+        [sys.executable, "-m", "web.cli", *words],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def environment() -> dict[str, str]:
+    """The environment without settings of a server, and with our source in it."""
+    kept = {name: value for name, value in os.environ.items() if "TALLYMARK_" not in name}
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
+class Server:
+    """`tallymark serve` on the folder `data`; options as on the command line.
+
+    url     where it listens, once it does
+    client  an HTTP client with that base
+    log     the lines it has logged since its last start, each a dict with `event`; a line that
+            is not JSON is {"event": the line}
+    """
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._news = threading.Condition()
+        self._has_ended = False
+        self._until = "ready"
+        self.log: list[dict[str, Any]] = []
+        self.url = ""
+        self.client = httpx.Client()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start(until=self._until)
+        except BaseException:
+            self.kill()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def starting(self, *, until: str) -> Self:
+        """For `with server.starting(until="listening on ")`, which does not wait for more."""
+        self._until = until
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def messages(self) -> Sequence[str]:
+        """The `event` of each line of the log."""
+        return [line["event"] for line in self.log]
+
+    def start(self, *, until: str = "ready") -> Self:
+        """Start a process, and return when it has logged `until` (see `line`)."""
+        assert self._process is None, "it runs already"
+        self.log, self._has_ended = [], False
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "web.cli", "serve"),
+                *("--data", str(self.data), "--port", "0", "--log-format", "json"),
+                *self._options,
+            ],
+            cwd=self.data.parent,  # where no tallymark.toml is
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,))
+        self._reader.start()
+        self.url = self.line("listening on ")["event"].removeprefix("listening on ")
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
+        self.line(until)
+        return self
+
+    def line(self, start: str) -> dict[str, Any]:
+        """The first line since the start whose event begins so; waits until it is logged."""
+        with self._news:
+            self._news.wait_for(lambda: self._find(start) or self._has_ended, PATIENCE_S)
+            found = self._find(start)
+            assert found is not None, f"no {start!r} in the log:\n" + "\n".join(self.messages)
+            return found
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and do not wait."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, and return its exit code."""
+        self.send(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """Kill it on the spot, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            self.wait()
+
+    def wait(self) -> int:
+        """Wait until the process has ended by itself, and return its exit code."""
+        assert self._process is not None
+        assert self._process.stderr is not None
+        assert self._reader is not None
+        code = self._process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        self._process.stderr.close()
+        self.client.close()
+        self._process = self._reader = None
+        return code
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for text in process.stderr:
+            with self._news:
+                self.log.append(_parsed(text.rstrip("\n")))
+                self._news.notify_all()
+        with self._news:
+            self._has_ended = True
+            self._news.notify_all()
+
+    def _find(self, start: str) -> dict[str, Any] | None:
+        return next((line for line in self.log if line["event"].startswith(start)), None)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {"event": line}
+    return parsed if isinstance(parsed, dict) and "event" in parsed else {"event": line}

@@ -1,0 +1,244 @@
+"""The command line: what it prints, what it refuses, and with which exit code."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from engine.config import SETTINGS
+from engine.events import Body, Kind
+from persistence.audit import JOURNAL_FOLDER
+from persistence.journal import Journal
+from tests.server import PATIENCE_S, environment
+from web.cli import run
+
+MANUAL = Path(__file__).parents[2] / "docs" / "cli.md"
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TALLYMARK_CONFIG", raising=False)
+
+
+def _settings(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, Any]]:
+    assert run(["config", "--json", *words]) == 0
+    printed: dict[str, dict[str, Any]] = orjson.loads(capsys.readouterr().out)
+    return printed
+
+
+def _complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that stands on stderr, and nothing on stdout."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert err.startswith("tallymark: ")
+    return err.removeprefix("tallymark: ").rstrip("\n")
+
+
+def test_config_prints_every_setting_once_with_its_value_and_origin(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["config", "--shards", "3"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["setting", "value", "from"]
+    assert [line.split()[0] for line in lines] == list(SETTINGS)
+    assert re.search(r"^shards +3 +--shards$", "\n".join(lines), re.MULTILINE)
+    assert re.search(r"^host +\"127\.0\.0\.1\" +default$", "\n".join(lines), re.MULTILINE)
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("my.toml").write_text('shards = 1\nport = 1\ntimezone = "Asia/Kolkata"\n')
+    monkeypatch.setenv("TALLYMARK_SHARDS", "2")
+    monkeypatch.setenv("TALLYMARK_PORT", "2")
+    settings = _settings(capsys, "--config", "my.toml", "--port", "0")
+    assert settings["port"] == {"value": 0, "origin": "--port"}
+    assert settings["shards"] == {"value": 2, "origin": "TALLYMARK_SHARDS"}
+    assert settings["timezone"] == {"value": "Asia/Kolkata", "origin": "my.toml"}
+    assert settings["host"] == {"value": "127.0.0.1", "origin": "default"}
+
+
+def test_the_file_is_the_named_one_or_that_of_the_variable_or_the_one_lying_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(("tallymark.toml", "variable.toml", "named.toml"), 1):
+        Path(name).write_text(f"shards = {number}\n")
+    assert _settings(capsys)["shards"] == {"value": 1, "origin": "tallymark.toml"}
+    monkeypatch.setenv("TALLYMARK_CONFIG", "variable.toml")
+    assert _settings(capsys)["shards"] == {"value": 2, "origin": "variable.toml"}
+    named = _settings(capsys, "--config", "named.toml")
+    assert named["shards"] == {"value": 3, "origin": "named.toml"}
+
+
+def test_allowed_hosts_may_be_repeated_or_separated_by_commas(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = _settings(capsys, "--allowed-host", "a", "--allowed-host", "b,c")
+    assert settings["allowed_hosts"]["value"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("command", ["serve", "config"])
+def test_a_host_that_others_can_reach_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run([command, "--host", "0.0.0.0"]) == 2
+    assert _complaint(capsys).startswith(
+        "host from --host: 0.0.0.0 can be reached from other machines, and there are no keys"
+    )
+
+
+def test_a_host_that_others_can_reach_is_taken_when_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = _settings(capsys, "--host", "0.0.0.0", "--allow-public")
+    assert settings["allow_public"] == {"value": True, "origin": "--allow-public"}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["serve", "--shards", "x"], "shards from --shards: expected int between 1 and 64"),
+        (["serve", "--timezone", "Mars"], "timezone from --timezone: expected an IANA zone"),
+        (["serve", "--data", ""], "data from --data: expected a text that is not empty"),
+        (
+            ["config", "--config", "no.toml"],
+            "The settings file no.toml cannot be read: No such",
+        ),
+        (["serve", "--colour"], "No such option"),
+        (["import", "x.csv"], "Invalid value for 'FILE...': File 'x.csv' does not exist."),
+        (["sing"], "No such command 'sing'. See `tallymark --help`."),
+        (["demo", "--days", "0"], "Invalid value for '--days': 0 is not in the range"),
+    ],
+)
+def test_wrong_words_are_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
+) -> None:
+    assert run(words) == 2
+    assert _complaint(capsys).startswith(complaint)
+
+
+@pytest.mark.parametrize("content", [b"shards = ", b'data = "\xff"'])
+def test_a_broken_settings_file_is_named(
+    capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    Path("tallymark.toml").write_bytes(content)
+    assert run(["config"]) == 2
+    assert _complaint(capsys).startswith("The settings file tallymark.toml is not TOML: ")
+
+
+def test_a_demo_without_a_server_is_one_line_and_exit_code_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert run(["demo", "--url", f"http://127.0.0.1:{port}"]) == 1
+    assert _complaint(capsys).startswith(f"Nothing answers at http://127.0.0.1:{port}: ")
+
+
+def test_an_interrupted_command_ends_quietly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "web.cli", "demo", "--url", url],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            demo.send_signal(signal.SIGINT)
+            output, _ = demo.communicate(timeout=PATIENCE_S)
+    assert (demo.returncode, output.strip()) == (130, b"")
+
+
+def test_a_reader_who_has_seen_enough_causes_no_traceback() -> None:
+    config = subprocess.Popen(
+        [sys.executable, "-m", "web.cli", "config"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert config.stdout is not None
+    assert config.stderr is not None
+    config.stdout.close()
+    with config.stderr as stderr:
+        assert stderr.read() == b""
+    assert config.wait(PATIENCE_S) != 0
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["version"]) == 0
+    assert re.fullmatch(r"tallymark \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert "Usage: tallymark" in capsys.readouterr().err
+
+
+def _journal(folder: Path) -> Path:
+    """A data folder with two events in two records; returns the path of its segment."""
+    journal = Journal.open(folder / JOURNAL_FOLDER, durability="write")
+    for seq in (1, 2):
+        journal.append(seq, 1_000, [Body(Kind.ONE, 1, b"{}" * 50)])
+    journal.close()
+    return journal.segments[0].path if journal.segments else _only_file(folder)
+
+
+def _only_file(folder: Path) -> Path:
+    (path,) = (folder / JOURNAL_FOLDER).iterdir()
+    return path
+
+
+def test_verify_says_what_is_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    size_bytes = _journal(tmp_path).stat().st_size
+    assert run(["verify", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"journal    2 events in 2 records, 1 segments, {size_bytes} bytes",
+        "numbers    1 to 2",
+        "a start    loads no snapshot and replays 2 events",
+    ]
+    assert run(["verify", "--json", str(tmp_path)]) == 0
+    facts = orjson.loads(capsys.readouterr().out)
+    assert (facts["events"], facts["journalBytes"]) == (2, size_bytes)
+
+
+def test_verify_names_file_and_byte_of_damage_with_exit_code_3(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = _journal(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1  # within the first record
+    path.write_bytes(data)
+    assert run(["verify", str(tmp_path)]) == 3
+    assert _complaint(capsys).startswith(f"{path} is damaged at byte 24: ")
+
+
+def test_verify_of_something_else_is_exit_code_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["verify", str(tmp_path)]) == 1
+    assert _complaint(capsys) == f"{tmp_path} is no data folder: there is no journal/ in it."
+
+
+def test_the_manual_has_every_command_option_and_exit_code() -> None:
+    from web.cli import tallymark as group
+
+    manual = MANUAL.read_text()
+    for name, command in group.commands.items():
+        assert f"## tallymark {name}" in manual, name
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert f"`{option}" in manual or not option.startswith("--"), (name, option)
+    for code in (0, 1, 2, 3, 130):
+        assert f"| {code} |" in manual
