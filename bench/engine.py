@@ -36,7 +36,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.config = Config(data=folder, durability="write")
-        calendar = Calendar(self.config.timezone)
+        self.calendar = calendar = Calendar(self.config.timezone)
         self.sequencing = Sequencing(self.config, calendar)
         self.states = [ShardState(self.config, calendar) for _ in range(self.config.shards)]
         self.journal = Journal.open(

@@ -34,6 +34,8 @@ def unpack_all(data: bytes) -> Iterator[Any]:
         ext_hook=_hook, use_list=False, strict_map_key=False, max_buffer_size=max(len(data), 1)
     )
     unpacker.feed(data)
-    yield from unpacker
-    if unpacker.tell() != len(data):
-        raise ValueError(f"{len(data)} bytes end within a value, after {unpacker.tell()}")
+    try:
+        while unpacker.tell() < len(data):
+            yield unpacker.unpack()
+    except msgpack.OutOfData:
+        raise ValueError(f"{len(data)} bytes end within a value") from None

@@ -51,6 +51,12 @@ Values = NDArray[np.float64]
 
 EXACT_MAX: Final = 256
 KLL_K: Final = 200
+KLL_PARTS_MAX: Final = 8
+"""Sketches whose KLLs are merged; of more of them the histogram alone answers.
+
+A KLL costs four times as much to merge as a histogram, and what it adds inside a bucket is less
+the more parts there are (docs/decisions/0002-kll-inside-the-bucket.md).
+"""
 
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 SLACK: Final = 1e-6
@@ -196,11 +202,13 @@ class LatencySketch:
         """A new sketch of all that the parts hold, which stay as they are.
 
         It is exact up to EXACT_MAX values while all parts are; beyond that it has a KLL where
-        all parts that are not exact have one, and where no part is exact and wants none.
+        all parts that are not exact have one, and they are no more than KLL_PARTS_MAX, and
+        where no part is exact and wants none.
         """
         parts = [part for part in parts if part.count]
         spilled = [part for part in parts if part._values is None]
-        whole = cls(keeps_kll=all(part.keeps_kll for part in spilled or parts))
+        keeps_kll = all(part.keeps_kll for part in spilled or parts)
+        whole = cls(keeps_kll=keeps_kll and len(spilled) <= KLL_PARTS_MAX)
         for part in parts:
             whole._add_totals(part.count, part.sum_us, part.min_ms, part.max_ms)
         if spilled:

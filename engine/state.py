@@ -335,6 +335,7 @@ class ShardState:
     @property
     def needs_full_dump(self) -> bool:
         """Whether a dump of changes alone would not say enough."""
+        self._fold_pending()  # what waits may be what makes it so
         return (
             self.is_new_share or self.users.needs_full_dump or self.experiments.needs_full_dump
         )

@@ -67,6 +67,16 @@ class Life:
     engine: Engine
     recovered: Recovered
     log: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _news: trio.Event = field(default_factory=trio.Event)
+
+    def note(self, event: str, **facts: Any) -> None:
+        self.log.append((event, facts))
+        self._news.set()
+        self._news = trio.Event()
+
+    async def next_line(self) -> None:
+        """Wait until the engine logs something."""
+        await self._news.wait()
 
     @property
     def logged(self) -> list[str]:
@@ -102,7 +112,6 @@ async def living(
     if snapshot_disk is not REAL_DISK:
         snapshots = SnapshotStore(config.data / "snapshots", disk=snapshot_disk)
         snapshots.load_newest()
-    log: list[tuple[str, dict[str, Any]]] = []
     engine = Engine(
         config,
         found.calendar,
@@ -111,12 +120,13 @@ async def living(
         sequencing=found.sequencing,
         states=found.states,
         clock_ms=lambda: now_ms,
-        log=lambda event, **facts: log.append((event, facts)),
+        log=lambda event, **facts: life.note(event, **facts),
         snapshot_ms=found.snapshot_ms,
     )
+    life = Life(engine, found)
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        yield Life(engine, found, log)
+        yield life
         if end == "stop":
             engine.stop()
         else:

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import structlog
-from msgspec import Struct
+import trio
 from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -18,6 +18,7 @@ from engine.config import Config
 from engine.errors import TallymarkError
 from web import body, health, ingest, openapi, wire
 from web.access import must_be_our_host
+from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
@@ -27,9 +28,9 @@ from web.wire import INTERNAL, Reply
 log: Final = structlog.get_logger()
 
 Handler = Callable[..., Awaitable[Response]]
-Asked = TypeVar("Asked", bound=Struct)
 
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
+_READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
 
 
 class Service(Acceptor, health.Watched, Protocol):
@@ -48,6 +49,9 @@ class Application(QuartTrio):
 
     Its lifespan runs the task that makes the stream's frames, so an ASGI server must run that.
     """
+
+    asgi_http_class = Connection
+    asgi_websocket_class = NoWebsocket
 
     def __init__(self, live: Live) -> None:
         super().__init__(__name__, static_folder=None)
@@ -207,14 +211,18 @@ def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
 
     async def handler(**path_parameters: str) -> Response:
         asked = wire.question(request.query_string, route.asked)
-        return _response(wire.answered(await answer(asked, **path_parameters)))
+        pieces: list[bytes] = []
+        for piece in wire.pieces(await answer(asked, **path_parameters)):
+            pieces.append(piece)
+            await trio.lowlevel.checkpoint()
+        return _response(wire.sent(b"".join(pieces)))
 
     return handler
 
 
 def _refuse_strangers(app: Application, config: Config) -> None:
     async def before() -> None:
-        if request.path not in _INGEST_PATHS and _has_body(request):
+        if request.endpoint not in _READS_BODY and _has_body(request):
             await body.discard(aiter(request.body))  # nobody reads it, see `web.body`
         if not config.allow_public:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
@@ -237,6 +245,8 @@ def _refuse_in_problems(app: Application) -> None:
                 return _refusal(MethodNotAllowed(request.method, request.path[:256], allowed))
             case HTTPException(code=404):
                 return _refusal(NotFound("There is no such route; see GET /openapi.json."))
+            case HTTPException(code=int(code)) if code >= 500:
+                return _refusal(INTERNAL)
             case _:
                 return _refusal(BadRequest("The request could not be read."))
 

@@ -88,6 +88,7 @@ class Live:
         self._subscribers: set[Subscriber] = set()
         self._somebody = trio.Event()
         self._ended = False
+        self._life = trio.CancelScope()
 
     @property
     def subscribers(self) -> int:
@@ -109,21 +110,15 @@ class Live:
 
     async def run(self) -> None:
         """Make frames until `end`; sleeps while nobody listens."""
-        while not self._ended:
-            await self._somebody.wait()
-            started = trio.current_time()
-            tick = 0
-            while self._subscribers:
-                tick += 1
-                await trio.sleep_until(started + tick * TICK_S)
-                await self._tick()
-                # After a standstill go on from here, and do not make up for it.
-                tick = max(tick, int((trio.current_time() - started) / TICK_S))
+        with self._life:
+            while True:
+                await self._somebody.wait()
+                await self._tick_while_heard()
 
     def end(self) -> None:
         """End all streams, at once and for good."""
         self._ended = True
-        self._somebody.set()
+        self._life.cancel()
         for subscriber in self._subscribers:
             subscriber.end()
         self._subscribers.clear()
@@ -139,8 +134,18 @@ class Live:
     def leave(self, subscriber: "Subscriber") -> None:
         """Give the place back."""
         self._subscribers.discard(subscriber)
-        if not self._subscribers and not self._ended:
+        if not self._subscribers:
             self._somebody = trio.Event()
+
+    async def _tick_while_heard(self) -> None:
+        started = trio.current_time()
+        tick = 0
+        while self._subscribers:
+            tick += 1
+            await trio.sleep_until(started + tick * TICK_S)
+            await self._tick()
+            # After a standstill go on from here, and do not make up for it.
+            tick = max(tick, int((trio.current_time() - started) / TICK_S))
 
     async def _tick(self) -> None:
         due = [subscriber for subscriber in self._subscribers if subscriber.is_due()]

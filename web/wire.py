@@ -1,5 +1,6 @@
 """Questions and answers on the wire: queries to Structs, Structs and failures to JSON."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -13,6 +14,9 @@ from web.errors import MethodNotAllowed
 
 QUERY_BYTES_MAX: Final = 8 * 1024
 """Bytes of a query string; no question needs a tenth of it."""
+
+ROWS_AT_ONCE: Final = 1_000
+"""Rows encoded without a pause; a thousand services take 1.5 ms, ten thousand took 21."""
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -64,6 +68,22 @@ INTERNAL: Final = Internal()
 def encode(answer: object) -> bytes:
     """An answer as JSON. A figure that is not a number leaves as null, never as NaN."""
     return orjson.dumps(to_builtins(answer, str_keys=True))
+
+
+def pieces(answer: Struct) -> Iterator[bytes]:
+    """The same, cut where its rows are many, so that others can be served in between."""
+    rows = getattr(answer, "data", None)
+    if not isinstance(rows, list) or len(rows) <= ROWS_AT_ONCE:
+        yield encode(answer)
+        return
+    opening = b'{"data":['
+    around = encode(msgspec.structs.replace(answer, data=[]))
+    assert around.startswith(opening), "`data` is the first field of every answer"
+    yield opening
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        piece = encode(rows[first : first + ROWS_AT_ONCE])[1:-1]
+        yield b"," + piece if first else piece
+    yield around[len(opening) :]
 
 
 def answered(answer: object, *, status: int = 200) -> Reply:

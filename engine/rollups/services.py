@@ -42,7 +42,15 @@ INTAKES_MAX: Final = 65_536
 MERGED_MAX: Final = 4096
 """Remembered merges of finished days, 3 to 8 KB each."""
 
+FINISHED_COUNTS_MAX: Final = 4
+"""Remembered counts of all services over a set of finished days."""
+
 ALL: Final[Key] = ("", "")
+
+Counts = dict[Key, tuple[int, int]]
+"""{key: (executions, failures)}"""
+
+NOTHING: Final = (0, 0)
 
 
 @dataclass(slots=True)
@@ -146,7 +154,9 @@ class Services:
         self._newest_day = 0
         self._recent_day = 0  # cells of earlier days hold no KLL
         self._late: dict[Key, int] = {}  # how often a finished day of a key has changed
+        self._late_flushes = 0
         self._merged: dict[tuple[Key, tuple[int, ...]], tuple[int, Part]] = {}
+        self._finished_counts: dict[tuple[int, ...], tuple[int, Counts]] = {}
 
     # -- fold ---------------------------------------------------------------------------------
 
@@ -231,6 +241,7 @@ class Services:
         intake.pending_ms.clear()
         if intake.day != self._newest_day:
             self._late[intake.key] = self._late.get(intake.key, 0) + 1
+            self._late_flushes += 1
 
     def settle(self) -> Generator[None, None, None]:
         """Bring what waits into the cells; before every answer and every dump."""
@@ -257,6 +268,7 @@ class Services:
                     cell.latency = cell.latency.without_kll()
         self._recent_day = recent
         self._merged.clear()
+        self._finished_counts.clear()
 
     # -- answer -------------------------------------------------------------------------------
 
@@ -288,31 +300,50 @@ class Services:
     def _keys(
         self, question: Question, span: Span
     ) -> Generator[None, None, dict[str, "_Counted"]]:
+        if question.service is None:
+            counts = yield from self._counts(span)
+        else:
+            counts = self._counts_of(question.service, span)
         counted: dict[str, _Counted] = {}
-        wanted = question.category
-        for cells in self._cells.within(span):
-            for key, cell in self._wanted(cells, question.service):
-                service, category = key
-                if wanted is not None and category != wanted:
-                    continue
-                of_service = counted.get(service)
-                if of_service is None:
-                    of_service = counted[service] = _Counted()
-                count = cell.latency.count
-                of_service.executions += count
-                of_service.failures += cell.failures
-                by_key = of_service.by_key
-                by_key[key] = by_key.get(key, 0) + count
-            yield
+        for key, (executions, failures) in counts.items():
+            service, category = key
+            if question.category is not None and category != question.category:
+                continue
+            of_service = counted.get(service)
+            if of_service is None:
+                of_service = counted[service] = _Counted()
+            of_service.executions += executions
+            of_service.failures += failures
+            of_service.by_key[key] = executions
+        yield
         return counted
 
-    def _wanted(
-        self, cells: dict[Key, ServiceCell], service: str | None
-    ) -> Iterable[tuple[Key, ServiceCell]]:
-        if service is None:
-            return cells.items()
-        keys = ((service, category) for category in self._categories.get(service, ()))
-        return [(key, cells[key]) for key in keys if key in cells]
+    def _counts(self, span: Span) -> Generator[None, None, Counts]:
+        """Executions and failures by key; those of finished days are remembered together."""
+        newest = self._newest_day
+        finished = tuple(day for day in span.days if day != newest)
+        known = self._finished_counts.get(finished)
+        if known is None or known[0] != self._late_flushes:
+            counts: Counts = {}
+            for day in finished:
+                _count_cells(counts, self._cells.days.get(day, {}))
+                yield
+            if len(self._finished_counts) >= FINISHED_COUNTS_MAX:
+                self._finished_counts.clear()
+            self._finished_counts[finished] = known = (self._late_flushes, counts)
+        counts = dict(known[1])
+        running = (newest,) if len(finished) < len(span.days) else ()
+        for cells in self._cells.within(Span(days=running, hours=span.hours)):
+            _count_cells(counts, cells)
+            yield
+        return counts
+
+    def _counts_of(self, service: str, span: Span) -> Counts:
+        counts: Counts = {}
+        keys = [(service, category) for category in self._categories.get(service, ())]
+        for cells in self._cells.within(span):
+            _count_cells(counts, {key: cells[key] for key in keys if key in cells})
+        return counts
 
     def _row(
         self,
@@ -425,6 +456,12 @@ class _Counted:
     executions: int = 0
     failures: int = 0
     by_key: dict[Key, int] = field(default_factory=dict)
+
+
+def _count_cells(counts: Counts, cells: dict[Key, ServiceCell]) -> None:
+    for key, cell in cells.items():
+        executions, failures = counts.get(key, NOTHING)
+        counts[key] = (executions + cell.latency.count, failures + cell.failures)
 
 
 def _cell(

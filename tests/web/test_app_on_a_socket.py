@@ -117,3 +117,17 @@ async def test_an_open_stream_does_not_hold_up_a_stop(app: Application, config: 
             nursery.start_soon(listen, port)
             await reading.wait()
     assert received.endswith(b"0\r\n\r\n")  # ended by us, not cut off
+
+
+async def test_a_websocket_is_refused(app: Application, config: Config) -> None:
+    asked = (
+        b"GET /stream HTTP/1.1",
+        b"Host: localhost",
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    async with served(app, config) as port:
+        status, _ = await exchanged(port, b"\r\n".join(asked) + b"\r\n\r\n")
+        assert status == 403

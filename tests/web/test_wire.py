@@ -34,6 +34,19 @@ def test_a_figure_that_is_no_number_leaves_as_null() -> None:
     assert wire.encode(figures) == b'{"errorRate":null,"byDay":{"1":null,"2":0.5}}'
 
 
+class Rows(Struct):
+    data: list[Figures]
+    rows: int
+
+
+@pytest.mark.parametrize("rows", [0, 1, wire.ROWS_AT_ONCE, 2 * wire.ROWS_AT_ONCE + 1])
+def test_an_answer_in_pieces_is_the_same_answer(rows: int) -> None:
+    answer = Rows([Figures(error_rate=float(n), by_day={}) for n in range(rows)], rows)
+    pieces = list(wire.pieces(answer))
+    assert b"".join(pieces) == wire.encode(answer)
+    assert (len(pieces) > 1) == (rows > wire.ROWS_AT_ONCE)
+
+
 def test_a_query_becomes_its_struct() -> None:
     asked = wire.question(b"serviceId=a%20b%26c&limit=10&trend=true&granularity=hour", Asked)
     assert asked == Asked(service_id="a b&c", limit=10, trend=True, granularity="hour")
@@ -42,6 +55,11 @@ def test_a_query_becomes_its_struct() -> None:
 def test_a_name_that_reads_like_another_type_stays_a_text() -> None:
     assert wire.question(b"serviceId=null", Asked).service_id == "null"
     assert wire.question(b"serviceId=12", Asked).service_id == "12"
+
+
+def test_a_query_at_its_limit_is_read() -> None:
+    query = b"serviceId=".ljust(wire.QUERY_BYTES_MAX, b"a")
+    assert wire.question(query, Asked).service_id == "a" * (wire.QUERY_BYTES_MAX - 10)
 
 
 def test_a_key_in_the_query_is_ignored() -> None:
@@ -65,7 +83,7 @@ def test_a_key_in_the_query_is_ignored() -> None:
         ),
         (b"serviceId=%ff", "The query is not valid UTF-8."),
         (b"serviceId=\xff", "The query is not valid UTF-8."),
-        (b"serviceId=" + b"a" * 8192, "The query is longer than 8192 bytes."),
+        (b"serviceId=".ljust(8193, b"a"), "The query is longer than 8192 bytes."),
     ],
 )
 def test_a_query_that_is_not_understood_is_refused_by_name(query: bytes, detail: str) -> None:

@@ -222,7 +222,7 @@ async def test_units_of_a_forgotten_experiment_do_not_come_back_with_its_name():
     keep = {"keep_days": 2, "keep_hours_days": 1, "experiment_units_max": 100_000}
     shard, chain = state(**keep), Chain()
     long_ago = NOW_MS - 5 * DAY_MS
-    await told(shard, exposed(range(1, 20_001), at_ms=long_ago))  # more than one block
+    await told(shard, exposed(spread(range(1, 20_001)), at_ms=long_ago))  # more than one block
     await chain.grow(shard)
     await told(shard, seen("a"))  # time goes on, and the experiment with it
     await told(shard, exposed([7, 8], variant=1))
@@ -251,8 +251,7 @@ async def test_samples_of_different_rates_become_one_of_the_smaller_rate():
     await told(sampled, active(spread(range(1_000, 1_120))))
     dumps = [await dumped(shard, full=True) for shard in (exact, sampled)]
     heir = state(**SMALL)
-    restore_shards = [resolved(dump.pieces) for dump in dumps]
-    restore([heir], restore_shards)
+    restore([heir], [resolved(dump.pieces) for dump in dumps])
     half = [h for h in spread([*range(1, 61), *range(1_000, 1_120)]) if h < 2**63]
     assert heir.users.days.sample_rate == 0.5
     assert heir.users.days.left((TODAY,), ()) == (len(half), len(half))

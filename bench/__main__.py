@@ -1,0 +1,56 @@
+"""`make bench`: the engine's costs as tables, with date, machine and load."""
+
+import gc
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from bench.engine import Bench, ingest
+from bench.metrics import answers
+from web.collecting import tune_collector
+
+EVENTS: Final = 200_000
+ROUNDS: Final = 3
+
+
+def main() -> None:
+    """Run every benchmark and print what it found."""
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    print(f"{now}, {os.cpu_count()} cores {platform.machine()}, Python ", end="")
+    print(f"{platform.python_version()}, load average {load}\n")
+    tune_collector()
+    _print_ingest()
+    gc.unfreeze()
+    _print_answers()
+
+
+def _print_ingest() -> None:
+    print(f"Engine alone, {EVENTS:,} events of a mixture of eight types in groups of 250,")
+    print(f"median of {ROUNDS} rounds")
+    rounds = [ingest(EVENTS) for _ in range(ROUNDS)]
+    for stage in range(len(rounds[0][0])):
+        name = rounds[0][0][stage].stage
+        us = median(costs[stage].us for costs, _ in rounds)
+        print(f"  {name:22} {us:6.2f} µs of CPU an event")
+    replayed = median(rate for _, rate in rounds)
+    print(f"  {'replay':22} {replayed:9,.0f} events/s\n")
+
+
+def _print_answers() -> None:
+    print("GET /metrics/services without HTTP, 300 calls a service and day, encoding included")
+    with tempfile.TemporaryDirectory() as folder:
+        found = answers(Bench(Path(folder)))
+    for question in dict.fromkeys(answered.question for answered in found):
+        asked = [answered for answered in found if answered.question == question]
+        ms = median(answered.ms for answered in asked)
+        slice_ms = max(answered.slice_ms for answered in asked)
+        print(f"  {question:30} {ms:7.1f} ms, longest hold of the loop {slice_ms:4.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,457 @@
+import errno
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from engine.answers import marketplace
+from engine.errors import DiskFull, JournalFailed, NotReady
+from engine.sequence import Sequencing
+from engine.state import ShardState, resolved, restore
+from engine.timebucket import Calendar
+from persistence.journal import Journal
+from persistence.recovery import recover
+from persistence.snapshot import CHAIN_PARTS_MAX, SnapshotStore
+from tests.living import NOW_MS, GatedDisk, batch, config_of, everything, living, view, views
+
+YESTERDAY_MS = NOW_MS - 86_400_000
+"""Another slot of a snapshot than today's: a later change of today does not write it again."""
+
+
+@pytest.fixture
+def config(tmp_path):
+    return config_of(tmp_path)
+
+
+async def counted_after_restart(config):
+    async with living(config) as life:
+        return await views(life.engine)
+
+
+def parts(config):
+    return sorted(path.name for path in (config.data / "snapshots").iterdir())
+
+
+# -- acknowledged means visible -------------------------------------------------------------
+
+
+async def test_what_is_acknowledged_is_in_the_very_next_answer(config):
+    async with living(config) as life:
+        for number in range(1, 31):
+            await life.engine.accept(batch(view()))
+            assert await views(life.engine) == number
+
+
+async def test_each_of_many_senders_finds_its_own_events_at_once(config):
+    async with living(config) as life:
+
+        async def sender(service):
+            asked = marketplace.Asked(service_id=service)
+            for number in range(1, 6):
+                await life.engine.accept(batch(view(service), view(service)))
+                answer = await life.engine.marketplace(asked)
+                assert answer.data.views == 2 * number
+
+        async with trio.open_nursery() as senders:
+            for number in range(20):
+                senders.start_soon(sender, f"s{number}")
+
+
+async def test_what_is_acknowledged_is_on_the_disk(config):
+    async with living(config, end="crash") as life:
+        await life.engine.accept(batch(view(), view()))
+        await life.engine.accept(batch(view()))
+    assert await counted_after_restart(config) == 3
+
+
+# -- clients that go away -------------------------------------------------------------------
+
+
+async def test_a_sender_that_goes_away_has_sent_all_the_same(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        async with trio.open_nursery() as senders:
+            disk.hold()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await disk.reached()
+            senders.start_soon(life.engine.accept, batch(view(), view()))
+            await wait_all_tasks_blocked()
+            senders.cancel_scope.cancel()
+        disk.let_go()
+        await life.engine.accept(batch(view()))
+        assert await views(life.engine) == 4
+        assert life.engine.health().queue.depth == 0
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_an_asker_that_goes_away_does_no_harm(config, steps):
+    async with living(config) as life:
+        await life.engine.accept(batch(view()))
+        async with trio.open_nursery() as askers:
+            for _ in range(5):
+                askers.start_soon(life.engine.counters)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            askers.cancel_scope.cancel()
+        await life.engine.accept(batch(view()))
+        assert await views(life.engine) == 2
+
+
+# -- disks that fail ------------------------------------------------------------------------
+
+
+async def test_a_full_disk_refuses_and_later_events_are_taken(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk, end="crash") as life:
+        await life.engine.accept(batch(view()))
+        disk.room_bytes = 0
+        with pytest.raises(DiskFull):
+            await life.engine.accept(batch(view(), view()))
+        assert life.engine.is_ready
+        disk.room_bytes = None
+        await life.engine.accept(batch(view()))
+        assert await views(life.engine) == 2
+    assert await counted_after_restart(config) == 2
+
+
+async def test_a_failed_sync_ends_ingest_but_not_the_answers(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        disk.fail_next("sync", errno.EIO)
+        for _ in range(3):  # the disk is well again, but nobody knows what it has lost
+            with pytest.raises(JournalFailed, match="Input/output error"):
+                await life.engine.accept(batch(view()))
+        assert not life.engine.is_ready
+        assert "Input/output error" in life.engine.health().journal.failure
+        assert await views(life.engine) == 1
+    assert await counted_after_restart(config) == 1
+
+
+async def test_after_a_failed_sync_no_snapshot_is_written(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        disk.fail_next("sync", errno.EIO)
+        with pytest.raises(JournalFailed):
+            await life.engine.accept(batch(view()))
+        assert await life.engine.checkpoint() == 0
+    assert parts(config) == []
+    assert await counted_after_restart(config) == 1
+
+
+async def test_a_refusal_does_not_keep_the_batches_of_all_who_got_it(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        disk.fail_next("sync", errno.EIO)
+        refusals = []
+        for _ in range(5):
+            with pytest.raises(JournalFailed) as refusal:
+                await life.engine.accept(batch(view()))
+            refusals.append(refusal.value)
+    assert len({id(refusal) for refusal in refusals}) == 5
+    assert refusals[1].__traceback__ is not refusals[4].__traceback__
+    assert life.engine.failure.__traceback__ is not refusals[4].__traceback__
+
+
+# -- snapshots ------------------------------------------------------------------------------
+
+
+def counted_in_snapshot(config):
+    """The number that the newest snapshot covers, and the views and events in it alone."""
+    loaded = SnapshotStore(config.data / "snapshots").load_newest()
+    calendar = Calendar(config.timezone)
+    sequencing = Sequencing(config, calendar)
+    sequencing.load(loaded.parts["sequence"])
+    states = [ShardState(config, calendar) for _ in range(config.shards)]
+    former = [resolved(loaded.parts[f"shard-{n}"]) for n in range(config.shards)]
+    restore(states, former)
+    days = [cells for state in states for cells in state.marketplace._sums.days.values()]
+    return loaded.seq, sum(cells[""][1] for cells in days), sequencing.tally.events
+
+
+async def test_a_snapshot_covers_exactly_its_number_while_events_stream_in(config):
+    covered = [(0, 0, 0)]
+    async with living(config, end="crash") as life:
+        async with trio.open_nursery() as senders:
+
+            async def send(service):
+                while len(covered) < 8:
+                    await life.engine.accept(batch(*[view(service)] * 5))
+
+            for number in range(10):
+                senders.start_soon(send, f"s{number}")
+            while len(covered) < 8:
+                if await life.engine.checkpoint() > covered[-1][0]:
+                    covered.append(counted_in_snapshot(config))
+        acknowledged = await views(life.engine)
+    assert all(seq == in_shards == in_sequence for seq, in_shards, in_sequence in covered)
+    assert await counted_after_restart(config) == acknowledged
+
+
+async def test_a_snapshot_after_nothing_new_writes_nothing(config):
+    async with living(config) as life:
+        assert await life.engine.checkpoint() == 0
+        await life.engine.accept(batch(view()))
+        assert await life.engine.checkpoint() == 1
+        written = parts(config)
+        assert await life.engine.checkpoint() == 1
+        assert parts(config) == written
+    assert parts(config) == written  # nor does the end
+    assert life.logged == ["snapshot written"]
+
+
+async def test_a_snapshot_is_written_whenever_its_time_has_come(tmp_path, autojump_clock):
+    config = config_of(tmp_path, snapshot_interval_s=60)
+    async with living(config, end="crash") as life:
+        for number in range(1, 4):
+            await life.engine.accept(batch(view()))
+            await life.next_line()  # nobody else asks for it
+            assert life.logged == ["snapshot written"] * number
+    assert counted_in_snapshot(config) == (3, 3, 3)
+
+
+async def test_a_failed_snapshot_is_logged_and_the_next_one_is_full(config):
+    disk = GatedDisk()
+    async with living(config, snapshot_disk=disk, end="crash") as life:
+        await life.engine.accept(batch(view("a"), view("b")))
+        await life.engine.checkpoint()
+        await life.engine.accept(batch(view("a")))
+        disk.fail_next("rename", errno.EIO)
+        assert await life.engine.checkpoint() == 2
+        await life.engine.accept(batch(view("b")))
+        assert life.engine.is_ready
+        assert await life.engine.checkpoint() == 4
+    assert life.logged == ["snapshot written", "snapshot failed", "snapshot written"]
+    assert "Input/output error" in life.log[1][1]["reason"]
+    assert counted_in_snapshot(config) == (4, 4, 4)
+    newest = [name for name in parts(config) if name.startswith(f"{4:020d}-")]
+    assert [name.rpartition(".")[2] for name in newest] == ["full"] * 3
+
+
+async def test_what_a_snapshot_was_not_given_room_for_is_in_the_next_one(tmp_path):
+    config = config_of(tmp_path, durability="none")
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk, end="crash") as life:
+        await life.engine.accept(batch(*[view()] * 50))
+        await life.engine.checkpoint()
+        await life.engine.accept(batch(view(timestamp=YESTERDAY_MS)))
+        disk.room_bytes = 0  # for what the journal still holds back
+        assert await life.engine.checkpoint() == 50
+        disk.room_bytes = None
+        await life.engine.accept(batch(view()))
+        assert await life.engine.checkpoint() == 52
+    assert counted_in_snapshot(config) == (52, 52, 52)
+
+
+async def test_what_a_cancelled_snapshot_was_given_is_in_the_next_one(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk, end="crash") as life:
+        await life.engine.accept(batch(*[view()] * 50))
+        await life.engine.checkpoint()
+        disk.hold()
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(life.engine.accept, batch(view(timestamp=YESTERDAY_MS)))
+            await disk.reached()
+            async with trio.open_nursery() as cancelled:
+                cancelled.start_soon(life.engine.checkpoint)
+                await wait_all_tasks_blocked()
+                cancelled.cancel_scope.cancel()
+            disk.let_go()
+        await life.engine.accept(batch(view()))
+        assert await life.engine.checkpoint() == 52
+    assert counted_in_snapshot(config) == (52, 52, 52)
+
+
+@pytest.mark.parametrize("durability", ["write", "none"])
+async def test_the_journal_is_on_the_disk_before_the_snapshot_that_covers_it(
+    tmp_path, durability
+):
+    disk = GatedDisk()
+    config = config_of(tmp_path, durability=durability)
+    async with living(config, journal_disk=disk, snapshot_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        disk.calls.clear()
+        await life.engine.checkpoint()
+        calls = list(disk.calls)
+    assert "sync" in calls[: calls.index("create")]
+
+
+async def test_a_journal_that_cannot_be_synced_for_a_snapshot_ends_ingest(tmp_path):
+    disk = GatedDisk()
+    async with living(config_of(tmp_path, durability="write"), journal_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        disk.fail_next("sync", errno.EIO)
+        await life.engine.checkpoint()
+        assert life.logged == ["snapshot failed"]
+        assert not life.engine.is_ready
+        with pytest.raises(JournalFailed):
+            await life.engine.accept(batch(view()))
+
+
+async def test_the_journal_is_trimmed_to_what_the_older_snapshot_covers(tmp_path):
+    config = config_of(tmp_path, segment_bytes_max=4_096)
+    async with living(config, end="crash") as life:
+        for _ in range(4):
+            for _ in range(5):
+                await life.engine.accept(batch(*[view()] * 25))
+            await life.engine.checkpoint()
+        acknowledged = await views(life.engine)
+    journal = Journal.open(config.data / "journal", durability="fsync")
+    journal.close()
+    assert 1 < journal.first_seq <= 375 + 1
+    assert await counted_after_restart(config) == acknowledged == 500
+
+
+async def test_a_journal_that_cannot_be_trimmed_ends_ingest_but_the_snapshot_counts(tmp_path):
+    config = config_of(tmp_path, segment_bytes_max=4_096)
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        for _ in range(2):
+            for _ in range(5):
+                await life.engine.accept(batch(*[view()] * 25))
+            disk.fail_next("remove", errno.EIO)
+            await life.engine.checkpoint()
+        assert life.logged == ["snapshot written", "snapshot written", "journal trim failed"]
+        assert not life.engine.is_ready
+        assert life.engine.health().snapshot.seq == 250
+    assert await counted_after_restart(config) == 250
+
+
+async def test_many_snapshots_and_crashes_lead_to_the_same_answers(config):
+    for generation in range(3):
+        async with living(config, end="crash") as life:
+            for number in range(CHAIN_PARTS_MAX + 3):
+                service, user = f"s{number % 5}", f"u{generation}-{number % 11}"
+                await life.engine.accept(
+                    batch(
+                        view(service, userId=user),
+                        view(service, eventId=f"{generation}-{number}"),
+                        view(service, eventId=f"{generation}-{number // 2}"),
+                    )
+                )
+                await life.engine.checkpoint()
+            before = await everything(life.engine)
+        async with living(config, end="crash") as life:
+            assert life.recovered.report.replayed_events == 0
+            assert await everything(life.engine) == before
+
+
+# -- the end --------------------------------------------------------------------------------
+
+
+async def test_the_end_finishes_what_was_accepted_and_writes_a_snapshot(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        async with trio.open_nursery() as senders:
+            disk.hold()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await disk.reached()
+            senders.start_soon(life.engine.accept, batch(view(), view()))
+            await wait_all_tasks_blocked()
+            life.engine.stop()
+            await wait_all_tasks_blocked()
+            disk.let_go()
+    assert life.logged == ["snapshot written"]
+    again = recover(config)
+    again.journal.close()
+    assert (again.report.snapshot_seq, again.report.replayed_events) == (3, 0)
+
+
+async def test_the_end_waits_for_a_batch_that_nobody_waits_for_any_more(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        async with trio.open_nursery() as senders:
+            disk.hold()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await disk.reached()
+            senders.cancel_scope.cancel()
+        life.engine.stop()
+        await wait_all_tasks_blocked()
+        disk.let_go()
+    assert counted_in_snapshot(config) == (1, 1, 1)
+
+
+async def test_who_waits_for_room_at_the_end_is_refused_and_the_rest_is_kept(tmp_path):
+    config = config_of(tmp_path, queue_events_max=1)
+    disk = GatedDisk()
+    refused = []
+
+    async def late(engine):
+        with pytest.raises(NotReady):
+            await engine.accept(batch(view("late")))
+        refused.append("late")
+
+    async with living(config, journal_disk=disk) as life:
+        async with trio.open_nursery() as senders:
+            disk.hold()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await disk.reached()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await wait_all_tasks_blocked()
+            senders.start_soon(late, life.engine)
+            await wait_all_tasks_blocked()
+            life.engine.stop()
+            await wait_all_tasks_blocked()
+            disk.let_go()
+    assert refused == ["late"]
+    assert counted_in_snapshot(config) == (2, 2, 2)
+
+
+async def test_after_the_end_nothing_is_taken_and_nothing_answered(config):
+    async with living(config) as life:
+        await life.engine.accept(batch(view()))
+    assert not life.engine.is_ready
+    with pytest.raises(NotReady):
+        await life.engine.accept(batch(view()))
+    with pytest.raises(NotReady):
+        await life.engine.counters()
+    with pytest.raises(NotReady):
+        await life.engine.checkpoint()
+
+
+async def test_questions_are_answered_while_the_end_waits_for_the_disk(config):
+    disk = GatedDisk()
+    async with living(config, journal_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        async with trio.open_nursery() as senders:
+            disk.hold()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await disk.reached()
+            life.engine.stop()
+            await wait_all_tasks_blocked()
+            assert await views(life.engine) == 1
+            with pytest.raises(NotReady):
+                await life.engine.accept(batch(view()))
+            disk.let_go()
+
+
+async def test_questions_under_way_at_the_end_are_answered_or_refused(config):
+    outcomes = []
+
+    async def ask(engine):
+        try:
+            outcomes.append(await views(engine))
+        except NotReady:
+            outcomes.append("refused")
+
+    async with trio.open_nursery() as askers:
+        async with living(config) as life:
+            await life.engine.accept(batch(view()))
+            life.engine.stop()
+            for _ in range(200):
+                askers.start_soon(ask, life.engine)
+                await trio.lowlevel.checkpoint()
+    assert len(outcomes) == 200
+    assert set(outcomes) <= {1, "refused"}
+
+
+async def test_the_journal_is_closed_with_a_record_that_says_so(config):
+    async with living(config) as life:
+        await life.engine.accept(batch(view()))
+    [segment] = (config.data / "journal").iterdir()
+    segment.write_bytes(segment.read_bytes()[:-1])  # the closing record, and no event
+    again = recover(config)
+    again.journal.close()
+    assert again.report.cut_bytes > 0
+    assert again.journal.last_seq == 1

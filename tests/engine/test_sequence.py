@@ -1,0 +1,270 @@
+import json
+from typing import Any
+
+from engine import events
+from engine.config import Config
+from engine.events import Batch, Kind
+from engine.hashing import hash64, shard_of
+from engine.rollups import experiments, names, revenue
+from engine.sequence import OTHER, Sequencing
+from engine.state import Group
+from engine.timebucket import Calendar
+
+NOW_MS = 1_794_000_000_000
+DAY_MS = 86_400_000
+
+CALL = {"eventType": "service_execution", "serviceId": "s", "latencyMs": 1, "success": True}
+SALE = {
+    "eventType": "revenue_transaction",
+    "orderId": "o",
+    "amount": 10,
+    "currency": "USD",
+    "serviceId": "s",
+}
+SEARCH = {"eventType": "marketplace_search", "searchQuery": "q"}
+VIEW = {"eventType": "marketplace_view", "serviceId": "s"}
+SHOWN = {"eventType": "experiment_view", "experimentId": "x", "variantIndex": 0}
+GOAL = {"eventType": "experiment_conversion", "experimentId": "x", "variantIndex": 0}
+SESSION = {"eventType": "user_session", "sessionId": "s", "duration": 1.5}
+
+
+def sequencing(**settings: Any) -> Sequencing:
+    config = Config(**{"shards": 1, **settings})
+    return Sequencing(config, Calendar(config.timezone))
+
+
+def batch(*told: dict[str, Any], sent_at_ms: int | None = None) -> Batch:
+    if sent_at_ms is None:
+        return events.replay(Kind.ARRAY, json.dumps(told).encode())
+    body = json.dumps({"sentAt": sent_at_ms, "events": told}).encode()
+    return events.replay(Kind.ENVELOPE, body)
+
+
+def take(taker: Sequencing, *told: dict[str, Any], received_ms: int = NOW_MS) -> list[Group]:
+    return taker.take(received_ms, [batch(*told)])
+
+
+def dumped(taker: Sequencing, *, full: bool = True) -> list[bytes]:
+    return list(taker.dump(full=full))
+
+
+# -- duplicates -------------------------------------------------------------------------------
+
+
+def test_an_event_that_comes_again_is_counted_once_and_tallied() -> None:
+    taker = sequencing()
+    first = {**CALL, "eventId": "a"}
+    [group] = take(taker, first, {**first, "latencyMs": 2}, CALL, CALL)
+    assert [fact[3] for fact in group.executions] == [1, 1, 1]
+    [again] = take(taker, first, {**VIEW, "eventId": "a"}, {**VIEW, "eventId": "b"})
+    assert (len(again.executions), len(again.looks)) == (0, 1)
+    assert (taker.tally.events, taker.tally.duplicates) == (7, 3)
+
+
+def test_a_duplicate_leaves_no_user_name_or_payment_behind() -> None:
+    taker = sequencing()
+    event = {**SALE, "eventId": "a", "userId": "u", "billingInterval": "month"}
+    take(taker, event)
+    [group] = take(taker, {**event, "userId": "v", "serviceId": "t"})
+    assert group.is_empty
+
+
+def test_duplicates_are_known_across_the_batches_of_one_record() -> None:
+    event = {**CALL, "eventId": "a"}
+    [group] = sequencing().take(NOW_MS, [batch(event), batch(CALL, event)])
+    assert len(group.executions) == 2
+
+
+def test_an_id_is_forgotten_after_its_window() -> None:
+    taker = sequencing(dedupe_days=1)
+    event = {**CALL, "eventId": "a"}
+    take(taker, event)
+    for hours in range(1, 60):
+        take(taker, {**CALL, "eventId": f"b{hours}"}, received_ms=NOW_MS + hours * 3_600_000)
+    [group] = take(taker, event, received_ms=NOW_MS + 60 * 3_600_000)
+    assert len(group.executions) == 1
+
+
+# -- instants ---------------------------------------------------------------------------------
+
+
+def test_an_event_without_timestamp_happened_when_it_was_received() -> None:
+    [group] = take(sequencing(), CALL, {**CALL, "timestamp": 5})
+    assert [fact[2] for fact in group.executions] == [NOW_MS, 5]
+
+
+def test_instants_are_corrected_by_the_senders_clock_as_the_record_was_received() -> None:
+    at_ms = NOW_MS - 50_000
+    late = batch({**CALL, "timestamp": at_ms}, CALL, sent_at_ms=NOW_MS - 7_000)
+    [group] = sequencing().take(NOW_MS, [late])
+    assert [fact[2] for fact in group.executions] == [at_ms + 7_000, NOW_MS]
+
+
+# -- split ------------------------------------------------------------------------------------
+
+
+def test_facts_go_to_the_shard_of_their_key_and_users_to_that_of_the_user() -> None:
+    groups = take(
+        sequencing(shards=8),
+        *({**CALL, "serviceId": f"s{n}", "userId": f"u{n}"} for n in range(50)),
+    )
+    for shard, group in enumerate(groups):
+        assert all(shard_of(fact[0], 8) == shard for fact in group.executions)
+        assert all(user % 8 == shard for user in group.user_hashes)
+    assert sum(len(group.executions) for group in groups) == 50
+    assert {u for g in groups for u in g.user_hashes} == {hash64(f"u{n}") for n in range(50)}
+
+
+def test_every_type_of_event_makes_its_user_active() -> None:
+    told = [CALL, SALE, SEARCH, VIEW, {**VIEW, "eventType": "marketplace_conversion"}, SHOWN,
+            GOAL, SESSION, {**SALE, "status": "failed"}]  # fmt: skip
+    [group] = take(sequencing(), *({**event, "userId": "u"} for event in told), SESSION)
+    assert group.user_hashes == [hash64("u")] * 9
+
+
+def test_a_group_that_concerns_nobody_is_empty() -> None:
+    groups = take(sequencing(shards=8), CALL)
+    assert [group.is_empty for group in groups].count(False) == 1
+
+
+# -- facts ------------------------------------------------------------------------------------
+
+
+def test_money_becomes_micros_and_a_failed_payment_nothing() -> None:
+    [group] = take(
+        sequencing(),
+        {**SALE, "amount": 19.99, "takeRate": 12.5, "creatorId": "c"},
+        {**SALE, "amount": 5, "status": "refunded"},
+        {**SALE, "status": "failed", "billingInterval": "month"},
+    )
+    assert group.sales == [
+        ("s", "c", "USD", NOW_MS, revenue.COMPLETED, 19_990_000, 2_498_750),
+        ("s", "", "USD", NOW_MS, revenue.REFUNDED, 5_000_000, 0),
+    ]
+
+
+def test_only_recurring_payments_and_refunds_concern_subscriptions() -> None:
+    [group] = take(
+        sequencing(),
+        SALE,
+        {**SALE, "billingInterval": "year", "subscriptionId": "sub", "amount": 120},
+        {**SALE, "status": "refunded"},
+    )
+    year_ms = 365 * DAY_MS
+    assert group.payments == [
+        (hash64("sub"), NOW_MS, NOW_MS + year_ms, 10_000_000, "USD", "s", ""),
+        (hash64("o"), NOW_MS, 0, 0, "USD", "s", ""),
+    ]
+
+
+def test_a_unit_is_the_user_else_the_session_and_a_conversion_carries_both() -> None:
+    [group] = take(
+        sequencing(),
+        {**SHOWN, "userId": "a", "sessionId": "a"},
+        {**SHOWN, "sessionId": "a"},
+        SHOWN,
+        {**GOAL, "userId": "a", "sessionId": "a"},
+    )
+    (_, _, _, user, kind), (_, _, _, session, other), nobody = group.exposures
+    assert (kind, other) == (experiments.USER, experiments.SESSION)
+    assert user != session
+    assert nobody[3:] == (0, experiments.NO_UNIT)
+    assert group.conversions[0][3:] == (user, session)
+
+
+def test_a_duration_becomes_microseconds_however_long_it_is() -> None:
+    told = [{**SESSION, "duration": duration} for duration in (1.5, 0, 1.7e308)]
+    [group] = take(sequencing(), *told)
+    assert [us for _, us in group.sessions] == [1_500, 0, int(1.7e308) * 1000]
+
+
+def test_names_come_with_whoever_carries_one() -> None:
+    [group] = take(
+        sequencing(),
+        {**CALL, "serviceName": "Logo"},
+        {**VIEW, "serviceName": ""},
+        {**GOAL, "experimentName": "Button", "variantName": "Red", "variantIndex": 2},
+        CALL,
+    )
+    assert group.labels == [
+        (names.SERVICE, "s", 0, "Logo"),
+        (names.SERVICE, "s", 0, ""),
+        (names.EXPERIMENT, "x", 0, "Button"),
+        (names.VARIANT, "x", 2, "Red"),
+    ]
+
+
+# -- caps -------------------------------------------------------------------------------------
+
+
+def test_services_beyond_the_cap_count_together_and_known_ones_on_their_own() -> None:
+    taker = sequencing(services_max=2)
+    [group] = take(taker, *({**CALL, "serviceId": name} for name in "abcdab"))
+    assert [fact[0] for fact in group.executions] == ["a", "b", OTHER, OTHER, "a", "b"]
+    assert taker.caps["services"].refused == 2
+
+
+def test_one_cap_of_services_holds_for_calls_sales_and_views() -> None:
+    taker = sequencing(services_max=1)
+    [group] = take(taker, {**VIEW, "serviceId": "a"}, {**CALL, "serviceId": "b"})
+    [later] = take(taker, {**SALE, "serviceId": "b"})
+    assert [group.looks[0][0], group.executions[0][0], later.sales[0][0]] == ["a", OTHER, OTHER]
+
+
+def test_creators_experiments_and_categories_have_caps() -> None:
+    taker = sequencing(creators_max=1, experiments_max=1, categories_max=1)
+    [group] = take(
+        taker,
+        *({**SALE, "creatorId": name} for name in "ab"),
+        *({**SHOWN, "experimentId": name} for name in "ab"),
+        *({**CALL, "category": name} for name in ("a", "b", "", None)),
+    )
+    assert [fact[1] for fact in group.sales] == ["a", OTHER]
+    assert [fact[0] for fact in group.exposures] == ["a", OTHER]
+    assert [fact[1] for fact in group.executions] == ["a", OTHER, "", ""]
+
+
+def test_search_terms_are_capped_by_the_day_on_which_they_were_searched() -> None:
+    taker = sequencing(search_terms_per_day_max=2)
+    told = [{**SEARCH, "searchQuery": term} for term in "abca"]
+    [today] = take(taker, *told)
+    [earlier] = take(taker, *({**event, "timestamp": NOW_MS - DAY_MS} for event in told[2:]))
+    assert [fact[0] for fact in today.searches] == ["a", "b", OTHER, "a"]
+    assert [fact[0] for fact in earlier.searches] == ["c", "a"]
+
+
+# -- keep -------------------------------------------------------------------------------------
+
+
+def test_what_is_known_comes_back_from_dumps() -> None:
+    taker = sequencing(services_max=2, search_terms_per_day_max=1)
+    take(taker, {**CALL, "eventId": "1"}, {**SEARCH, "eventId": "2"})
+    parts = dumped(taker)
+    take(taker, {**CALL, "eventId": "3", "serviceId": "t"}, {**SEARCH, "searchQuery": "r"})
+    parts += dumped(taker, full=False)
+    back = sequencing(services_max=2, search_terms_per_day_max=1)
+    back.load(parts)
+    assert back.tally == taker.tally
+    assert back.caps["services"].names == {"s", "t"}
+    more = [
+        {**CALL, "eventId": "1"}, {**CALL, "eventId": "3"}, {**CALL, "serviceId": "u"},
+        {**SEARCH, "searchQuery": "z"}, {**SEARCH, "searchQuery": "q"},
+    ]  # fmt: skip
+    assert take(back, *more) == take(taker, *more)
+    assert back.tally == taker.tally
+    assert back.caps["services"].refused == taker.caps["services"].refused == 1
+
+
+def test_a_dump_of_changes_is_small() -> None:
+    taker = sequencing()
+    take(taker, *({**CALL, "serviceId": f"s{n}"} for n in range(1_000)))
+    whole = sum(map(len, dumped(taker)))
+    assert sum(map(len, dumped(taker, full=False))) < 200 < whole
+
+
+def test_the_split_of_a_record_is_the_same_every_time() -> None:
+    told = [
+        {**event, "eventId": str(n % 7), "userId": f"u{n % 5}"}
+        for n, event in enumerate([CALL, SALE, SEARCH, VIEW, SHOWN, GOAL, SESSION] * 3)
+    ]
+    assert take(sequencing(shards=5), *told) == take(sequencing(shards=5), *told)

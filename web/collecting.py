@@ -1,0 +1,21 @@
+"""How often Python's cyclic garbage collector runs in a server."""
+
+import gc
+from typing import Final
+
+YOUNG_MAX: Final = 50_000
+MIDDLE_MAX: Final = 20
+OLD_MAX: Final = 100
+"""New containers before a young collection; young ones before a middle one, and so on.
+
+Nothing on the hot path makes cycles: reference counts free it all. With the defaults (700, 10,
+10) collections took 0.6 to 1.2 of 6.5 µs of CPU an event (2026-11-22, `make bench`), as every
+fact is a container that lives for a moment.
+"""
+
+
+def tune_collector() -> None:
+    """Let the collector run rarely, and never look again at what exists by now."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_MAX, MIDDLE_MAX, OLD_MAX)
