@@ -3,11 +3,12 @@
 import gc
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Final
+from typing import Final, TypeVar
 
 from bench.events import bodies
 from engine import events
@@ -18,6 +19,8 @@ from engine.state import ShardState
 from engine.timebucket import DAY_MS, HOUR_MS, Calendar
 from persistence.journal import Journal
 from persistence.recovery import recover
+
+T = TypeVar("T")
 
 GROUP_EVENTS: Final = 250
 BATCH_EVENTS: Final = 25
@@ -50,6 +53,9 @@ class Bench:
             body, events_max=BATCH_EVENTS, times=times, text_bytes_max=2**14
         )
 
+    def decode_all(self, bodies: Sequence[bytes]) -> list[Batch]:
+        return [self.decode(body) for body in bodies]
+
     def append(self, group: list[Batch]) -> None:
         self.journal.append(
             self.journal.last_seq + 1,
@@ -72,12 +78,10 @@ class Bench:
 
 
 def ingest(count: int) -> tuple[list[Cost], float]:
-    """CPU per event by stage and in all, then events a second of a recovery from the journal."""
+    """CPU per event by stage and in all, then events a second of a recovery."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
-        raw = bodies(
-            count, batch=BATCH_EVENTS, seed=1, now_ms=bench.now_ms, spread_ms=HOUR_MS
-        )
+        raw = bodies(count, batch=BATCH_EVENTS, seed=1, now_ms=bench.now_ms, spread_ms=HOUR_MS)
         per_group = GROUP_EVENTS // BATCH_EVENTS
         groups = [raw[i : i + per_group] for i in range(0, len(raw), per_group)]
         gc.collect()
@@ -85,9 +89,9 @@ def ingest(count: int) -> tuple[list[Cost], float]:
         spent = {"decode and validate": 0.0, "journal": 0.0, "sequence and fold": 0.0}
         started = process_time()
         for group in groups:
-            batches = _timed(spent, "decode and validate", lambda g=group: [*map(bench.decode, g)])
-            _timed(spent, "journal", lambda b=batches: bench.append(b))
-            _timed(spent, "sequence and fold", lambda b=batches: bench.take_and_fold(b))
+            batches = _timed(spent, "decode and validate", partial(bench.decode_all, group))
+            _timed(spent, "journal", partial(bench.append, batches))
+            _timed(spent, "sequence and fold", partial(bench.take_and_fold, batches))
         _timed(spent, "sequence and fold", bench.settle)
         total = process_time() - started
         bench.journal.close()
@@ -108,7 +112,7 @@ def replay(config: Config, count: int) -> float:
     return count / seconds
 
 
-def _timed(spent: dict[str, float], stage: str, call: Callable[[], object]) -> object:
+def _timed(spent: dict[str, float], stage: str, call: Callable[[], T]) -> T:
     started = process_time()
     result = call()
     spent[stage] += process_time() - started

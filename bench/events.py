@@ -70,7 +70,8 @@ def _fields(kind: str, service: int, rng: random.Random) -> dict[str, Any]:
         case "user_session":
             return {"duration": rng.randrange(1_000, 600_000), "cohort": "2026-11"}
         case _:
-            return {"experimentId": f"experiment-{rng.randrange(5)}", "variantIndex": rng.randrange(2)}
+            experiment = f"experiment-{rng.randrange(5)}"
+            return {"experimentId": experiment, "variantIndex": rng.randrange(2)}
 
 
 def bodies(count: int, *, batch: int, seed: int, now_ms: int, spread_ms: int) -> list[bytes]:

@@ -102,7 +102,7 @@ class MarketplaceView(_Common, frozen=True, kw_only=True, tag="marketplace_view"
 class MarketplaceConversion(
     _Common, frozen=True, kw_only=True, tag="marketplace_conversion", gc=False
 ):
-    """One purchase that came of looking; its amount is told here, and counted as revenue there."""
+    """One purchase that came of looking; its amount counts as revenue by its payment."""
 
     service_id: Id
     order_id: Id | None = None
@@ -153,7 +153,7 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = Event.__args__
 
 
 class Envelope(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
-    """A batch that tells the sender's clock, so that instants off by more than a second mend."""
+    """A batch that tells the sender's clock, so that instants a second off or more mend."""
 
     events: list[Event]
     sent_at: Instant | None = None

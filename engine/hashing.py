@@ -11,7 +11,7 @@ from xxhash import xxh3_64_intdigest
 
 
 def hash64(text: str) -> int:
-    """64 bits of XXH3 over the UTF-8 of `text`; 0 is left free for "empty slot" and becomes 1."""
+    """64 bits of XXH3 over the UTF-8 of `text`; 0, which stands for "none", becomes 1."""
     return xxh3_64_intdigest(text.encode()) or 1
 
 

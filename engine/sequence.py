@@ -1,7 +1,7 @@
 """From a journal record to one message per shard: duplicates, numbers, caps, split.
 
-Live and replay both call `Sequence.take`, for what lies between the journal and the fold must be
-the same computation: it depends on the records in their order and on nothing else.
+Live and replay both call `Sequencing.take`, for what lies between the journal and the fold must
+be the same computation: it depends on the records in their order and on nothing else.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -198,7 +198,7 @@ class Sequencing:
             group = groups[self._home(service) if shard is None else shard]
             failure = None if event.success else event.error_code or ""
             group.executions.append((service, category, at_ms, event.latency_ms, failure))
-            if event.service_name is not None:
+            if event.service_name is not None and service is not OTHER:
                 group.labels.append((names.SERVICE, service, 0, event.service_name))
 
     def _transactions(self, timed: Timed, groups: Sequence[Group]) -> None:
@@ -256,7 +256,8 @@ class Sequencing:
             category = event.category and categories.admit(event.category)
             group = groups[self._home(service)]
             group.looks.append((service, category or "", at_ms, index))
-            if index == marketplace.VIEWS and event.service_name is not None:
+            named = index == marketplace.VIEWS and event.service_name is not None
+            if named and service is not OTHER:
                 group.labels.append((names.SERVICE, service, 0, event.service_name))
 
     def _exposures(self, timed: Timed, groups: Sequence[Group]) -> None:
@@ -283,6 +284,8 @@ class Sequencing:
     ) -> tuple[Group, str]:
         experiment = self.caps["experiments"].admit(event.experiment_id)
         group = groups[self._home(experiment)]
+        if experiment is OTHER:
+            return group, experiment
         if event.experiment_name is not None:
             group.labels.append((names.EXPERIMENT, experiment, 0, event.experiment_name))
         if event.variant_name is not None:

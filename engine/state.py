@@ -356,7 +356,7 @@ class ShardState:
         yield b"".join(pieces)
 
     def load(self, dumped: dict[str, dict[Slot, Any]], owner: Owner) -> None:
-        """Take back what one former shard dumped (see `resolved`): those of its keys it owns."""
+        """Take back what one former shard dumped (`resolved`): those keys that `owner` says."""
         for family in self._families:
             family.load(dumped.get(family.name, {}), owner)
         # Cells that had expired since they were dumped come back with it, and go again.

@@ -1,7 +1,7 @@
 """The units of one experiment: which variant each saw first, and whether it converted after.
 
-Exact up to `rows_max` units; beyond, those whose hash lies above a threshold are let go, and the
-sample that stays is uniform: rates and lifts need no correction, only their intervals widen.
+Exact until `halve` is called; then those whose hash lies above a threshold are let go, and
+the sample that stays is uniform: rates and lifts need no correction, their intervals widen.
 Nothing here depends on the order in which events arrive.
 """
 
@@ -134,7 +134,7 @@ class Units:
         assert len(self._converted_ms) == len(self._hashes) == first + len(columns[0])
 
     def counts(self, start_ms: int, end_ms: int) -> tuple[dict[int, tuple[int, int]], int]:
-        """({variant: (units, converted)}, units seen in several) first exposed in [start, end)."""
+        """{variant: (units, converted)} and those seen in several, first exposed in the range."""
         _, variants, multiple, exposed_ms, converted_ms = self._columns()
         inside = (variants != UNSEEN) & (exposed_ms >= start_ms) & (exposed_ms < end_ms)
         counted = inside & (multiple == 0)

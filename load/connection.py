@@ -169,7 +169,7 @@ class Connection:
                 if not data and is_silent:
                     raise trio.BrokenResourceError("the connection was closed unanswered")
                 is_silent = False
-                self._http.receive_data(data)
+                self._http.receive_data(bytes(data))
             elif isinstance(event, h11.Response):
                 status, headers = event.status_code, dict(event.headers)
             elif isinstance(event, h11.Data):

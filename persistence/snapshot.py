@@ -8,13 +8,14 @@ the bytes. Calls block and come one at a time.
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from engine.errors import TallymarkError
+from engine.state import Dump
 from persistence.files import REAL_DISK, Disk
 from persistence.part import MANIFEST, PART, BadFile, Stamp, read, write
 
@@ -33,16 +34,6 @@ class SnapshotFailed(TallymarkError):
     """A snapshot could not be written; the one before stands, the journal holds the rest."""
 
     title = "Snapshot failed"
-
-
-class Dump(NamedTuple):
-    """What a source hands over: all it knows, or what changed since its last dump.
-
-    An empty delta says that nothing changed and becomes no part.
-    """
-
-    full: bool
-    chunks: Sequence[bytes]
 
 
 class Skipped(NamedTuple):

@@ -15,7 +15,11 @@ fact is a container that lives for a moment.
 
 
 def tune_collector() -> None:
-    """Let the collector run rarely, and never look again at what exists by now."""
+    """Let the collector run rarely, and never look again at what exists by now.
+
+    Called after recovery: what it has built stays for good, millions of objects that every
+    full collection would walk through, with everybody waiting.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, MIDDLE_MAX, OLD_MAX)

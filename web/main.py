@@ -1,6 +1,5 @@
 """The composition root: what a server is made of, in the order in which it comes and goes."""
 
-import gc
 import os
 import resource
 import signal
@@ -20,6 +19,7 @@ from persistence.lock import hold
 from persistence.recovery import Recovered, recover
 from web import hosting, logs
 from web.app import create_app
+from web.collecting import tune_collector
 from web.service import LateEngine
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -150,10 +150,7 @@ def _bring_back(config: Config) -> Recovered:
         recovered = recover(config)
     except OSError as error:
         raise _unusable(config, error) from error
-    # What recovery has built stays for good: millions of objects that every full collection
-    # would walk through, with everybody waiting.
-    gc.collect()
-    gc.freeze()
+    tune_collector()
     return recovered
 
 

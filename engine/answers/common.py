@@ -64,8 +64,8 @@ class Frame:
 
     @property
     def hours_from(self) -> int:
-        """The oldest hour cell that is certainly kept."""
-        return self.calendar.cut(self.now_ms - self.config.keep_hours_days * DAY_MS)[0] + 4
+        """The oldest hour cell that is kept; what expires does so by times that are past."""
+        return self.calendar.cut(self.now_ms - self.config.keep_hours_days * DAY_MS)[0]
 
     @property
     def today(self) -> int:

@@ -65,7 +65,10 @@ class Step(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Money in `currency`; null with a `reason` where amounts in several cannot be added."""
+    """Money in `currency`; null with a `reason` where amounts in several cannot be added.
+
+    topServices is empty where one creator was asked for.
+    """
 
     gmv: float | None
     mrr: float | None

@@ -14,7 +14,7 @@ WIDTH: Final = 6
 
 
 class Counters:
-    """A ring of minutes by the time of receipt, so that it shows what arrives, not what is told."""
+    """A ring of minutes by the time of receipt: it shows what arrives, not what is told."""
 
     name: Final = "counters"
 

@@ -1,4 +1,4 @@
-"""Experiments: events by variant, and units: who was exposed first to what, and converted after.
+"""Experiments: events by variant, and units: who saw what first, and converted after.
 
 A unit is a userId, else a sessionId. A conversion that carries both counts for the exposure of
 either: a view before sign-in knows only the session, the purchase after it both
@@ -174,7 +174,7 @@ class Experiments:
         )
 
     def load(self, slots: Slots, owner: Owner) -> None:
-        """Take back what one former shard dumped: those of its experiments that `owner` says."""
+        """Take back what one former shard dumped: those of its keys that `owner` says."""
         for slot, content in slots.items():
             if slot[0].startswith("events/"):
                 self._cells.load(

@@ -1,12 +1,12 @@
 """Marketplace activity: searches, views and conversions, by service, category and search term.
 
-All counts are exact. A cell of looks is one service in one category, a cell of searches one term
-in one category; the number of either is capped before it comes here.
+All counts are exact. A cell of looks is one service in one category, a cell of searches one
+term in one category; the number of either is capped before it comes here.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slot, Slots, add_counts
 from engine.timebucket import Calendar, Span
@@ -183,7 +183,10 @@ class Marketplace:
 
 
 def _load(
-    cells: Cells[K, list[int]], slot: Slot, content: Any, owns: Callable[[K], bool]
+    cells: Cells[K, list[int]],
+    slot: Slot,
+    content: Iterable[tuple[K, list[int]]],
+    owns: Callable[[K], bool],
 ) -> None:
     cells.load(slot, content, loaded=list, merge=add_counts, owns=owns)
 

@@ -16,7 +16,7 @@ COMPLETED: Final = 0
 REFUNDED: Final = 1
 
 Fact = tuple[str, str, str, int, int, int, int]
-"""(service, creator or '', currency, at_ms, COMPLETED or REFUNDED, amount_micros, fee_micros)"""
+"""(service, creator or '', currency, at_ms, COMPLETED or REFUNDED, amount, fee), in micros"""
 
 Payment = tuple[int, int, int, int, str, str, str]
 """(subscription's hash64, at_ms, until_ms, month_micros, currency, service, creator or '');
@@ -79,7 +79,7 @@ class Image:
     """One shard's answer; `merged` puts several into one.
 
     mrr_micros  {currency: micros a month}
-    by_service  {service: {currency: sales}}
+    by_service  {service: {currency: sales}}; empty where one creator was asked for
     """
 
     now: ByCurrency
@@ -173,12 +173,15 @@ class Revenue:
 
     def _by_service(self, question: Question) -> Generator[None, None, dict[str, ByCurrency]]:
         totals: dict[str, dict[str, list[int]]] = {}
+        if question.creator is not None:
+            return {}  # sums are by service or by creator, and not by both
         for cells in self._cells.within(question.span):
             for (kind, service, currency), counts in cells.items():
                 if kind == SERVICE and question.service in (None, service):
                     _add(totals.setdefault(service, {}), currency, counts)
             yield
-        return {name: _chosen(sums, question.currency) for name, sums in totals.items()}
+        chosen = {name: _chosen(sums, question.currency) for name, sums in totals.items()}
+        return {name: sales for name, sales in chosen.items() if sales}
 
     def _mrr(self, question: Question) -> Generator[None, None, dict[str, int]]:
         at_ms = question.mrr_at_ms

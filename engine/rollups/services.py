@@ -9,14 +9,14 @@ as much. Day cells older than `KLL_DAYS` keep the histogram alone: the same boun
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots
 from engine.quantile import Latencies, LatencySketch
 from engine.timebucket import Calendar, Span
 
 Fact = tuple[str, str, int, float, str | None]
-"""(service, category or '', at_ms, latency_ms, None or the error code of a failure, maybe '')"""
+"""(service, category or '', at_ms, latency_ms, the error code of a failure or '', else None)"""
 
 Key = tuple[str, str]
 """(service, category or '')"""
@@ -444,7 +444,9 @@ class Services:
             if slot[0].endswith("/day"):
                 self._newest_day = max(self._newest_day, slot[1])
 
-    def _load_labels(self, content: Any, owner: Owner) -> None:
+    def _load_labels(
+        self, content: Iterable[tuple[str, list[str], list[str]]], owner: Owner
+    ) -> None:
         for service, codes, categories in content:
             if owner.key(service):
                 self._codes[service] = set(codes)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from persistence.journal import Journal
 from engine.events import Body, Kind
+from engine.state import Dump
+from persistence.journal import Journal
 from persistence.record import Record
-from persistence.snapshot import Dump, SnapshotStore
+from persistence.snapshot import SnapshotStore
 
 GOLDEN = Path(__file__).parent
 FORMATS = GOLDEN.parents[1] / "docs" / "formats"

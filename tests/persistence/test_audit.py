@@ -6,10 +6,11 @@ import pytest
 
 from engine.errors import Corruption, FolderInUse
 from engine.events import Body, Kind
+from engine.state import Dump
 from persistence.audit import NotADataFolder, audit
 from persistence.journal import Journal
 from persistence.lock import hold
-from persistence.snapshot import Dump, SnapshotStore
+from persistence.snapshot import SnapshotStore
 
 ONE = Body(Kind.ONE, 1, b'{"eventType":"marketplace_view","serviceId":"s"}')
 

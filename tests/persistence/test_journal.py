@@ -4,9 +4,9 @@ import shutil
 import pytest
 
 from engine.errors import Corruption, DiskFull, JournalFailed
+from engine.events import Body, Kind
 from persistence.growing import BUFFER_BYTES_MAX
 from persistence.journal import Journal
-from engine.events import Body, Kind
 from persistence.record import UnknownFormat
 from persistence.segment import HEADER_BYTES
 from tests.golden.forge import header_of_version

@@ -1,7 +1,17 @@
 import pytest
 
 from engine.events import Body, Kind
-from persistence.record import BODIES_MAX, RECORD_BYTES_MAX, BadRecord, Record, UnknownFormat, decode, encode, find, size_of
+from persistence.record import (
+    BODIES_MAX,
+    RECORD_BYTES_MAX,
+    BadRecord,
+    Record,
+    UnknownFormat,
+    decode,
+    encode,
+    find,
+    size_of,
+)
 from tests.golden.forge import record_with_tag
 
 ONE = Body(Kind.ONE, 1, b'{"eventType":"user_session"}')

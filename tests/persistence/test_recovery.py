@@ -12,6 +12,7 @@ from load import marketplace as demo
 from persistence.journal import Journal
 from persistence.recovery import ZoneChanged, recover
 from tests.living import ANY_TIME, NOW_MS, batch, config_of, everything, living, view, views
+from tests.persistence.faulty_disk import FaultyDisk, Stopped
 
 
 def month(seed, count):
@@ -268,6 +269,45 @@ async def test_another_reporting_zone_is_refused_and_the_old_one_still_works(tmp
         recover(replace(config, timezone="America/New_York"))
     again, _ = await answers(config)
     assert again["counters"]["views:today"] == 1
+
+
+# -- the process ends at any call to the disk -----------------------------------------------
+
+
+async def live_until_it_stops(config, disk):
+    """Send, with snapshots between, on a disk that stops; how many were sent and acknowledged."""
+    sent = acknowledged = 0
+    try:
+        async with living(config, journal_disk=disk, snapshot_disk=disk) as life:
+            for number in range(8):
+                sent += 12
+                ids = range(number * 12, number * 12 + 12)
+                await life.engine.accept(batch(*[view("x" * 50, eventId=f"e{i}") for i in ids]))
+                acknowledged += 12
+                if number % 2:
+                    await life.engine.checkpoint()
+    except* Stopped:
+        pass
+    return sent, acknowledged
+
+
+@pytest.mark.parametrize("durability", ["fsync", "write"])
+async def test_nothing_acknowledged_is_lost_at_whatever_call_the_process_ends(
+    tmp_path, durability
+):
+    settings = {"durability": durability, "segment_bytes_max": 4_096, "shards": 1}
+    whole = FaultyDisk()
+    await live_until_it_stops(config_of(tmp_path / "whole", **settings), whole)
+    assert whole.calls.count("remove") > 5
+    for calls in range(len(whole.calls)):
+        config = config_of(tmp_path / str(calls), **settings)
+        sent, acknowledged = await live_until_it_stops(config, FaultyDisk(stop_after=calls))
+        async with living(config, end="crash") as life:
+            assert acknowledged <= await views(life.engine) <= sent
+            await life.engine.accept(
+                batch(*[view("x" * 50, eventId=f"e{i}") for i in range(96)])
+            )
+            assert await views(life.engine) == 96
 
 
 # -- a journal that ends before its snapshot ------------------------------------------------

@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from persistence.snapshot import CHAIN_PARTS_MAX, Dump, SnapshotFailed, SnapshotStore
+from engine.state import Dump
+from persistence.snapshot import CHAIN_PARTS_MAX, SnapshotFailed, SnapshotStore
 from tests.persistence.faulty_disk import FaultyDisk, Stopped
 
 META = {"zone": "Asia/Kolkata", "shards": 2}

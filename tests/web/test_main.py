@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.state import Dump
 from persistence.audit import audit
-from persistence.snapshot import Dump, SnapshotStore
+from persistence.snapshot import SnapshotStore
 from tests.server import Server, tallymark
 
 EVENT = {"eventType": "service_execution", "serviceId": "s", "latencyMs": 3, "success": True}

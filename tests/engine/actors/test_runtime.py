@@ -4,8 +4,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from engine.actors.runtime import Engine
 from engine.answers import marketplace
-from engine.errors import DiskFull, JournalFailed, NotReady
+from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
 from engine.sequence import Sequencing
 from engine.state import ShardState, resolved, restore
 from engine.timebucket import Calendar
@@ -62,6 +63,42 @@ async def test_what_is_acknowledged_is_on_the_disk(config):
         await life.engine.accept(batch(view(), view()))
         await life.engine.accept(batch(view()))
     assert await counted_after_restart(config) == 3
+
+
+async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(
+    tmp_path, autojump_clock
+):
+    disk = GatedDisk()
+    async with living(config_of(tmp_path, queue_events_max=2), journal_disk=disk) as life:
+        async with trio.open_nursery() as senders:
+            disk.hold()
+            senders.start_soon(life.engine.accept, batch(view()))
+            await disk.reached()
+            senders.start_soon(life.engine.accept, batch(view(), view()))
+            await wait_all_tasks_blocked()
+            with pytest.raises(Overloaded):
+                await life.engine.accept(batch(view()))
+            disk.let_go()
+        await life.engine.accept(batch(view()))
+        assert await views(life.engine) == 4
+
+
+async def test_before_it_runs_nothing_is_taken(config):
+    found = recover(config)
+    engine = Engine(
+        config,
+        found.calendar,
+        journal=found.journal,
+        snapshots=found.snapshots,
+        sequencing=found.sequencing,
+        states=found.states,
+        clock_ms=lambda: NOW_MS,
+        log=lambda event, **facts: None,
+    )
+    assert not engine.is_ready
+    with pytest.raises(NotReady):
+        await engine.accept(batch(view()))
+    found.journal.close()
 
 
 # -- clients that go away -------------------------------------------------------------------
@@ -209,6 +246,21 @@ async def test_a_snapshot_is_written_whenever_its_time_has_come(tmp_path, autoju
             await life.next_line()  # nobody else asks for it
             assert life.logged == ["snapshot written"] * number
     assert counted_in_snapshot(config) == (3, 3, 3)
+
+
+async def test_no_acknowledgement_waits_for_a_snapshot(config):
+    disk = GatedDisk()
+    async with living(config, snapshot_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        async with trio.open_nursery() as tasks:
+            disk.hold()
+            tasks.start_soon(life.engine.checkpoint)
+            await disk.reached()
+            await life.engine.accept(batch(view()))
+            assert await views(life.engine) == 2
+            assert life.engine.health().snapshot.seq == 0
+            disk.let_go()
+        assert life.engine.health().snapshot.seq == 1
 
 
 async def test_a_failed_snapshot_is_logged_and_the_next_one_is_full(config):
