@@ -66,7 +66,7 @@ class Bench:
     def take_and_fold(self, group: list[Batch]) -> None:
         groups = self.sequencing.take(self.now_ms, group)
         for state, part in zip(self.states, groups, strict=True):
-            if not part.is_empty:
+            if part.facts:
                 state.fold(part)
 
     def settle(self) -> None:

@@ -113,13 +113,13 @@ class Units:
         self.is_renumbered = True
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
-        # Copies: an array whose memory numpy still looks at cannot grow.
+        # Views, to be let go before the next row: while there is one the arrays cannot grow.
         return (
-            np.array(self._hashes, np.uint64),
-            np.array(self._variants, np.uint8),
-            np.array(self._multiple, np.uint8),
-            np.array(self._exposed_ms, np.int64),
-            np.array(self._converted_ms, np.int64),
+            np.frombuffer(self._hashes, np.uint64),
+            np.frombuffer(self._variants, np.uint8),
+            np.frombuffer(self._multiple, np.uint8),
+            np.frombuffer(self._exposed_ms, np.int64),
+            np.frombuffer(self._converted_ms, np.int64),
         )
 
     def _append(self, columns: list[NDArray[Any]]) -> None:
@@ -134,7 +134,7 @@ class Units:
         assert len(self._converted_ms) == len(self._hashes) == first + len(columns[0])
 
     def counts(self, start_ms: int, end_ms: int) -> tuple[dict[int, tuple[int, int]], int]:
-        """{variant: (units, converted)} and those seen in several, first exposed in the range."""
+        """{variant: (units, converted)} and how many saw several, first exposed then."""
         _, variants, multiple, exposed_ms, converted_ms = self._columns()
         inside = (variants != UNSEEN) & (exposed_ms >= start_ms) & (exposed_ms < end_ms)
         counted = inside & (multiple == 0)
@@ -150,7 +150,7 @@ class Units:
     def dump(self, kind: str, *, full: bool) -> list[tuple[Slot, Any]]:
         """Blocks of rows, those that changed or all, as slots of this kind."""
         self.is_renumbered = False
-        blocks = set(range((len(self) + BLOCK_ROWS - 1) // BLOCK_ROWS))
+        blocks = set(range(len(self) // BLOCK_ROWS + 1))  # also without rows: the threshold
         if not full:
             blocks &= self._changed
         self._changed = set()

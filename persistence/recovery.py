@@ -125,7 +125,7 @@ def replay(
     for record in journal.replay(after_seq):
         groups = sequencing.take(record.received_ms, _batches(record, journal))
         for state, group in zip(states, groups, strict=True):
-            if not group.is_empty:
+            if group.facts:
                 state.fold(group)
         replayed += record.events
     return replayed

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.server import Server
+from tests.server import Server, tallymark
 
 # Nothing may fail because a machine is slow or busy: neither an example nor making one.
 settings.register_profile(
@@ -19,4 +19,17 @@ settings.load_profile("tallymark")
 def server(tmp_path: Path) -> Iterator[Server]:
     """A ready server with default settings on an empty folder; killed after the test."""
     with Server(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def marketplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the demonstration has filled as the README does; 225,000 events.
+
+    For all tests that need one, in whatever order: they may send and restart, and leave it ready.
+    """
+    folder = tmp_path_factory.mktemp("marketplace")
+    with Server(folder / "data", "--durability", "write") as running:
+        done = tallymark("demo", "--url", running.url, patience_s=600)
+        assert done.returncode == 0, done.stderr
         yield running

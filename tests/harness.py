@@ -1,4 +1,4 @@
-"""The engine without its actors: take, fold and answer in one thread, at a time that is given."""
+"""The engine without its actors: take, fold and answer in one thread, at any time given."""
 
 import json
 from collections.abc import Generator, Iterable, Sequence
@@ -65,7 +65,7 @@ class House:
         batches = [events.replay(kind, body) for kind, body in record.bodies]
         groups = self.sequencing.take(record.received_ms, batches)
         for state, group in zip(self.states, groups, strict=True):
-            if not group.is_empty:
+            if group.facts:
                 state.fold(group)
         return self
 

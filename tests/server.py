@@ -28,7 +28,9 @@ PATIENCE_S = 90.0
 """When to believe that something hangs; no promise about speed."""
 
 
-def tallymark(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def tallymark(
+    *words: str, cwd: Path | None = None, patience_s: float = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
     """Run the command `tallymark` to its end, away from our own settings."""
     return subprocess.run(
         [sys.executable, "-m", "web.cli", *words],
@@ -36,7 +38,7 @@ def tallymark(*words: str, cwd: Path | None = None) -> subprocess.CompletedProce
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=patience_s,
         check=False,
     )
 

@@ -16,7 +16,7 @@ from werkzeug.routing import MapAdapter
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import TallymarkError
-from web import body, health, ingest, openapi, wire
+from web import body, health, home, ingest, openapi, wire
 from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
@@ -125,6 +125,7 @@ class _Handlers:
             "users": service.users,
             "counters": self._counters,
             "counter": self._counter,
+            "home": self._home,
             "health": self._health,
             "ready": self._ready,
         }
@@ -188,6 +189,9 @@ class _Handlers:
         response.headers.update(dict(wire.SAFE_HEADERS))
         response.timeout = None  # Quart would end it after a minute
         return response
+
+    async def _home(self, _: NothingAsked) -> home.Home:
+        return home.home(self._version)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(

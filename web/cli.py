@@ -139,7 +139,7 @@ def config(config_file: Path | None, as_json: bool, **options: _Option) -> None:
 @click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True)
 @click.option("--services", type=click.IntRange(min=1), default=40, show_default=True)
 @click.option("--users", type=click.IntRange(min=1), default=5_000, show_default=True)
-@click.option("--connections", type=click.IntRange(1, 1_000), default=4, show_default=True)
+@click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def demo(
     url: str,
     key: str | None,
@@ -200,7 +200,7 @@ def demo(
     help="Move old history by whole days, so that its last day is DATE.",
 )
 @click.option("--restart", is_flag=True, help="Send rows again that were acknowledged before.")
-@click.option("--connections", type=click.IntRange(1, 1_000), default=4, show_default=True)
+@click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def import_(
     files: tuple[Path, ...],
     mapping_path: Path,

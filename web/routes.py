@@ -22,6 +22,7 @@ from engine.errors import (
 from engine.events import Envelope, Event
 from web.errors import NotFound, SlowBody, TooManyStreams
 from web.health import Health, Ready
+from web.home import Home
 from web.ingest import MEDIA_TYPES, BatchAsked, BatchTaken, NothingAsked, Taken
 from web.live import CountersAsked, StreamAsked
 
@@ -87,6 +88,13 @@ def _preflight(name: str, path: str) -> Route:
 
 
 ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        name="home",
+        method="GET",
+        path="/",
+        summary="The way to everything else.",
+        answer=Home,
+    ),
     Route(
         name="track",
         method="POST",

@@ -92,6 +92,7 @@ class Engine(Asking):
             self._inboxes,
             clock_ms=clock_ms,
             journal_thread=self._journal_thread,
+            log=log,
         )
         self._is_running = False
         self._stop = trio.Event()

@@ -176,6 +176,7 @@ class Sequencer:
         *,
         clock_ms: Callable[[], int],
         journal_thread: trio.CapacityLimiter,
+        log: Callable[..., object],
     ) -> None:
         self._config = config
         self._sequencing = sequencing
@@ -183,6 +184,7 @@ class Sequencer:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._journal_thread = journal_thread
+        self._log = log
         self.queue = Queue(config)
         self.failure: JournalFailed | None = None
         self.taken_seq = journal.last_seq
@@ -220,6 +222,7 @@ class Sequencer:
             return refusal
         except JournalFailed as refusal:
             self.failure = refusal
+            self._log("journal failed", reason=str(refusal))
             return refusal
         return None
 
@@ -233,7 +236,7 @@ class Sequencer:
                 batches = [waiting.batch for waiting in message.waiting]
                 groups = self._sequencing.take(message.received_ms, batches)
                 for inbox, group in zip(self._inboxes, groups, strict=True):
-                    if not group.is_empty:
+                    if group.facts:
                         await inbox.send(group)
                 self.taken_seq = message.last_seq
                 _release(message.waiting, None)

@@ -28,6 +28,7 @@ def collected(pieces: Generator[bytes, None, None]) -> Generator[None, None, lis
     """The pieces of a dump as one list, one step each."""
     found = []
     for piece in pieces:
-        found.append(piece)
+        if piece:
+            found.append(piece)
         yield
     return found

@@ -11,6 +11,7 @@ are cut in ZONE (the reporting zone of the server; New York unless given).
 import csv
 import datetime as dt
 import sys
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,6 +22,10 @@ import numpy.typing as npt
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE_MS = 60_000
 MISSING = ("", "NA")
+COLUMNS = (
+    *("year", "month", "day", "hour", "minute"),
+    *("carrier", "origin", "tailnum", "dep_time", "air_time"),
+)
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -74,9 +79,7 @@ def load(path: Path, *, last_day: dt.date, zone: ZoneInfo = NEW_YORK) -> Flights
     last_day  in New York, whose clocks the file shows
     zone      in which days are cut
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        heading, *rows = csv.reader(file)
-    columns = dict(zip(heading, map(np.array, zip(*rows, strict=True)), strict=True))
+    columns = _columns(path)
     year, month, date = (columns[name].astype(int) for name in ("year", "month", "day"))
     minute = columns["hour"].astype(int) * 60 + columns["minute"].astype(int)
     local_day = _days(year, month, date)
@@ -149,6 +152,15 @@ def churn(flights: Flights, *, first: int, last: int) -> float | None:
     if not before:
         return None
     return 100 * len(before - _seen(flights, first, last)) / len(before)
+
+
+def _columns(path: Path) -> dict[str, Texts]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        heading = next(rows)
+        cells_of = itemgetter(*(heading.index(name) for name in COLUMNS))
+        cells = zip(*map(cells_of, rows), strict=True)
+        return dict(zip(COLUMNS, map(np.array, cells), strict=True))
 
 
 def _carrier(flights: Flights, chosen: Bools) -> Carrier:

@@ -1,10 +1,7 @@
 """The flights: what NumPy expects is what the mapping sends, and its figures by hand."""
 
 import datetime as dt
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,21 +9,10 @@ import pytest
 
 from load.history import read
 from load.mapping import EventMapping
+from tests.examples.flights import EXAMPLE, script
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 LAST_DAY = dt.date(2026, 3, 12)  # so that March's change of clocks lies in the data
 NEW_YORK = ZoneInfo("America/New_York")
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"flights_{name}", EXAMPLE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
 
 expected, prepare = script("expected"), script("prepare")
 

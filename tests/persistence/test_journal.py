@@ -489,6 +489,19 @@ def test_a_full_disk_keeps_what_none_holds_back_in_whole_records(tmp_path):
     assert numbers(opened(tmp_path)) == [1, 3, 5, 7]
 
 
+def test_a_refusal_that_is_kept_does_not_keep_what_none_holds_back_from_growing(tmp_path):
+    disk = FaultyDisk(write_bytes_max=50)
+    journal = opened(tmp_path, durability="none", disk=disk)
+    add(journal)
+    disk.room_bytes = 70
+    with pytest.raises(DiskFull) as refusal:
+        journal.flush()
+    disk.room_bytes = None
+    add(journal)
+    assert refusal.value.__traceback__ is not None
+    assert numbers(journal) == [1, 3]
+
+
 def test_a_close_without_room_says_so_and_lets_nothing_follow(tmp_path):
     disk = FaultyDisk()
     journal = opened(tmp_path, durability="none", disk=disk)

@@ -275,11 +275,11 @@ async def test_another_reporting_zone_is_refused_and_the_old_one_still_works(tmp
 
 
 async def live_until_it_stops(config, disk):
-    """Send, with snapshots between, on a disk that stops; how many were sent and acknowledged."""
+    """Send, with snapshots between, on a disk that stops; (sent, acknowledged)."""
     sent = acknowledged = 0
     try:
         async with living(config, journal_disk=disk, snapshot_disk=disk) as life:
-            for number in range(8):
+            for number in range(6):
                 sent += 12
                 ids = range(number * 12, number * 12 + 12)
                 await life.engine.accept(batch(*[view("x" * 50, eventId=f"e{i}") for i in ids]))
@@ -298,16 +298,16 @@ async def test_nothing_acknowledged_is_lost_at_whatever_call_the_process_ends(
     settings = {"durability": durability, "segment_bytes_max": 4_096, "shards": 1}
     whole = FaultyDisk()
     await live_until_it_stops(config_of(tmp_path / "whole", **settings), whole)
-    assert whole.calls.count("remove") > 5
+    assert whole.calls.count("remove") > 3
     for calls in range(len(whole.calls)):
         config = config_of(tmp_path / str(calls), **settings)
         sent, acknowledged = await live_until_it_stops(config, FaultyDisk(stop_after=calls))
         async with living(config, end="crash") as life:
             assert acknowledged <= await views(life.engine) <= sent
             await life.engine.accept(
-                batch(*[view("x" * 50, eventId=f"e{i}") for i in range(96)])
+                batch(*[view("x" * 50, eventId=f"e{i}") for i in range(72)])
             )
-            assert await views(life.engine) == 96
+            assert await views(life.engine) == 72
 
 
 # -- a journal that ends before its snapshot ------------------------------------------------

@@ -38,7 +38,10 @@ def _received(chance: random.Random, now_ms: int) -> int:
         back_ms = chance.randrange(1, 3 * DAY_MS)
     if chance.random() < 0.2:
         back_ms = chance.randrange(20 * DAY_MS, 23 * DAY_MS)  # the clocks of New York change
-    return now_ms - back_ms
+    at_ms = now_ms - back_ms
+    if chance.random() < 0.7:
+        at_ms -= at_ms % (6 * HOUR_MS)  # many come together, as one record
+    return at_ms
 
 
 def _stamp(chance: random.Random, received_ms: int) -> int | str | None:

@@ -1,9 +1,9 @@
 """What every metric ought to be, worked out the slow and obvious way from a list of events.
 
-Written from the meanings that the documentation fixes, and from nothing of the engine: no cells,
-no shards, no sketches. Events are dictionaries as they were sent; `known` turns (received, event)
-pairs into facts: duplicates dropped, instants in epoch ms under "at", days of the zone under
-"day".
+Written from the meanings that the documentation fixes, and from nothing of the engine: no
+cells, no shards, no sketches. Events are dictionaries as they were sent; `known` turns
+(received, event) pairs into facts: duplicates dropped, instants in epoch ms under "at", days of
+the zone under "day".
 """
 
 import datetime as dt

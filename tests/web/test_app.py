@@ -153,7 +153,7 @@ async def test_pages_of_other_origins_may_not_read_figures(client: Client) -> No
 
 
 async def test_head_answers_like_get_without_the_body(client: Client) -> None:
-    for path in ("/health", "/metrics/services", "/counters", "/openapi.json", "/stream"):
+    for path in ("/", "/health", "/metrics/services", "/counters", "/openapi.json", "/stream"):
         reply = await client.head(path)
         assert reply.status_code == 200, path
 
@@ -166,7 +166,9 @@ async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
     assert reply.headers["Allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize("path", ["/", "/track/", "/track//batch", "/counters/", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/index.html", "/track/", "/track//batch", "/counters/", "/metrics"]
+)
 async def test_a_path_is_met_exactly_or_not_found(client: Client, path: str) -> None:
     reply = await client.open(path, method="POST")
     assert reply.status_code == 404

@@ -30,6 +30,7 @@ class Line:
         self.journal = Journal.open(
             config.data / "journal", durability=config.durability, disk=disk
         )
+        self.logged: list[str] = []
         channels = [trio.open_memory_channel(INBOX) for _ in range(config.shards)]
         self.outboxes = [outbox for _, outbox in channels]
         self.sequencer = Sequencer(
@@ -39,6 +40,7 @@ class Line:
             [inbox for inbox, _ in channels],
             clock_ms=lambda: NOW_MS,
             journal_thread=trio.CapacityLimiter(1),
+            log=lambda event, **_: self.logged.append(event),
         )
         self.released = []
 

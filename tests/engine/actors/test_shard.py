@@ -218,6 +218,17 @@ async def test_units_let_go_since_the_last_dump_make_the_next_one_full():
     assert await units_of(loaded(chain, **SMALL)) == await units_of(shard)
 
 
+async def test_a_sample_that_nobody_is_left_in_stays_a_sample():
+    few = {"experiment_units_max": 2}
+    shard, chain = state(**few), Chain()
+    await told(shard, exposed([2**64 - 1, 2**64 - 2, 2**64 - 3]))  # hashes that go first
+    await chain.grow(shard)
+    again = loaded(chain, **few)
+    for one in (shard, again):
+        await told(one, exposed([2**64 - 4, 5]))
+    assert await units_of(again) == await units_of(shard) == ({0: (1, 0)}, 0.5)
+
+
 async def test_units_of_a_forgotten_experiment_do_not_come_back_with_its_name():
     keep = {"keep_days": 2, "keep_hours_days": 1, "experiment_units_max": 100_000}
     shard, chain = state(**keep), Chain()

@@ -1,0 +1,67 @@
+from engine.cells import Horizon
+from engine.rollups.marketplace import (
+    CONVERSIONS,
+    VIEWS,
+    Activity,
+    Image,
+    Marketplace,
+    Question,
+    merged,
+)
+from engine.timebucket import Calendar, Span
+from tests.harness import run
+
+UTC = Calendar("UTC")
+DAY = 740_000
+START_MS = UTC.day_start_ms(DAY)
+SPAN = Span((DAY,), ())
+
+
+def filled() -> Marketplace:
+    some = Marketplace(UTC)
+    some.fold_looks([("s", "c", START_MS, VIEWS), ("t", "", START_MS, CONVERSIONS)])
+    some.fold_searches([("q", "c", START_MS, 1), ("q", "", START_MS, 0)])
+    return some
+
+
+def image(of: Marketplace, service: str | None = None, category: str | None = None) -> Image:
+    return run(of.image(Question(SPAN, service, category)))
+
+
+class Owns:
+    def __init__(self, keys: str, *, unkeyed: bool) -> None:
+        self.keys = keys
+        self.unkeyed = unkeyed
+
+    def key(self, key: str, /) -> bool:
+        return key in self.keys
+
+    def hash(self, hash64: int, /) -> bool:
+        return True
+
+
+def test_activity_is_counted_in_all_and_by_key() -> None:
+    assert image(filled()).now == Activity(searches=2, views=1, conversions=1)
+    assert image(filled(), category="c").now == Activity(searches=1, views=1)
+    assert image(filled(), service="t").now == Activity(conversions=1)
+    assert image(filled()).terms == {"q": [2, 1]}
+
+
+def test_shares_of_a_dump_add_up_to_the_whole() -> None:
+    slots = dict(filled().dump(full=True))
+    parts = []
+    for owner in (Owns("s", unkeyed=True), Owns("t", unkeyed=False)):
+        part = Marketplace(UTC)
+        part.load(slots, owner)
+        parts.append(part)
+    for asked in ({}, {"category": "c"}, {"service": "s"}, {"service": "t"}):
+        found = merged([image(part, **asked) for part in parts])
+        assert found == merged([image(filled(), **asked)])
+
+
+def test_what_expired_is_forgotten() -> None:
+    some = filled()
+    some.expire(Horizon(0, DAY + 1))
+    some.fold_looks([("s", "c", START_MS, VIEWS)])
+    found = image(some)
+    assert (found.now, found.views, found.terms) == (Activity(), {}, {})

@@ -1,0 +1,32 @@
+"""What stands at `/` for whoever looks there first: the way to everything else."""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Home(Struct, frozen=True, kw_only=True):
+    """The service by name, and where its routes and their description are."""
+
+    service: str
+    version: str
+    links: dict[str, str]
+
+
+LINKS: Final = {
+    "track an event": "POST /track",
+    "services": "/metrics/services",
+    "revenue": "/metrics/revenue",
+    "marketplace": "/metrics/marketplace",
+    "experiments": "/metrics/experiments",
+    "users": "/metrics/users",
+    "live counters": "/counters",
+    "live stream": "/stream",
+    "health": "/health",
+    "all routes": "/openapi.json",
+}
+
+
+def home(version: str) -> Home:
+    """What `/` answers."""
+    return Home(service="Tallymark", version=version, links=LINKS)
