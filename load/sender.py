@@ -17,9 +17,9 @@ from load.errors import LoadError, Refused, Unreachable
 
 BATCH_EVENTS_MAX: Final = 25
 CONNECTIONS: Final = 16
-"""So many batches may be on their way, and share a group and its fsync in the server. Measured on
-a busy 2-core machine: 80,000 rows in 8 s with 16 and 22 s with 4; the server took 6 and 8 s of
-CPU; 48 gained nothing more."""
+"""So many batches may be on their way, and share a group and its fsync in the server. Measured
+on a busy 2-core machine: 80,000 rows in 8 s with 16 and 22 s with 4, for 6 and 8 s of the
+server's CPU; 48 gained nothing more."""
 
 # Overloaded, stopping, disk full, and what a proxy says when the server behind it restarts.
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504, 507})

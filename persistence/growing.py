@@ -95,7 +95,7 @@ class GrowingSegment:
     def flush(self) -> None:
         """Write the buffer; when the disk is full it stays what it was, in whole records."""
         if self._buffer:
-            # A copy: a view of the buffer, kept by a failure's traceback, would not let it grow.
+            # A copy: a view of it, kept by a failure's traceback, would not let it grow.
             self._write(bytes(self._buffer))
             self._file_bytes += len(self._buffer)
             self._buffer = bytearray()

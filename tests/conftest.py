@@ -26,7 +26,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def marketplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that the demonstration has filled as the README does; 225,000 events.
 
-    For all tests that need one, in whatever order: they may send and restart, and leave it ready.
+    For all tests that need one, in whatever order: they may send to it and restart it.
     """
     folder = tmp_path_factory.mktemp("marketplace")
     with Server(folder / "data", "--durability", "write") as running:

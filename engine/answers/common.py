@@ -4,12 +4,12 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine import timebucket
 from engine.config import Config
-from engine.errors import InvalidQuestion
-from engine.timebucket import DAY_MS, HOUR_MS, Bucket, Calendar, Period, Span
+from engine.errors import InvalidQuestion, Unanswerable
+from engine.timebucket import DAY_MS, Bucket, Calendar, Period, Span
 
 TOP_DEFAULT: Final = 10
 
@@ -38,12 +38,16 @@ class PeriodAsked(Struct, frozen=True, kw_only=True, rename="camel"):
     compare: Literal["previous"] | None = None
 
 
-class Range(Struct, frozen=True, kw_only=True):
-    """What is answered: instants, the end left out, widened to whole hours or days."""
+class Range(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is answered: instants, the end left out, widened to whole hours or days.
+
+    keptSince is there where the range begins earlier: the figures leave out what was before it.
+    """
 
     start: str
     end: str
     timezone: str
+    kept_since: str | UnsetType = UNSET
 
 
 class DistinctAccuracy(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -72,30 +76,49 @@ class Frame:
         """Today's day cell."""
         return self.calendar.cut(self.now_ms)[1]
 
+    @property
+    def oldest_day(self) -> int:
+        """The oldest day cell that is kept."""
+        return self.today - self.config.keep_days
+
     def span(self, start_ms: int, end_ms: int) -> Span:
-        """The cells that cover [start_ms, end_ms); Unanswerable where none do exactly."""
-        oldest_ms = self.calendar.day_start_ms(self.today - self.config.keep_days)
-        start_ms = max(start_ms, min(oldest_ms, end_ms - HOUR_MS))
-        return self.calendar.span(start_ms, end_ms, hours_from=self.hours_from)
+        """The cells that cover [start_ms, end_ms); Unanswerable where none do exactly.
+
+        Of what is older than the days that are kept there are none, and so none may be all.
+        """
+        oldest_ms = self.calendar.day_start_ms(self.oldest_day)
+        if end_ms <= oldest_ms:
+            return Span((), ())
+        return self.calendar.span(max(start_ms, oldest_ms), end_ms, hours_from=self.hours_from)
+
+    def must_keep_before(self, first_day: int) -> None:
+        """Refuse to compare with a period that begins before the days that are kept.
+
+        What is left of it would look like less, and not like part of it.
+        """
+        if first_day < self.oldest_day:
+            begins, oldest = map(self.calendar.iso_day, (first_day, self.oldest_day))
+            raise Unanswerable(
+                f"compare: the period before begins on {begins}, and days are kept since "
+                f"{oldest} only. Ask for a shorter or later range, or without compare."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A period, cut as it was asked.
 
+    range           as answers show it
     buckets, spans  the steps of the series and the cells of each; empty without granularity
     before          the period before, without series; None where no comparison was asked for
     """
 
     period: Period
     span: Span
+    range: Range
     buckets: tuple[Bucket, ...] = ()
     spans: tuple[Span, ...] = ()
     before: "Plan | None" = None
-
-    @property
-    def range(self) -> Range:
-        return range_of(self.period)
 
 
 def plan(asked: PeriodAsked, frame: Frame, *, default_days: int = 7) -> Plan:
@@ -104,13 +127,17 @@ def plan(asked: PeriodAsked, frame: Frame, *, default_days: int = 7) -> Plan:
     before = None
     if asked.compare is not None:
         earlier = timebucket.previous(period)
-        before = Plan(earlier, frame.span(earlier.start_ms, earlier.end_ms))
+        frame.must_keep_before(frame.calendar.day_of(earlier.start_ms))
+        before = Plan(
+            earlier, frame.span(earlier.start_ms, earlier.end_ms), range_of(earlier, frame)
+        )
     buckets: tuple[Bucket, ...] = ()
     if asked.granularity is not None:
         buckets = tuple(timebucket.buckets(period, asked.granularity))
     return Plan(
         period=period,
         span=frame.span(period.start_ms, period.end_ms),
+        range=range_of(period, frame),
         buckets=buckets,
         spans=tuple(frame.span(b.start_ms, b.end_ms) for b in buckets),
         before=before,
@@ -139,12 +166,19 @@ def zone_of(asked: PeriodAsked, frame: Frame) -> str:
     return asked.timezone
 
 
-def range_of(period: Period) -> Range:
+def range_of(period: Period, frame: Frame) -> Range:
     """A period as answers show it."""
+    return shown(period.start_ms, period.end_ms, period.zone, frame)
+
+
+def shown(start_ms: int, end_ms: int, zone: str, frame: Frame) -> Range:
+    """[start_ms, end_ms) as answers show it."""
+    oldest_ms = frame.calendar.day_start_ms(frame.oldest_day)
     return Range(
-        start=timebucket.iso(period.start_ms, period.zone),
-        end=timebucket.iso(period.end_ms, period.zone),
-        timezone=period.zone,
+        start=timebucket.iso(start_ms, zone),
+        end=timebucket.iso(end_ms, zone),
+        timezone=zone,
+        kept_since=timebucket.iso(oldest_ms, zone) if start_ms < oldest_ms else UNSET,
     )
 
 

@@ -126,7 +126,7 @@ def answer(
     for name, found in sorted(whole.items(), key=lambda item: (-item[1].started_ms, item[0])):
         rows.append(_row(name, found, period, asked, frame, known))
         yield
-    return Answer(data=rows, range=range_of(period) if period else UNSET)
+    return Answer(data=rows, range=range_of(period, frame) if period else UNSET)
 
 
 def _row(

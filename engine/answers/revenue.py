@@ -171,7 +171,7 @@ def figures(
     """Merge the shards' images."""
     whole = revenue.merged(images)
     config = frame.config
-    found = {*whole.now, *whole.mrr_micros}
+    found = {*whole.now, *whole.mrr_micros, *filter(None, [asked.currency])}
     converter = Converter(config.reporting_currency, config.currency_rates, found)
     mrr = converter.micros(whole.mrr_micros)
     sales = converter.sales(whole.now)

@@ -16,6 +16,7 @@ from engine.answers.common import (
     PeriodAsked,
     Range,
     monday,
+    shown,
 )
 from engine.cardinality import UserSketch
 from engine.errors import InvalidQuestion, Unanswerable
@@ -168,7 +169,10 @@ def days_of(asked: Asked, frame: Frame) -> Days:
     steps: tuple[tuple[int, int], ...] = ()
     if asked.granularity is not None:
         steps = _steps(period, first, last, asked.granularity, calendar)
-    return Days(first, last, period.label, steps)
+    days = Days(first, last, period.label, steps)
+    if asked.compare is not None:
+        frame.must_keep_before(days.before(frame).first)
+    return days
 
 
 def _steps(
@@ -223,6 +227,8 @@ def figures(days: Days, asked: Asked, frame: Frame, images: Sequence[Image]) -> 
     sessions, duration_us = _sessions(images, 0)
     were = sum(image.were_active / image.sample_rate for image in images)
     left = sum(image.left / image.sample_rate for image in images)
+    if days.before(frame).first < frame.oldest_day:
+        were = 0  # of the period before only a part is known
     return Figures(
         dau=dau.count,
         mau=mau.count,
@@ -369,8 +375,5 @@ def _series(
 def range_of_days(days: Days, frame: Frame) -> Range:
     """The range that is answered, as answers show it."""
     calendar = frame.calendar
-    return Range(
-        start=timebucket.iso(calendar.day_start_ms(days.first), calendar.zone),
-        end=timebucket.iso(calendar.day_end_ms(days.last), calendar.zone),
-        timezone=calendar.zone,
-    )
+    start_ms, end_ms = calendar.day_start_ms(days.first), calendar.day_end_ms(days.last)
+    return shown(start_ms, end_ms, calendar.zone, frame)

@@ -88,23 +88,23 @@ class Experiments:
         self._kept: dict[str, _Kept] = {}
         self._has_forgotten = False
 
-    def fold_exposures(self, exposures: Iterable[Exposure]) -> None:
+    def fold_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Count views, and remember what each unit saw."""
         for experiment, variant, at_ms, unit, kind in exposures:
             kept = self._count(experiment, variant, at_ms, VIEWS)
             kept.exposures[kind] += 1
             if unit:
                 kept.units.expose(unit, variant, at_ms)
-        self._bound()
+        self._bound({exposure[0] for exposure in exposures})
 
-    def fold_conversions(self, conversions: Iterable[Conversion]) -> None:
+    def fold_conversions(self, conversions: Sequence[Conversion]) -> None:
         """Count goals, and remember who reached them."""
         for experiment, variant, at_ms, user, session in conversions:
             kept = self._count(experiment, variant, at_ms, CONVERSIONS)
             for unit in (user, session):
                 if unit:
                     kept.units.convert(unit, at_ms)
-        self._bound()
+        self._bound({conversion[0] for conversion in conversions})
 
     def _count(self, experiment: str, variant: int, at_ms: int, index: int) -> _Kept:
         key = (experiment, variant)
@@ -120,14 +120,13 @@ class Experiments:
             kept.started_ms = at_ms
         return kept
 
-    def _bound(self) -> None:
-        counted = sum(len(kept.units) for kept in self._kept.values())
-        while counted > self._units_max:
-            # The largest gives way, so small experiments stay exact beside a huge one.
-            _, largest = max(self._kept.items(), key=lambda item: (len(item[1].units), item[0]))
-            counted -= len(largest.units)
-            largest.units.halve()
-            counted += len(largest.units)
+    def _bound(self, experiments: Iterable[str]) -> None:
+        # Each by itself: which units stay is then a matter of their hashes alone, and neither
+        # of the order of events nor of what else happens.
+        for experiment in experiments:
+            units = self._kept[experiment].units
+            while len(units) > self._units_max:
+                units.halve()
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and experiments without any cell left."""

@@ -99,3 +99,36 @@ def test_a_million_and_a_half_ids_cost_16_bytes_each() -> None:
     made = HashIndex.of("uint8", hashes, np.ones(1_500_000, np.uint8))
     assert made.memory_bytes() <= 16 * 1_500_000
     assert crc32(np.sort(made.pairs()[0]).tobytes()) == crc32(np.sort(hashes).tobytes())
+
+
+def test_a_table_of_a_foreseen_size_stops_there() -> None:
+    index = HashIndex("uint8", foreseen=900_000)
+    hashes = np.random.default_rng(1).integers(1, 1 << 63, 890_000, np.uint64).tolist()
+    for start in range(0, len(hashes), 4_000):
+        assert index.claim(hashes[start : start + 4_000], 1, ALIVE) == []
+    assert 9 * 890_000 / 0.75 < index.memory_bytes() < 9 * 910_000 / 0.75
+    assert index.claim(hashes[::100], 1, ALIVE) == list(range(8_900))
+
+
+@pytest.mark.parametrize("step", [1, 1 << 30])
+def test_thousands_that_all_want_one_place_are_told_apart_in_batches(step: int) -> None:
+    index = HashIndex("uint8")
+    crowd = [1 + step * i for i in range(6_000)]
+    assert index.claim(crowd, 1, ALIVE) == []
+    assert index.claim(crowd[::-1], 2, ALIVE) == list(range(6_000))
+    assert index.claim([0] * 100, 2, ALIVE) == []
+    assert index.get(crowd[-1]) == 1
+    dead = bytes(256)
+    for segment in range(SEGMENTS):
+        index.drop_dead(segment, dead)
+    assert len(index) == 0
+
+
+def test_equal_hashes_of_one_batch_are_new_once_wherever_they_stand() -> None:
+    hashes = _hashes(1_500)
+    twice = [key for pair in zip(hashes, reversed(hashes), strict=True) for key in pair]
+    expected = [i for i, key in enumerate(twice) if twice.index(key) < i]
+    assert HashIndex("uint8").claim(twice, 1, ALIVE) == expected
+    numbers: dict[int, int] = {}
+    rows = [numbers.setdefault(key, len(numbers)) for key in twice]
+    assert HashIndex("uint32").rows_of(twice, new_from=0) == rows

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.hashing import hash64, shard_of
+from engine.hashing import hash64, hash64_each, shard_of
 
 HASHES = {
     "": 0x2D06800538D394C2,
@@ -33,6 +33,10 @@ def test_a_hash_is_what_it_has_always_been(text: str) -> None:
 @pytest.mark.parametrize("text", SHARDS)
 def test_a_key_lives_where_it_has_always_lived(text: str) -> None:
     assert [shard_of(text, shards) for shards in (1, 3, 8, 64)] == SHARDS[text]
+
+
+def test_hashing_many_is_hashing_each() -> None:
+    assert hash64_each(HASHES) == list(HASHES.values())
 
 
 def test_no_hash_is_0_which_stands_for_none() -> None:

@@ -1,4 +1,4 @@
-"""The scripts of examples/flights as modules; they are no package but are run by their paths."""
+"""The scripts of examples/flights as modules; they are no package, and run by their paths."""
 
 import importlib.util
 import sys

@@ -125,8 +125,45 @@ def test_days_are_kept_for_400_days_and_then_forgotten() -> None:
     house.track(later_ms, CALL)
     assert executions(house, later_ms, startDate="2026-11-06", endDate="2026-11-06") == 1
     house.track(later_ms + DAY_MS, CALL)
-    with pytest.raises(Unanswerable):
-        executions(house, later_ms + DAY_MS, startDate="2026-11-06", endDate="2026-11-06")
+    assert (
+        executions(house, later_ms + DAY_MS, startDate="2026-11-06", endDate="2026-11-06") == 0
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_range_that_begins_before_what_is_kept_says_since_when_that_is(family: str) -> None:
+    later_ms = NOW_MS + 401 * DAY_MS
+    house = House().track(NOW_MS, CALL)
+    asked = {"startDate": "2026-11-06", "endDate": "2026-11-08"}
+    answer = getattr(house, family)(later_ms, **asked)
+    assert answer["range"] == {
+        "start": "2026-11-06T00:00:00+00:00",
+        "end": "2026-11-09T00:00:00+00:00",
+        "timezone": "UTC",
+        "keptSince": "2026-11-07T00:00:00+00:00",
+    }
+    answer = getattr(house, family)(later_ms, startDate="2026-11-07", endDate="2026-11-08")
+    assert "keptSince" not in answer["range"]
+
+
+@pytest.mark.parametrize("family", ["services", "revenue", "marketplace", "users"])
+def test_what_is_kept_only_in_part_is_not_compared_with(family: str) -> None:
+    later_ms = NOW_MS + 401 * DAY_MS
+    asked = {"startDate": "2026-11-08", "endDate": "2026-11-08", "compare": "previous"}
+    assert getattr(House(), family)(later_ms, **asked)["previous"]
+    asked = asked | {"endDate": "2026-11-09"}
+    with pytest.raises(Unanswerable, match="compare: the period before begins on 2026-11-06"):
+        getattr(House(), family)(later_ms, **asked)
+
+
+def test_churn_is_not_told_where_the_period_before_is_kept_only_in_part() -> None:
+    house = House().track(
+        NOW_MS, *({**CALL, "userId": "u", "timestamp": NOW_MS + day * DAY_MS} for day in (0, 1))
+    )
+    later_ms = NOW_MS + 401 * DAY_MS
+    for last, expected in (("2026-11-08", 100), ("2026-11-09", None)):
+        asked = {"startDate": "2026-11-08", "endDate": last}
+        assert house.users(later_ms, **asked)["data"]["churnRate"] == expected
 
 
 def test_days_of_a_zone_whole_hours_away_are_answered_from_hours() -> None:
@@ -172,3 +209,12 @@ def test_what_cannot_be_understood_is_refused(family: str, asked: dict[str, str]
     with pytest.raises(InvalidQuestion) as refusal:
         getattr(House(), family)(NOW_MS, **asked)
     assert refusal.value.status == 422
+
+
+def test_comparing_instants_is_asking_for_as_many_hours_before() -> None:
+    house = calls_every(HOUR_MS // 3, 12 * HOUR_MS)
+    asked = {"startDate": "2026-11-06T20:15:00Z", "endDate": "2026-11-06T23:20:00Z"}
+    answer = house.services(NOW_MS, **asked, compare="previous")
+    before = {"startDate": "2026-11-06T16:00:00Z", "endDate": "2026-11-06T20:00:00Z"}
+    assert answer["previous"] == house.services(NOW_MS, **before)["total"]
+    assert answer["previous"]["executions"] == 12

@@ -18,7 +18,7 @@ def show(
 ) -> None:
     at_ms = START_MS + day * DAY_MS
     units = range(first, first + count)
-    into.fold_exposures((name, 0, at_ms, hash64(f"u{n}"), USER) for n in units)
+    into.fold_exposures([(name, 0, at_ms, hash64(f"u{n}"), USER) for n in units])
 
 
 def told(of: Experiments) -> dict[str, Experiment]:
@@ -43,7 +43,7 @@ def test_views_without_any_id_are_counted_and_are_no_units() -> None:
     assert found.exposures == (0, 0, 3)
 
 
-def test_the_largest_experiment_gives_way_and_small_ones_stay_exact() -> None:
+def test_a_large_experiment_becomes_a_sample_and_small_ones_stay_exact() -> None:
     some = experiments(units_max=1_000)
     show(some, 100, name="small")
     show(some, 5_000, name="large")

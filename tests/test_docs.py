@@ -1,0 +1,66 @@
+"""The documents keep up with the code: every figure is explained, and every link leads on."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import fields
+
+from engine import answers
+from engine.answers.common import PeriodAsked
+from tests.server import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+DECISIONS = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
+
+
+def structs() -> Iterator[type[Struct]]:
+    """Questions and answers: every Struct that a module of `engine.answers` defines."""
+    for found in pkgutil.iter_modules(answers.__path__, "engine.answers."):
+        module = importlib.import_module(found.name)
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, Struct) and kind.__module__ == module.__name__:
+                yield kind
+
+
+STRUCTS = list(structs())
+
+
+@pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_field_of_questions_and_answers_is_explained(kind: type[Struct]) -> None:
+    if issubclass(kind, PeriodAsked):
+        explained = (DOCS / "api.md").read_text()
+    else:
+        explained = " ".join(re.findall(r"`([^`\n]+)`", (DOCS / "metrics.md").read_text()))
+    words = set(re.findall(r"\w+", explained))
+    assert [field.encode_name for field in fields(kind) if field.encode_name not in words] == []
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_every_decision_is_in_the_list(name: str) -> None:
+    assert f"]({name})" in (DOCS / "decisions" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    relative = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [target for target in relative if not _leads_on(page, target)] == []
+
+
+def _leads_on(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    there = (page.parent / path) if path else page
+    return there.exists() and (not anchor or anchor in _anchors(there))
+
+
+def _anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in a link, as usual renderers call them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
