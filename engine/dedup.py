@@ -11,20 +11,22 @@ A deterministic function of the calls (hashes, received_ms): replay answers as l
 generation is forgotten its ids stay in the table, dead, until their segment is rebuilt; each
 call looks through a segment while there may be such, so that a trickle drops them too.
 
-Measured 2026-11-22, one noisy 2-core machine, ns an id:
+Measured 2026-11-22, one shared, noisy 2-core machine, ns of processor time an id:
 
-| ids a call | new, up to 200,000 | known, of 200,000 | new, at 10 million, forgetting others |
-| 25         | 670                | 470               | 1,170                                 |
-| 250        | 620                | 440               | 1,140                                 |
-| 2,500      | 650                | 440               | 1,130                                 |
+| ids a call | new at 10 million, forgetting others |
+| 250        | 440 to 910                           |
+| 2,500      | 400                                  |
+| 4,096      | 380 to 430                           |
 
-At 10 million ids: 15.5 bytes each while it fills, 18.1 under steady churn (dead ones included),
-8 more for those that wait for a dump; loading 1.6 to 2.9 s, a full dump 1.3 s.
+The higher figure is that of calls that also look for dead ids: each takes up to 4 ms more. For
+other sizes see `engine.hashindex`. At 10 million ids: 12.3 to 18 bytes each while it fills,
+14.7 to 15.4 under steady churn (dead ones included), 8 more for those that wait for a dump;
+loading 2.8 to 3.5 s, a full dump 1.4 s.
 """
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
@@ -39,10 +41,14 @@ DAY_MS: Final = 86_400_000
 GENERATIONS: Final = 16
 """Of each kind, by count and by time: at most 2 × 17 + 1 are alive at once, far below 256."""
 
-SWEPT_A_GENERATION: Final = 16
+SWEPT_A_GENERATION: Final = 48
 SWEPT_A_CALL: Final = 2
 """Segments looked through for dead ids. A generation has at least one call, so all 256 are seen
 within 128 generations, before a dead one's mark (its serial modulo 256) comes again."""
+
+HELD_MAX: Final = 1.3
+"""Times `ids_max` are held at the most, by churn alone: a sixteenth that waits to be forgotten,
+and those that died in the five generations between two looks, half of them on the average."""
 
 MARKS: Final = 256
 VERSION: Final = 1
@@ -50,9 +56,6 @@ HEADER: Final = Struct("<B?xxQQqqI")
 """Version, whether all ids of the generation follow or only new ones, the oldest serial that is
 alive, and of the generation: serial, first and last received_ms, number of hashes. Then these,
 8 bytes each, and the CRC-32 of everything."""
-
-NO_HASHES: Final[NDArray[np.uint64]] = np.zeros(0, np.uint64)
-NO_MARKS: Final[NDArray[np.uint8]] = np.zeros(0, np.uint8)
 
 
 @dataclass(slots=True)
@@ -90,7 +93,7 @@ class IdWindow:
         self._ids = 0  # in the generations that are alive
         self._broom = 0  # the segment that is looked through next
         self._unswept = 0  # segments that are due
-        self._index = HashIndex("uint8")
+        self._index = HashIndex("uint8", foreseen=self._ids_foreseen())
         self._generations: deque[Generation] = deque([Generation(1, 0, 0)])
         self._alive = self._flags()
 
@@ -126,21 +129,31 @@ class IdWindow:
     def dump(self, *, full: bool) -> list[bytes]:
         """Parts for `load`, one a generation: all ids, or those since the last dump.
 
-        A full dump takes some 1.3 s at 10 million ids. Where a part could not be written the
-        next dump must be full. What came before a full dump may go, as may parts whose ids are
-        all forgotten.
+        Where a part could not be written the next dump must be full. What came before a full
+        dump may go, as may parts whose ids are all forgotten.
         """
-        keys, marks = self._index.pairs() if full else (NO_HASHES, NO_MARKS)
-        parts = []
+        return [part for part in self.dumping(full=full) if part]
+
+    def dumping(self, *, full: bool) -> Iterator[bytes]:
+        """As `dump`, in steps, some of them empty: a full one takes 1.4 s at 10 million ids.
+
+        The longest of them sorts one generation.
+        """
+        found: dict[int, list[NDArray[np.uint64]]] = {
+            g.serial % MARKS: [] for g in self._generations
+        }
+        for keys, marks in self._index.chunks() if full else ():
+            for mark, of_mark in found.items():
+                of_mark.append(keys[marks == mark])
+            yield b""
         for generation in self._generations:
             held: bytes = generation.unsaved.tobytes()
             if full:
-                held = np.sort(keys[marks == generation.serial % MARKS]).tobytes()
+                held = np.sort(np.concatenate(found[generation.serial % MARKS])).tobytes()
             elif not held and generation is not self._generations[-1]:
                 continue
             generation.unsaved = array("Q")
-            parts.append(self._part(generation, held, full=full))
-        return parts
+            yield self._part(generation, held, full=full)
 
     def load(self, parts: Iterable[bytes]) -> None:
         """Take back dumps, oldest first, in place of what is held; ValueError if it is none."""
@@ -171,7 +184,10 @@ class IdWindow:
             generation.unsaved = array("Q")
         marks = np.array([g.serial % MARKS for g in generations], np.uint8)
         self._index = HashIndex.of(
-            "uint8", hashes, np.repeat(marks, [g.ids for g in generations])
+            "uint8",
+            hashes,
+            np.repeat(marks, [g.ids for g in generations]),
+            foreseen=self._ids_foreseen(),
         )
         self._generations = deque(generations)
         self._ids = len(hashes)
@@ -204,6 +220,9 @@ class IdWindow:
             self._ids -= generations.popleft().ids
         self._alive = self._flags()
         assert len(generations) < MARKS // 2
+
+    def _ids_foreseen(self) -> int:
+        return int(self._ids_max * HELD_MAX)
 
     def _flags(self) -> bytes:
         """By mark, whether its generation is alive."""

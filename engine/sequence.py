@@ -302,14 +302,14 @@ class Sequencing:
     # -- keep ---------------------------------------------------------------------------------
 
     def dump(self, *, full: bool) -> Generator[bytes, None, None]:
-        """What it knows, or what is new since the last dump."""
+        """What it knows, or what is new since the last dump; empty pieces are mere steps."""
         yield pack(("tally", "", (self.tally.events, self.tally.duplicates)))
         for kind, cap in self.caps.items():
             yield from _dumped_cap("cap", kind, cap, full=full)
         for day, cap in self._terms.items():
             yield from _dumped_cap("terms", str(day), cap, full=full)
-        for part in self._window.dump(full=full):
-            yield pack(("ids", "", part))
+        for part in self._window.dumping(full=full):
+            yield pack(("ids", "", part)) if part else b""
 
     def load(self, parts: Iterable[bytes]) -> None:
         """Take back dumps, oldest first."""
