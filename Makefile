@@ -19,7 +19,7 @@ run: $(ENV) ## Serve on http://127.0.0.1:8080, data in ./data
 	@exec $(BIN)/tallymark serve --data data
 
 test: lint ## Run all checks and tests
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(ENV) ## Run the checks alone: ruff, mypy, import-linter
 	@$(BIN)/ruff check --quiet

@@ -7,9 +7,7 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
-import orjson
 import trio
-from msgspec import to_builtins
 
 from bench.engine import Bench
 from bench.events import CATEGORIES
@@ -18,6 +16,8 @@ from engine.answers.services import Asked
 from engine.hashing import shard_of
 from engine.timebucket import DAY_MS
 from persistence.snapshot import SnapshotStore
+from web.collecting import tune_collector
+from web.wire import pieces
 
 SERVICES: Final = 1_000
 DAYS: Final = 30
@@ -73,7 +73,8 @@ async def ask(engine: Engine, question: str, asked: Asked) -> Answered:
         nursery.start_soon(look)
         await trio.lowlevel.checkpoint()
         started = perf_counter()
-        orjson.dumps(to_builtins(await engine.services(asked)))
+        for _ in pieces(await engine.services(asked)):
+            await trio.lowlevel.checkpoint()
         seconds = perf_counter() - started
         nursery.cancel_scope.cancel()
     return Answered(question, 1000 * seconds, 1000 * longest)
@@ -110,4 +111,5 @@ def answers(bench: Bench) -> list[Answered]:
     """Each question asked cold once and then ROUNDS times warm, of a filled bench."""
     fill(bench)
     bench.settle()
+    tune_collector()
     return trio.run(partial(_answers, bench))

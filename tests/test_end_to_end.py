@@ -265,11 +265,10 @@ def test_the_stream_greets_and_then_tells_the_counters(marketplace: Server) -> N
     with marketplace.client.stream("GET", "/stream") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.iter_lines()
-        greeting = list(itertools.takewhile(bool, lines))  # events end with an empty line
-        second = list(itertools.takewhile(bool, lines))
-    assert 'data: {"type":"connected"}' in greeting
-    assert any(line.startswith("retry: ") for line in greeting)
-    name, data = second
+        blocks = (list(itertools.takewhile(bool, lines)) for _ in range(3))
+        greeting, (retry,), (name, data) = blocks  # each ends with an empty line
+    assert greeting == ['data: {"type":"connected"}']
+    assert retry.startswith("retry: ")
     update = json.loads(data.removeprefix("data: "))
     assert name == f"id: {update['timestamp']}"
     assert update.keys() == {"type", "timestamp", "counters"}
@@ -378,6 +377,10 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
         ("/metrics/services?limit=0", "limit"),
         ("/metrics/users?granularity=hour", "granularity"),
         ("/metrics/revenue?unknown=1", "unknown"),
+        ("/metrics/revenue?currency=usd", "currency"),
+        ("/metrics/revenue?creatorId=c&serviceId=s", "creatorId"),
+        (f"/metrics/users?compare=previous&startDate={back(300)}", "compare"),
+        ("/metrics/services?startDate=2020-01-01&endDate=2026-01-01", "startDate"),
         ("/counters?keys=nothing", "nothing"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from engine.actors.shard import Ask, Message
-from engine.actors.slicing import sliced
+from engine.actors.slicing import Pace
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
@@ -42,6 +42,7 @@ class Asking:
         self._calendar = calendar
         self._inboxes = inboxes
         self._clock_ms = clock_ms
+        self._pace = Pace(config.slice_ms_max)
 
     async def services(self, asked: services.Asked) -> services.Answer:
         """Executions, latencies and errors by service."""
@@ -49,7 +50,7 @@ class Asking:
         planned = plan(asked, frame)
         heard = await self._ask(services.question(planned, asked, frame))
         steps = services.answer(planned, asked, heard.images, heard.names)
-        return await sliced(steps, slice_ms=self.config.slice_ms_max)
+        return await self._pace.run(steps)
 
     async def revenue(self, asked: revenue.Asked) -> revenue.Answer:
         """Money by currency, and recurring revenue."""
@@ -84,7 +85,7 @@ class Asking:
         period = experiments.period_of(asked, frame)
         heard = await self._ask(experiments.question(period, asked, frame))
         steps = experiments.answer(period, asked, frame, heard.images, heard.names)
-        return await sliced(steps, slice_ms=self.config.slice_ms_max)
+        return await self._pace.run(steps)
 
     async def users(self, asked: users.Asked) -> users.Answer:
         """Active, returning and lost users, and sessions."""

@@ -92,6 +92,7 @@ class Engine(Asking):
             self._inboxes,
             clock_ms=clock_ms,
             journal_thread=self._journal_thread,
+            pace=self._pace,
             log=log,
         )
         self._is_running = False
@@ -143,7 +144,7 @@ class Engine(Asking):
         to_taker, from_writer = trio.open_memory_channel[Durable | Barrier](1)
         async with trio.open_nursery() as nursery:
             for state, outbox in zip(self._states, self._outboxes, strict=True):
-                nursery.start_soon(run_shard, state, outbox, self.config.slice_ms_max)
+                nursery.start_soon(run_shard, state, outbox, self._pace)
             async with trio.open_nursery() as sequencing:
                 sequencing.start_soon(self._sequencer.write, to_taker)
                 sequencing.start_soon(self._sequencer.take, from_writer)

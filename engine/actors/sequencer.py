@@ -13,7 +13,7 @@ from typing import Protocol
 import trio
 
 from engine.actors.shard import DumpAsked, Message
-from engine.actors.slicing import collected, sliced
+from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
@@ -176,6 +176,7 @@ class Sequencer:
         *,
         clock_ms: Callable[[], int],
         journal_thread: trio.CapacityLimiter,
+        pace: Pace,
         log: Callable[..., object],
     ) -> None:
         self._config = config
@@ -184,6 +185,7 @@ class Sequencer:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._journal_thread = journal_thread
+        self._pace = pace
         self._log = log
         self.queue = Queue(config)
         self.failure: JournalFailed | None = None
@@ -252,7 +254,7 @@ class Sequencer:
             await inbox.send(barrier.dumps[source])
         own = DumpAsked(barrier.is_full("sequence"))
         pieces = collected(self._sequencing.dump(full=own.full))
-        own.pieces = await sliced(pieces, slice_ms=self._config.slice_ms_max)
+        own.pieces = await self._pace.run(pieces)
         own.done.set()
         barrier.dumps["sequence"] = own
         barrier.done.set()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from engine.actors.slicing import collected, sliced
+from engine.actors.slicing import Pace, collected
 from engine.state import Answered, Group, Question, ShardState
 
 
@@ -30,7 +30,7 @@ Message = Group | Ask | DumpAsked
 
 
 async def run_shard(
-    state: ShardState, inbox: trio.MemoryReceiveChannel[Message], slice_ms: int
+    state: ShardState, inbox: trio.MemoryReceiveChannel[Message], pace: Pace
 ) -> None:
     """Fold groups and answer questions in the order of arrival, until every sender has closed.
 
@@ -44,10 +44,10 @@ async def run_shard(
                     state.fold(message)
                 case Ask():
                     steps = state.image(message.question)
-                    message.reply = await sliced(steps, slice_ms=slice_ms)
+                    message.reply = await pace.run(steps)
                     message.answered.set()
                 case DumpAsked():
                     message.full |= state.needs_full_dump
                     pieces = collected(state.dump(full=message.full))
-                    message.pieces = await sliced(pieces, slice_ms=slice_ms)
+                    message.pieces = await pace.run(pieces)
                     message.done.set()

@@ -9,19 +9,32 @@ import trio
 T = TypeVar("T")
 
 
-async def sliced(steps: Generator[object, None, T], *, slice_ms: int) -> T:
-    """Run a generator to its end and return its value, pausing after each `slice_ms`."""
-    slice_s = slice_ms / 1000
-    pause_at = perf_counter() + slice_s
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-        if perf_counter() > pause_at:
+class Pace:
+    """One slice at a time: shards that work on one question take turns.
+
+    Else each would take its slice in the same round of the loop, and whoever else is ready
+    would wait for all of them. Trio runs a round in any order, so who was first in one and is
+    last in the next waits for two slices, and each ends with the step that went beyond it.
+    """
+
+    def __init__(self, hold_ms: float) -> None:
+        self._slice_s = hold_ms / 1000 / 2.5
+        self._turn = trio.Lock()
+
+    async def run(self, steps: Generator[object, None, T]) -> T:
+        """Run a generator to its end and return its value, pausing after each slice."""
+        while True:
+            async with self._turn:
+                pause_at = perf_counter() + self._slice_s
+                while True:
+                    try:
+                        next(steps)
+                    except StopIteration as end:
+                        value: T = end.value
+                        return value
+                    if perf_counter() > pause_at:
+                        break
             await trio.lowlevel.checkpoint()
-            pause_at = perf_counter() + slice_s
 
 
 def collected(pieces: Generator[bytes, None, None]) -> Generator[None, None, list[bytes]]:

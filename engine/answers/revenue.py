@@ -17,6 +17,7 @@ from engine.answers.common import (
     one_filter,
     starts,
 )
+from engine.config import Currency
 from engine.money import units
 from engine.rollups import names, revenue
 from engine.rollups.revenue import ByCurrency, Image, Question, Sales
@@ -28,7 +29,7 @@ class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
 
     service_id: Text | None = None
     creator_id: Text | None = None
-    currency: Text | None = None
+    currency: Currency | None = None
     limit: Limit = TOP_DEFAULT
 
 

@@ -24,7 +24,6 @@ from engine.rollups import names, services
 from engine.rollups.services import Image, Part, Question, Row
 from engine.state import Names
 
-PERCENTILES: Final = (0.5, 0.95, 0.99)
 NO_CODE: Final = "(none)"
 """Stands for the error code of failures that carried none."""
 
@@ -203,7 +202,7 @@ def _figures(
     trend: tuple[int, ...] | UnsetType = UNSET,
     previous: Before | UnsetType = UNSET,
 ) -> ServiceRow:
-    p50, p95, p99 = part.latency.quantiles(PERCENTILES)
+    p50, p95, p99 = part.percentiles
     count = part.executions
     return ServiceRow(
         service_id=service_id,
@@ -244,12 +243,12 @@ def _before(part: Part) -> Before:
     return Before(
         executions=part.executions,
         error_rate=percent(part.failures, part.executions),
-        p95=_value(part.latency.quantile(0.95)),
+        p95=_value(part.percentiles[1]),
     )
 
 
 def _step(start: str, part: Part) -> Step:
-    p50, p95, p99 = part.latency.quantiles(PERCENTILES)
+    p50, p95, p99 = part.percentiles
     return Step(
         start=start,
         executions=part.executions,

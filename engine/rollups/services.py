@@ -9,10 +9,11 @@ as much. Day cells older than `KLL_DAYS` keep the histogram alone: the same boun
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots
-from engine.quantile import Latencies, LatencySketch
+from engine.quantile import Latencies, LatencySketch, Quantile
 from engine.timebucket import Calendar, Span
 
 Fact = tuple[str, str, int, float, str | None]
@@ -40,7 +41,9 @@ INTAKES_MAX: Final = 65_536
 """Keys and hours with latencies on the way; more arrive only when much history is imported."""
 
 MERGED_MAX: Final = 4096
-"""Remembered merges of finished days, 3 to 8 KB each."""
+"""Remembered merges of cells that have not changed since, 3 to 8 KB each."""
+
+PERCENTILES: Final = (0.5, 0.95, 0.99)
 
 FINISHED_COUNTS_MAX: Final = 4
 """Remembered counts of all services over a set of finished days."""
@@ -96,13 +99,18 @@ class Question:
     previous: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """Some executions: how many, how many failed with which code, how long they took."""
 
     failures: int
     failures_by_code: dict[str, int]
     latency: LatencySketch
+
+    @cached_property
+    def percentiles(self) -> tuple[Quantile | None, ...]:
+        """Those that every answer tells: p50, p95, p99; None without executions."""
+        return self.latency.quantiles(PERCENTILES)
 
     @property
     def executions(self) -> int:
@@ -155,7 +163,7 @@ class Services:
         self._recent_day = 0  # cells of earlier days hold no KLL
         self._late: dict[Key, int] = {}  # how often a finished day of a key has changed
         self._late_flushes = 0
-        self._merged: dict[tuple[Key, tuple[int, ...]], tuple[int, Part]] = {}
+        self._merged: dict[tuple[Key, Span], tuple[tuple[int, int, int], Part]] = {}
         self._finished_counts: dict[tuple[int, ...], tuple[int, Counts]] = {}
 
     # -- fold ---------------------------------------------------------------------------------
@@ -383,26 +391,23 @@ class Services:
 
     def _part_of_key(self, key: Key, span: Span) -> Part:
         newest = self._newest_day
+        running = _found(self._cells.days, (newest,) if newest in span.days else (), key)
+        running += _found(self._cells.hours, span.hours, key)
+        # A cell that has not grown has not changed.
+        stamp = (self._late.get(key, 0), newest, sum(cell.latency.count for cell in running))
+        known = self._merged.get((key, span))
+        if known is not None and known[0] == stamp:
+            return known[1]
         finished = tuple(day for day in span.days if day != newest)
-        parts: list[ServiceCell | Part] = []
-        if len(finished) > 1:
-            parts.append(self._finished(key, finished))
+        parts: list[ServiceCell | Part] = [*running]
+        if finished and (running or newest in span.days):
+            parts.append(self._part_of_key(key, Span(days=finished, hours=())))
         else:
             parts += _found(self._cells.days, finished, key)
-        if len(finished) < len(span.days):
-            parts += _found(self._cells.days, (newest,), key)
-        parts += _found(self._cells.hours, span.hours, key)
-        return _merged(parts)
-
-    def _finished(self, key: Key, days: tuple[int, ...]) -> Part:
-        version = self._late.get(key, 0)
-        known = self._merged.get((key, days))
-        if known is not None and known[0] == version:
-            return known[1]
-        part = _merged(_found(self._cells.days, days, key))
+        part = _merged(parts)
         if len(self._merged) >= MERGED_MAX:
             self._merged.clear()
-        self._merged[key, days] = (version, part)
+        self._merged[key, span] = (stamp, part)
         return part
 
     def _count(self, keys: Sequence[Key], span: Span) -> int:

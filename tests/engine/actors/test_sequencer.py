@@ -5,6 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
+from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
 from engine.sequence import Sequencing
 from engine.timebucket import Calendar
@@ -40,6 +41,7 @@ class Line:
             [inbox for inbox, _ in channels],
             clock_ms=lambda: NOW_MS,
             journal_thread=trio.CapacityLimiter(1),
+            pace=Pace(3),
             log=lambda event, **_: self.logged.append(event),
         )
         self.released = []

@@ -1,7 +1,9 @@
+import itertools
+
 import pytest
 import trio
 
-from engine.actors.slicing import collected, sliced
+from engine.actors.slicing import Pace, collected
 
 
 def steps(count, done):
@@ -28,19 +30,19 @@ async def watched(run, done):
 
 
 async def test_the_value_is_what_the_generator_returns():
-    assert await sliced(steps(3, []), slice_ms=1_000) == "the value"
+    assert await Pace(1_000).run(steps(3, [])) == "the value"
 
 
 async def test_others_have_a_turn_whenever_a_slice_is_over():
     done = []
-    turns = await watched(sliced(steps(20, done), slice_ms=0), done)
+    turns = await watched(Pace(0).run(steps(20, done)), done)
     # Trio wakes two ready tasks in any order: at most two steps lie between two turns.
     assert len({turn for turn in turns if 0 < turn < 20}) >= 9
 
 
 async def test_within_a_slice_nobody_else_has_a_turn():
     done = []
-    turns = await watched(sliced(steps(5, done), slice_ms=1_000_000), done)
+    turns = await watched(Pace(1_000_000).run(steps(5, done)), done)
     assert set(turns) <= {0, 5}
 
 
@@ -50,16 +52,26 @@ async def test_what_the_generator_raises_comes_out():
         raise KeyError("lost")
 
     with pytest.raises(KeyError, match="lost"):
-        await sliced(failing(), slice_ms=0)
+        await Pace(0).run(failing())
 
 
 async def test_cancelling_ends_it_at_the_next_pause():
     done = []
     with trio.CancelScope() as scope:
         scope.cancel()
-        await sliced(steps(5, done), slice_ms=0)
+        await Pace(0).run(steps(5, done))
     assert scope.cancelled_caught
-    assert done == [0]
+    assert done == []  # before a slice is a pause, too
+
+
+async def test_of_several_computations_one_has_a_slice_in_each_turn_of_the_others():
+    done = []
+    pace = Pace(0)
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(pace.run, steps(20, done))
+        turns = await watched(pace.run(steps(20, done)), done)
+    assert max(later - before for before, later in itertools.pairwise(turns)) <= 2
 
 
 async def test_pieces_are_collected_one_a_step():
@@ -70,6 +82,6 @@ async def test_pieces_are_collected_one_a_step():
             done.append(number)
             yield b"%d" % number
 
-    turns = await watched(sliced(collected(pieces()), slice_ms=0), done)
+    turns = await watched(Pace(0).run(collected(pieces())), done)
     assert len({turn for turn in turns if 0 < turn < 20}) >= 9
-    assert await sliced(collected(pieces()), slice_ms=0) == [b"%d" % n for n in range(20)]
+    assert await Pace(0).run(collected(pieces())) == [b"%d" % n for n in range(20)]
