@@ -24,7 +24,6 @@ from engine.events import (
     ServiceExecution,
     UserSession,
     correction_ms,
-    index_key,
 )
 from engine.hashing import hash64, hash64_each, shard_of
 from engine.money import fee_micros, micros, month_micros
@@ -117,21 +116,21 @@ class Sequencing:
         user_ids: list[str] = []
         user_ms: list[int] = []
         for event, at_ms in zip(events, times_ms, strict=True):
-            kind = type(event)
-            timed = by_type.get(kind)
+            timed = by_type.get(type(event))
             if timed is None:
-                timed = by_type[kind] = ([], [])
+                timed = by_type[type(event)] = ([], [])
             timed[0].append(event)
             timed[1].append(at_ms)
-            if event.user_id is not None:
-                user_ids.append(event.user_id)
+            user = event.user_id
+            if user is not None:
+                user_ids.append(user)
                 user_ms.append(at_ms)
         for kind, timed in by_type.items():
             self._routes[kind](timed, groups)
         shards = self._shards
-        for user, at_ms in zip(hash64_each(user_ids), user_ms, strict=True):
-            group = groups[user % shards]
-            group.user_hashes.append(user)
+        for hashed, at_ms in zip(hash64_each(user_ids), user_ms, strict=True):
+            group = groups[hashed % shards]
+            group.user_hashes.append(hashed)
             group.user_ms.append(at_ms)
         return groups
 
@@ -233,9 +232,8 @@ class Sequencing:
             query = self._term(event.search_query, self._calendar.cut(at_ms)[1])
             category = event.category and self.caps["categories"].admit(event.category)
             nothing = 1 if event.result_count == 0 else 0
-            groups[self._home(index_key(event))].searches.append(
-                (query, category or "", at_ms, nothing)
-            )
+            key = event.user_id or event.session_id or event.search_query
+            groups[self._home(key)].searches.append((query, category or "", at_ms, nothing))
 
     def _term(self, query: str, day: int) -> str:
         cap = self._terms.get(day)
@@ -296,7 +294,7 @@ class Sequencing:
     def _sessions(self, timed: Timed, groups: Sequence[Group]) -> None:
         event: UserSession
         for event, at_ms in zip(*timed, strict=True):
-            group = groups[self._home(index_key(event))]
+            group = groups[self._home(event.user_id or event.session_id)]
             group.sessions.append((at_ms, _us(event.duration)))
 
     # -- keep ---------------------------------------------------------------------------------

@@ -146,6 +146,7 @@ async def _recover(config: Config, stop: trio.Event) -> Recovered | None:
 
 
 def _bring_back(config: Config) -> Recovered:
+    tune_collector()
     try:
         recovered = recover(config)
     except OSError as error:

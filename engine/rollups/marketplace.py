@@ -82,20 +82,30 @@ class Marketplace:
 
     def fold_looks(self, looks: Iterable[Look]) -> None:
         """Count views and conversions."""
+        sums: dict[tuple[int, int], list[int]] = {}
         for service, category, at_ms, index in looks:
             cut = self._calendar.cut(at_ms)
+            counted = sums.get(cut)
+            if counted is None:
+                counted = sums[cut] = [0, 0, 0]
+            counted[1 + index] += 1
             key = (service, category)
             for cells in self._looks.places(cut):
                 counts = cells.get(key)
                 if counts is None:
                     counts = cells[key] = [0, 0]
                 counts[index] += 1
-            self._sum(cut, 1 + index)
+        self._add(sums)
 
     def fold_searches(self, searches: Iterable[Search]) -> None:
         """Count searches, and those of them that found nothing."""
+        sums: dict[tuple[int, int], list[int]] = {}
         for query, category, at_ms, without_result in searches:
             cut = self._calendar.cut(at_ms)
+            counted = sums.get(cut)
+            if counted is None:
+                counted = sums[cut] = [0, 0, 0]
+            counted[0] += 1
             key = (query, category)
             for cells in self._searches.places(cut):
                 counts = cells.get(key)
@@ -103,14 +113,12 @@ class Marketplace:
                     counts = cells[key] = [0, 0]
                 counts[SEARCHES] += 1
                 counts[WITHOUT_RESULT] += without_result
-            self._sum(cut, 0)
+        self._add(sums)
 
-    def _sum(self, cut: tuple[int, int], index: int) -> None:
-        for cells in self._sums.places(cut):
-            sums = cells.get(ALL)
-            if sums is None:
-                sums = cells[ALL] = [0, 0, 0]
-            sums[index] += 1
+    def _add(self, sums: dict[tuple[int, int], list[int]]) -> None:
+        for cut, counted in sums.items():
+            for cells in self._sums.places(cut):
+                add_counts(cells.setdefault(ALL, [0, 0, 0]), counted)
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`."""

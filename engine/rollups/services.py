@@ -34,7 +34,11 @@ KLL_DAYS: Final = 35
 
 OTHER: Final = "__other__"
 
-WAITING_MAX: Final = 512
+TOTAL_PENDING_MAX: Final = 2_048
+"""Latencies of all services held back for one update of the sums."""
+
+WAITING_MAX: Final = 1_024
+WAITING_TOTALS_MAX: Final = 32
 """Intakes that hold something back; a question has to bring all of them in, at 20 µs each."""
 
 INTAKES_MAX: Final = 65_536
@@ -70,13 +74,18 @@ class ServiceCell:
         add_codes(self.failures_by_code, other.failures_by_code)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Intake:
-    """Latencies of one key in one hour on their way into the cells that count them."""
+    """Latencies of one hour on their way into the cells that count them.
+
+    Those of a key go into its cells, and on to `total`, the intake of all keys, where they wait
+    for others: so its sketches, too, take them by the hundred and not by the few.
+    """
 
     cells: tuple[ServiceCell, ...]
     key: Key
     day: int
+    total: "Intake | None"
     pending_ms: list[float] = field(default_factory=list)
 
 
@@ -159,6 +168,8 @@ class Services:
         self._intakes: dict[int, dict[Key, Intake]] = {}
         self._intakes_made = 0
         self._waiting: deque[Intake] = deque()
+        self._totals: dict[int, Intake] = {}
+        self._waiting_totals: deque[Intake] = deque()
         self._newest_day = 0
         self._recent_day = 0  # cells of earlier days hold no KLL
         self._late: dict[Key, int] = {}  # how often a finished day of a key has changed
@@ -202,18 +213,27 @@ class Services:
         of_hour = self._intakes.setdefault(hour, {})
         intake = of_hour.get(key)
         if intake is None:
-            intake = of_hour[key] = Intake(tuple(self._targets(key, hour, day)), key, day)
+            cells = tuple(self._targets(self._cells, key, hour, day))
+            intake = of_hour[key] = Intake(cells, key, day, self._total(hour, day))
             self._intakes_made += 1
         return intake
 
-    def _targets(self, key: Key, hour: int, day: int) -> Iterator[ServiceCell]:
-        for cells, at_key in ((self._cells, key), (self._sums, ALL)):
-            in_hour, in_day = cells.at(hour, day)
-            if in_hour is not None:
-                yield _cell(in_hour, at_key, exact_max=HOUR_EXACT_MAX, keeps_kll=False)
-            if in_day is not None:
-                keeps_kll = day > self._newest_day - KLL_DAYS
-                yield _cell(in_day, at_key, exact_max=DAY_EXACT_MAX, keeps_kll=keeps_kll)
+    def _total(self, hour: int, day: int) -> Intake:
+        total = self._totals.get(hour)
+        if total is None:
+            cells = tuple(self._targets(self._sums, ALL, hour, day))
+            total = self._totals[hour] = Intake(cells, ALL, day, None)
+        return total
+
+    def _targets(
+        self, cells: Cells[Key, ServiceCell], key: Key, hour: int, day: int
+    ) -> Iterator[ServiceCell]:
+        in_hour, in_day = cells.at(hour, day)
+        if in_hour is not None:
+            yield _cell(in_hour, key, exact_max=HOUR_EXACT_MAX, keeps_kll=False)
+        if in_day is not None:
+            keeps_kll = day > self._newest_day - KLL_DAYS
+            yield _cell(in_day, key, exact_max=DAY_EXACT_MAX, keeps_kll=keeps_kll)
         self._newest_day = max(self._newest_day, day)
 
     def _admitted(self, service: str, category: str) -> str:
@@ -221,7 +241,8 @@ class Services:
 
     def _fail(self, intake: Intake, code: str) -> None:
         code = self._label(self._codes, intake.key[0], code, self._codes_max)
-        for cell in intake.cells:
+        assert intake.total is not None
+        for cell in (*intake.cells, *intake.total.cells):
             cell.failures += 1
             cell.failures_by_code[code] = cell.failures_by_code.get(code, 0) + 1
 
@@ -246,22 +267,35 @@ class Services:
         latencies = Latencies.of(intake.pending_ms)
         for cell in intake.cells:
             cell.latency.add(latencies)
+        if intake.total is not None:
+            self._pass_on(intake.pending_ms, intake.total)
         intake.pending_ms.clear()
         if intake.day != self._newest_day:
             self._late[intake.key] = self._late.get(intake.key, 0) + 1
             self._late_flushes += 1
 
+    def _pass_on(self, values_ms: list[float], total: Intake) -> None:
+        if not total.pending_ms:
+            self._waiting_totals.append(total)
+        total.pending_ms += values_ms
+        if len(total.pending_ms) >= TOTAL_PENDING_MAX:
+            self._flush(total)
+        elif len(self._waiting_totals) > WAITING_TOTALS_MAX:
+            self._flush(self._waiting_totals.popleft())
+
     def settle(self) -> Generator[None, None, None]:
         """Bring what waits into the cells; before every answer and every dump."""
-        while self._waiting:
-            self._flush(self._waiting.popleft())
-            yield
+        for waiting in (self._waiting, self._waiting_totals):
+            while waiting:
+                self._flush(waiting.popleft())
+                yield
 
     def _forget_intakes(self) -> None:
         # They hold cells that a dump no longer counts as changed, or that have expired.
         for _ in self.settle():
             pass
         self._intakes.clear()
+        self._totals.clear()
         self._intakes_made = 0
 
     def expire(self, horizon: Horizon) -> None:
@@ -301,9 +335,12 @@ class Services:
         return Image(rows, len(keys), total, previous, tuple(series))
 
     def executions(self, span: Span) -> tuple[int, int]:
-        """(executions, failures) of all services together, but for what waits (`settle`)."""
+        """(executions, failures) of all services together in whole days, hot as they are."""
         cells = [cells[ALL] for cells in self._sums.within(span)]
-        return sum(c.latency.count for c in cells), sum(c.failures for c in cells)
+        waiting = {*self._waiting, *self._waiting_totals}
+        pending = sum(len(intake.pending_ms) for intake in waiting if intake.day in span.days)
+        counted = sum(cell.latency.count for cell in cells)
+        return counted + pending, sum(cell.failures for cell in cells)
 
     def _keys(
         self, question: Question, span: Span
