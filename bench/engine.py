@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 from typing import Final, TypeVar
 
 from bench.events import bodies
-from engine import events
+from engine import decoding, events
 from engine.config import Config
 from engine.events import AcceptedTimes, Batch, Body, Kind
 from engine.sequence import Sequencing
@@ -55,7 +55,7 @@ class Bench:
 
     def decode(self, body: bytes) -> Batch:
         times = AcceptedTimes(self.now_ms - 400 * DAY_MS, self.now_ms + 300_000, self.now_ms)
-        return events.decode_many(
+        return decoding.decode_many(
             body, events_max=BATCH_EVENTS, times=times, text_bytes_max=2**14
         )
 

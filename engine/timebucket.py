@@ -1,6 +1,6 @@
-"""Time in one zone: hour and day cells, the periods people ask for, and the buckets of a chart.
+"""Time in one zone: the hour and day cells that time is cut into.
 
-Cells. Time is cut at quarter hours. Two neighbouring quarter hours belong to one hour cell if
+Time is cut at quarter hours. Two neighbouring quarter hours belong to one hour cell if
 the clock on the wall shows the same hour under the same offset from UTC at their beginnings: a
 repeated hour is two cells, and a shift of half an hour (Lord Howe) makes a cell of 30 minutes.
 A day cell begins with the first quarter hour whose local date has come, and days never go back.
@@ -12,13 +12,11 @@ late; so do all offsets since 1980. Zone data come from the `tzdata` package and
 operating system, so that replay cuts alike on every machine with the same lock file.
 """
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final, Literal, Self
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from engine.errors import InvalidQuestion, Unanswerable
@@ -30,11 +28,6 @@ QUARTERS_AN_HOUR: Final = 4
 CUTS_MAX: Final = 65_536
 """Quarter hours remembered by a calendar (682 days, about 10 MB); beyond it starts afresh."""
 DAY_STARTS_MAX: Final = 4_096
-RANGE_DAYS_MAX: Final = 401
-"""Local days in one question: the 400 that rollups keep, and today."""
-BUCKETS_MAX: Final = 10_000
-YEAR_FIRST: Final = 1980
-YEAR_LAST: Final = 2199
 QUOTED_MAX: Final = 64
 """Characters of what somebody sent that a message repeats."""
 FAR_MS: Final = 253_402_214_400_000
@@ -56,6 +49,11 @@ def _zone_data(zone: str) -> ZoneInfo:
         return ZoneInfo.from_file(stream, key=zone)
 
 
+def quoted(text: str) -> str:
+    """What somebody sent, fit for a message: escaped and of bounded length."""
+    return ascii(text if len(text) <= QUOTED_MAX else f"{text[:QUOTED_MAX]}...")
+
+
 def is_zone(zone: str) -> bool:
     """Whether `zone` names a zone exactly; safe with any text, as no path is made of it."""
     return zone in zone_names()
@@ -65,7 +63,7 @@ def zone_info(zone: str) -> ZoneInfo:
     """The rules of a zone by its IANA name. Raises InvalidQuestion for anything else."""
     if not is_zone(zone):
         raise InvalidQuestion(
-            f"timezone: {_quoted(zone)} is not a zone of the IANA database. Accepted is a name "
+            f"timezone: {quoted(zone)} is not a zone of the IANA database. Accepted is a name "
             f'such as "UTC", "Europe/Zurich" or "America/New_York".'
         )
     return _zone_data(zone)
@@ -142,7 +140,7 @@ class Calendar:
         if known is not None:
             return known
         midnight = datetime.combine(date.fromordinal(day), datetime.min.time(), self._rules)
-        quarter = _epoch_ms(midnight) // QUARTER_MS
+        quarter = epoch_ms(midnight) // QUARTER_MS
         before = quarter - 3 * QUARTERS_AN_HOUR
         # Where the clocks change around midnight it may be skipped or come twice: search then,
         # from an hour that is surely of the day before.
@@ -245,266 +243,6 @@ class Calendar:
         return hours
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A stretch of time somebody asks for: [start_ms, end_ms), seen from one zone.
-
-    first, last            local dates of the first and the last instant asked for
-    from_date, to_date     the calendar dates of the two parameters as they were given
-    start_is_instant       the start was given as an instant, which may be widened to its hour
-    is_whole_days          it was asked from the beginning of `first` to the end of `last`
-    """
-
-    start_ms: int
-    end_ms: int
-    zone: str
-    first: date
-    last: date
-    from_date: date
-    to_date: date
-    start_is_instant: bool
-    is_whole_days: bool
-
-    @property
-    def label(self) -> str:
-        """As answers show it: `2025-10-01 to 2025-10-03`."""
-        return f"{self.from_date} to {self.to_date}"
-
-    def effective(self, calendar: Calendar, *, now_ms: int) -> Self:
-        """What is answered: an instant widened to the hours of the reporting calendar.
-
-        A start given as an instant goes back to the beginning of its hour; an end in the
-        running hour or later goes on to the end of its hour, where nothing is yet. All else
-        stays, for `span` to take or refuse: a date is never widened in silence.
-        """
-        start_ms, end_ms = self.start_ms, self.end_ms
-        if self.start_is_instant:
-            start_ms = calendar.hour_start_ms(calendar.cut(start_ms)[0])
-        if end_ms > calendar.hour_start_ms(calendar.cut(now_ms)[0]):
-            end_ms = calendar.hour_end_ms((end_ms - 1) // QUARTER_MS)
-        return replace(self, start_ms=start_ms, end_ms=end_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    """One parameter as given: a date stands for [start_ms, end_ms), an instant for a point."""
-
-    start_ms: int
-    end_ms: int
-    named: date
-    is_date: bool
-
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+\- ]\d\d:?\d\d)?",
-    re.ASCII | re.IGNORECASE,
-)
-_EPOCH_MS = re.compile(r"\d{12,13}", re.ASCII)
-
-
-def parse_period(
-    start: str | None,
-    end: str | None,
-    *,
-    zone: str,
-    now_ms: int,
-    default_days: int = 7,
-    days_max: int = RANGE_DAYS_MAX,
-) -> Period:
-    """The period of the parameters startDate and endDate, each absent (None) or as given.
-
-    A bare date covers its whole day in `zone`, an instant without offset is read in `zone`. An
-    absent end is the end of today, an absent start makes it `default_days` days.
-    Raises InvalidQuestion naming the parameter and what is accepted.
-    """
-    calendar = Calendar(zone)
-    upto = _day_edge(calendar, calendar.day_of(now_ms))
-    if end is not None:
-        upto = _edge("endDate", end, calendar)
-    if start is not None:
-        since = _edge("startDate", start, calendar)
-    else:
-        since = _day_edge(calendar, calendar.day_of(upto.end_ms - 1) - default_days + 1)
-    if upto.end_ms <= since.start_ms:
-        raise InvalidQuestion(_upside_down(since, upto, end, zone))
-    period = _period(calendar, since, upto)
-    days = (period.last - period.first).days + 1
-    if days > days_max:
-        raise InvalidQuestion(
-            f"startDate: the range {period.label} covers {days} days, and at most {days_max} "
-            f"are accepted. Give a later startDate or an earlier endDate."
-        )
-    return period
-
-
-def _upside_down(since: _Edge, upto: _Edge, end: str | None, zone: str) -> str:
-    begins = iso(since.start_ms, zone)
-    if end is None:
-        return f"startDate: the range would begin at {begins}, after today. Give endDate too."
-    return (
-        f"endDate: the range would end at {iso(upto.end_ms, zone)}, not after its beginning at "
-        f"{begins}. Accepted is an endDate after startDate, or the same date."
-    )
-
-
-def _period(calendar: Calendar, since: _Edge, upto: _Edge) -> Period:
-    first = calendar.day_of(since.start_ms)
-    last = calendar.day_of(upto.end_ms - 1)
-    return Period(
-        start_ms=since.start_ms,
-        end_ms=upto.end_ms,
-        zone=calendar.zone,
-        first=date.fromordinal(first),
-        last=date.fromordinal(last),
-        from_date=since.named,
-        to_date=upto.named,
-        start_is_instant=not since.is_date,
-        is_whole_days=calendar.day_start_ms(first) == since.start_ms
-        and calendar.day_end_ms(last) == upto.end_ms,
-    )
-
-
-def _edge(parameter: str, text: str, calendar: Calendar) -> _Edge:
-    try:
-        if _DATE.fullmatch(text):
-            edge = _day_edge(calendar, _checked(date.fromisoformat(text)).toordinal())
-        else:
-            edge = _instant_edge(text, calendar)
-    except ValueError as error:
-        raise InvalidQuestion(
-            f"{parameter}: {_quoted(text)} is not a date from {YEAR_FIRST} to {YEAR_LAST}. "
-            f"Accepted is a date (2025-10-01), an instant (2025-10-01T12:00:00Z, or without "
-            f"offset in the zone of the question), or epoch milliseconds (1759320000000)."
-        ) from error
-    return edge
-
-
-def _day_edge(calendar: Calendar, day: int) -> _Edge:
-    start_ms, end_ms = calendar.day_start_ms(day), calendar.day_end_ms(day)
-    return _Edge(start_ms, end_ms, date.fromordinal(day), is_date=True)
-
-
-def _instant_edge(text: str, calendar: Calendar) -> _Edge:
-    rules = zone_info(calendar.zone)
-    if _EPOCH_MS.fullmatch(text):
-        at_ms = int(text)
-        named = datetime.fromtimestamp(at_ms // 1000, rules).date()
-    else:
-        match = _INSTANT.fullmatch(text)
-        if match is None:
-            raise ValueError(text)
-        # An unescaped + of a query string arrives as a space, and nothing else can be meant.
-        offset = (match[2] or "").replace(" ", "+")
-        given = datetime.fromisoformat((match[1] + offset).upper())
-        named = given.date()
-        _checked(named)
-        at_ms = _epoch_ms(given if given.tzinfo else given.replace(tzinfo=rules))
-    _checked(named)
-    return _Edge(at_ms, at_ms, named, is_date=False)
-
-
-def _checked(named: date) -> date:
-    """The date, if its year is one we can cut. Raises ValueError."""
-    if not YEAR_FIRST <= named.year <= YEAR_LAST:
-        raise ValueError(named)
-    return named
-
-
-def _quoted(text: str) -> str:
-    """What somebody sent, fit for a message: escaped and of bounded length."""
-    return ascii(text if len(text) <= QUOTED_MAX else f"{text[:QUOTED_MAX]}...")
-
-
-def previous(period: Period) -> Period:
-    """The period of equal length that ends where this one begins.
-
-    Whole days go back by as many calendar days, whatever their hours; all else by its length.
-    Give it the effective period, so that both have full hours.
-    """
-    calendar = Calendar(period.zone)
-    day_first = period.first.toordinal()
-    days = period.last.toordinal() - day_first + 1
-    if period.is_whole_days:
-        back = timedelta(days=days)
-        return replace(
-            period,
-            start_ms=calendar.day_start_ms(day_first - days),
-            end_ms=calendar.day_start_ms(day_first),
-            first=period.first - back,
-            last=period.last - back,
-            from_date=period.from_date - back,
-            to_date=period.to_date - back,
-        )
-    start_ms = period.start_ms - (period.end_ms - period.start_ms)
-    since, upto = (
-        _Edge(ms, ms, date.fromordinal(calendar.day_of(ms)), is_date=False)
-        for ms in (start_ms, period.start_ms)
-    )
-    return _period(calendar, since, upto)
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """One step of a series, [start_ms, end_ms)."""
-
-    start_ms: int
-    end_ms: int
-
-
-def _next_hour_ms(calendar: Calendar, at_ms: int) -> int:
-    return calendar.hour_end_ms(at_ms // QUARTER_MS)
-
-
-def _next_day_ms(calendar: Calendar, at_ms: int) -> int:
-    return calendar.day_end_ms(calendar.day_of(at_ms))
-
-
-def _next_week_ms(calendar: Calendar, at_ms: int) -> int:
-    day = calendar.day_of(at_ms)
-    return calendar.day_start_ms(day + 7 - (day - 1) % 7)  # day 1, 0001-01-01, is a Monday
-
-
-def _next_month_ms(calendar: Calendar, at_ms: int) -> int:
-    first = date.fromordinal(calendar.day_of(at_ms)).replace(day=1)
-    return calendar.day_start_ms((first + timedelta(days=32)).replace(day=1).toordinal())
-
-
-_NEXT_BORDER: Final[dict[str, Callable[[Calendar, int], int]]] = {
-    "hour": _next_hour_ms,
-    "day": _next_day_ms,
-    "week": _next_week_ms,
-    "month": _next_month_ms,
-}
-
-
-def buckets(period: Period, granularity: str, *, count_max: int = BUCKETS_MAX) -> list[Bucket]:
-    """The period cut at the hours, days, weeks (from Monday) or months of its own zone.
-
-    The first and the last are clipped to the period, so that together they are the period.
-    Raises InvalidQuestion for another granularity, or for more than `count_max` of them.
-    """
-    next_border_ms = _NEXT_BORDER.get(granularity)
-    if next_border_ms is None:
-        raise InvalidQuestion(
-            f"granularity: {_quoted(granularity)} is not known. "
-            f"Accepted are {', '.join(_NEXT_BORDER)}."
-        )
-    calendar = Calendar(period.zone)  # its own, so that no question fills a lasting memory
-    cut: list[Bucket] = []
-    at_ms = period.start_ms
-    while at_ms < period.end_ms:
-        if len(cut) == count_max:
-            raise InvalidQuestion(
-                f"granularity: by {granularity} the range {period.label} has more than "
-                f"{count_max} rows. Take a coarser granularity or a shorter range."
-            )
-        end_ms = min(next_border_ms(calendar, at_ms), period.end_ms)
-        cut.append(Bucket(at_ms, end_ms))
-        at_ms = end_ms
-    return cut
-
-
 def add_interval(at_ms: int, interval: Interval, count: int) -> int:
     """The instant `count` intervals later by the calendar of UTC, at most FAR_MS.
 
@@ -519,7 +257,7 @@ def add_interval(at_ms: int, interval: Interval, count: int) -> int:
         return FAR_MS
     month_end = (date(year, month, 28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
     day = datetime(year, month, min(at.day, month_end.day), tzinfo=UTC)
-    return _epoch_ms(day) + at_ms % DAY_MS
+    return epoch_ms(day) + at_ms % DAY_MS
 
 
 def iso(at_ms: int, zone: str) -> str:
@@ -532,6 +270,6 @@ def iso(at_ms: int, zone: str) -> str:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _epoch_ms(at: datetime) -> int:
+def epoch_ms(at: datetime) -> int:
     """Epoch ms, rounded down; in integers, as `timestamp()` is a float."""
     return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from engine import events
+from engine import decoding, events
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
@@ -193,7 +193,7 @@ _ANSWERS = {
 
 
 def _body(told: Sequence[dict[str, Any]]) -> tuple[int, bytes]:
-    batch = events.decode_many(
+    batch = decoding.decode_many(
         json.dumps(told).encode(),
         events_max=max(1, len(told)),
         times=ANY_TIME,

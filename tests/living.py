@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 import trio
 
-from engine import events
+from engine import decoding, events
 from engine.actors.runtime import Engine
 from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
@@ -136,7 +136,9 @@ async def living(
 def batch(*told: dict[str, Any]) -> events.Batch:
     """What a request with these events becomes."""
     body = json.dumps(told).encode()
-    return events.decode_many(body, events_max=len(told), times=ANY_TIME, text_bytes_max=16_384)
+    return decoding.decode_many(
+        body, events_max=len(told), times=ANY_TIME, text_bytes_max=16_384
+    )
 
 
 def view(service: str = "s", **fields: Any) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Final, Literal, Protocol
 from msgspec import UNSET, Struct, UnsetType
 
 from engine.config import Config
+from engine.decoding import decode_lenient, decode_many, decode_one
 from engine.errors import Fault, TallymarkError, WrongMediaType
-from engine.events import AcceptedTimes, Batch, decode_lenient, decode_many, decode_one
+from engine.events import AcceptedTimes, Batch
 from web import wire
 from web.wire import Internal, Reply
 

@@ -9,7 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from engine import timebucket
 from engine.config import Config
 from engine.errors import InvalidQuestion, Unanswerable
-from engine.timebucket import DAY_MS, Bucket, Calendar, Period, Span
+from engine.period import Bucket, Period, parse_period, previous
+from engine.period import buckets as cut_in_buckets
+from engine.timebucket import DAY_MS, Calendar, Span
 
 TOP_DEFAULT: Final = 10
 
@@ -126,14 +128,14 @@ def plan(asked: PeriodAsked, frame: Frame, *, default_days: int = 7) -> Plan:
     period = effective(asked, frame, default_days=default_days)
     before = None
     if asked.compare is not None:
-        earlier = timebucket.previous(period)
+        earlier = previous(period)
         frame.must_keep_before(frame.calendar.day_of(earlier.start_ms))
         before = Plan(
             earlier, frame.span(earlier.start_ms, earlier.end_ms), range_of(earlier, frame)
         )
     buckets: tuple[Bucket, ...] = ()
     if asked.granularity is not None:
-        buckets = tuple(timebucket.buckets(period, asked.granularity))
+        buckets = tuple(cut_in_buckets(period, asked.granularity))
     return Plan(
         period=period,
         span=frame.span(period.start_ms, period.end_ms),
@@ -146,7 +148,7 @@ def plan(asked: PeriodAsked, frame: Frame, *, default_days: int = 7) -> Plan:
 
 def effective(asked: PeriodAsked, frame: Frame, *, default_days: int) -> Period:
     """The period asked for, widened to the hours of the reporting zone."""
-    return timebucket.parse_period(
+    return parse_period(
         asked.start_date,
         asked.end_date,
         zone=zone_of(asked, frame),

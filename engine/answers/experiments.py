@@ -17,11 +17,12 @@ from engine.answers.common import (
     range_of,
     zone_of,
 )
+from engine.period import Period
 from engine.rollups import experiments, names
 from engine.rollups.experiments import SESSION, USER, Experiment, Image, Question, Variant
 from engine.significance import Arm
 from engine.state import Names
-from engine.timebucket import DAY_MS, FAR_MS, Period
+from engine.timebucket import DAY_MS, FAR_MS
 
 RELATIVE_LIFT: Final = 0.10
 """The lift that `unitsNeeded` is told for."""

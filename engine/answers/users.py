@@ -20,8 +20,10 @@ from engine.answers.common import (
 )
 from engine.cardinality import UserSketch
 from engine.errors import InvalidQuestion, Unanswerable
+from engine.period import Period, parse_period
+from engine.period import buckets as cut_in_buckets
 from engine.rollups.users import CURVE_DAYS, Cohort, Image, Question
-from engine.timebucket import Calendar, Period, Span
+from engine.timebucket import Calendar, Span
 from engine.userdays import Distinct
 
 MONTH_DAYS: Final = 30
@@ -154,9 +156,7 @@ def days_of(asked: Asked, frame: Frame) -> Days:
         )
     calendar = frame.calendar
     zone = asked.timezone or calendar.zone
-    period = timebucket.parse_period(
-        asked.start_date, asked.end_date, zone=zone, now_ms=frame.now_ms
-    )
+    period = parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=frame.now_ms)
     if period.is_whole_days:
         for edge_ms in (period.start_ms, period.end_ms):
             if calendar.day_start_ms(calendar.day_of(edge_ms)) != edge_ms:
@@ -187,7 +187,7 @@ def _steps(
     )
     return tuple(
         (calendar.day_of(bucket.start_ms), calendar.day_of(bucket.end_ms - 1))
-        for bucket in timebucket.buckets(whole, granularity)
+        for bucket in cut_in_buckets(whole, granularity)
     )
 
 

@@ -6,23 +6,18 @@ from datetime import UTC, date, datetime
 import pytest
 
 from engine.errors import InvalidQuestion, Unanswerable
+from engine.period import BUCKETS_MAX, RANGE_DAYS_MAX, Period, buckets, parse_period, previous
 from engine.timebucket import (
-    BUCKETS_MAX,
     CUTS_MAX,
     DAY_MS,
     FAR_MS,
     HOUR_MS,
     QUARTER_MS,
-    RANGE_DAYS_MAX,
     Calendar,
-    Period,
     Span,
     add_interval,
-    buckets,
     is_zone,
     iso,
-    parse_period,
-    previous,
 )
 
 UTC_DAYS = Calendar("UTC")

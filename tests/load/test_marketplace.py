@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.events import AcceptedTimes, decode_many
+from engine.decoding import decode_many
+from engine.events import AcceptedTimes
 from load import marketplace
 from load.catalogue import FAILING, SERVICES, SLOWED
 from load.errors import LoadError

@@ -5,7 +5,7 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from engine import events
+from engine import decoding, events
 from engine.errors import Corruption
 from engine.events import Body
 from load import marketplace as demo
@@ -142,7 +142,7 @@ async def test_what_was_taken_without_the_faulty_events_of_its_batch_is_replayed
 ):
     config, an_hour_ago_ms = config_of(tmp_path), NOW_MS - 3_600_000
     told = {"events": [view(timestamp=an_hour_ago_ms), {"eventType": "unheard of"}]}
-    taken, faults = events.decode_lenient(
+    taken, faults = decoding.decode_lenient(
         json.dumps(told).encode(), events_max=25, times=ANY_TIME, text_bytes_max=16_384
     )
     assert len(faults) == 1

@@ -7,17 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.period import Period, buckets, parse_period, previous
 from engine.timebucket import (
     DAY_MS,
     HOUR_MS,
     QUARTER_MS,
     Calendar,
-    Period,
     Span,
     add_interval,
-    buckets,
-    parse_period,
-    previous,
     zone_info,
 )
 

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine import events
+from engine import decoding, events
 from engine.errors import InvalidEvents, MalformedBody, TooLarge
 from engine.events import ABSENT, AcceptedTimes, Batch, Kind
 
@@ -51,17 +51,17 @@ COMMON = {"eventId": "i", "timestamp": NOW_MS, "userId": "u", "sessionId": "s", 
 
 def one(event: Any, **more: Any) -> Batch:
     body = json.dumps({**event, **more}, ensure_ascii=False).encode()
-    return events.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
+    return decoding.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
 
 
 def many(told: Any, events_max: int = 25) -> Batch:
-    return events.decode_many(
+    return decoding.decode_many(
         json.dumps(told).encode(), events_max=events_max, times=TIMES, text_bytes_max=TEXT_MAX
     )
 
 
 def lenient(told: Any) -> tuple[Batch, list[Any]]:
-    return events.decode_lenient(
+    return decoding.decode_lenient(
         json.dumps(told).encode(), events_max=25, times=TIMES, text_bytes_max=TEXT_MAX
     )
 
@@ -144,7 +144,7 @@ def test_an_id_is_measured_in_bytes_and_not_in_letters() -> None:
     escaped = json.dumps({**CALL, "serviceId": "é" * 129}).encode()
     assert escaped.isascii()
     with pytest.raises(InvalidEvents, match="at most 256 bytes"):
-        events.decode_one(escaped, times=TIMES, text_bytes_max=TEXT_MAX)
+        decoding.decode_one(escaped, times=TIMES, text_bytes_max=TEXT_MAX)
 
 
 def test_an_event_id_has_1_to_128_bytes() -> None:
@@ -219,7 +219,7 @@ def test_a_value_is_taken_at_its_limit_and_refused_beyond(
 def test_a_number_that_is_not_finite_is_not_json(number: str) -> None:
     body = json.dumps(CALL).replace('"latencyMs": 1', f'"latencyMs": {number}').encode()
     with pytest.raises(MalformedBody):
-        events.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
+        decoding.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
 
 
 @pytest.mark.parametrize("event", [SALE, PURCHASE])
@@ -323,21 +323,21 @@ def test_faults_that_only_we_see_are_named_too() -> None:
     [b"", b"nul", b"[", b'{"a":1}x', b"[{]", b"\xff", b'["\xc3"]', b"[" * 5_000, b'[{"a":01}]'],
 )
 def test_what_is_no_json_is_malformed(body: bytes) -> None:
-    for decode in (events.decode_many, events.decode_lenient):
+    for decode in (decoding.decode_many, decoding.decode_lenient):
         with pytest.raises(MalformedBody) as refusal:
             decode(body, events_max=25, times=TIMES, text_bytes_max=TEXT_MAX)
         assert refusal.value.status == 400
     with pytest.raises(MalformedBody):
-        events.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
+        decoding.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
 
 
 def test_bad_json_at_the_end_wins_over_a_bad_event_at_the_beginning() -> None:
     with pytest.raises(MalformedBody):
-        events.decode_many(
+        decoding.decode_many(
             b'[{"eventType":"nope"},', events_max=25, times=TIMES, text_bytes_max=TEXT_MAX
         )
     with pytest.raises(MalformedBody):
-        events.decode_one(b'{"eventType":"nope","x":[}', times=TIMES, text_bytes_max=TEXT_MAX)
+        decoding.decode_one(b'{"eventType":"nope","x":[}', times=TIMES, text_bytes_max=TEXT_MAX)
 
 
 @pytest.mark.parametrize("told", [1, "x", None, {}, {"events": 1}, {"events": None}, [1]])
@@ -350,7 +350,7 @@ def test_json_that_is_no_list_of_events_is_invalid(told: Any) -> None:
 def test_depth_in_an_unknown_field_is_refused_and_not_a_crash() -> None:
     body = b'{"eventType":"marketplace_view","serviceId":"s","x":' + b"[" * 5_000
     with pytest.raises(MalformedBody, match="nested too deeply"):
-        events.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
+        decoding.decode_one(body, times=TIMES, text_bytes_max=TEXT_MAX)
 
 
 # -- the envelope -----------------------------------------------------------------------------
