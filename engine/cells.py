@@ -13,6 +13,9 @@ from engine.timebucket import Span
 K = TypeVar("K")
 C = TypeVar("C")
 
+OTHER: Final = "__other__"
+"""Where keys beyond a cap are counted together."""
+
 PLACES_MAX: Final = 1_024
 """Hours whose dictionaries are found without looking; live there are one or two."""
 

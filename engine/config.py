@@ -69,8 +69,6 @@ class Config(Struct, frozen=True, kw_only=True):
     """Days for which hours are told apart."""
     keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 400
     """Days for which days are told apart; an older event is refused."""
-    keep_raw_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
-    """Days for which single events can be queried; an older event is only counted."""
     snapshot_interval_s: Positive = 60
     """Seconds between snapshots; what came after the last one is replayed at a start."""
     segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB
@@ -167,7 +165,6 @@ CONFIG_VARIABLE: Final = "TALLYMARK_CONFIG"
 
 _AT_MOST: Final = (
     ("keep_hours_days", "keep_days"),
-    ("keep_raw_days", "keep_days"),
     ("event_text_bytes_max", "body_bytes_max"),
     ("body_bytes_max", "queue_bytes_max"),
     ("body_bytes_max", "segment_bytes_max"),

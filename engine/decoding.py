@@ -247,7 +247,8 @@ def _must_have_short_texts(events: Sequence[Event], text_bytes_max: int) -> None
         texts = (getattr(event, name) for name in event.__struct_fields__)
         total = sum(len(text.encode()) for text in texts if isinstance(text, str))
         if total > text_bytes_max:
+            which = f"event {index}" if len(events) > 1 else "the event"
             raise TooLarge(
-                f"The texts of event {index} take {total} bytes together, more than the "
+                f"The texts of {which} take {total} bytes together, more than the "
                 f"{text_bytes_max} that one event may."
             )

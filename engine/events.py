@@ -144,7 +144,6 @@ Event = (
     | ExperimentConversion
     | UserSession
 )
-EVENT_TYPES: Final[tuple[type[Event], ...]] = Event.__args__
 
 
 class Envelope(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
@@ -249,15 +248,3 @@ def correction_ms(received_ms: int, sent_at_ms: int) -> int:
         return 0
     skew_ms = received_ms - sent_at_ms
     return skew_ms if abs(skew_ms) > SKEW_MS_MIN else 0
-
-
-def index_key(event: Event) -> str:
-    """What an event is about: the key whose shard owns it, and index1 of its raw row."""
-    key: str = (
-        getattr(event, "service_id", "")
-        or getattr(event, "experiment_id", "")
-        or event.user_id
-        or event.session_id
-        or str(getattr(event, "search_query", ""))
-    )
-    return key

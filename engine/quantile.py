@@ -161,8 +161,10 @@ class LatencySketch:
 
     @property
     def avg_ms(self) -> float | None:
-        """The mean in ms; None where there are no values."""
-        return self.sum_us / (1000 * self.count) if self.count else None
+        """The mean in ms of values rounded to a microsecond each; None without values."""
+        if not self.count:
+            return None
+        return min(max(self.sum_us / (1000 * self.count), self.min_ms), self.max_ms)
 
     def memory_bytes(self) -> int:
         """About what this sketch occupies, numpy's and Python's own parts included."""

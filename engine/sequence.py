@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from engine.cells import OTHER
 from engine.codec import pack, unpack_all
 from engine.config import Config
 from engine.dedup import IdWindow
@@ -30,9 +31,6 @@ from engine.money import fee_micros, micros, month_micros
 from engine.rollups import experiments, marketplace, names, revenue
 from engine.state import Group
 from engine.timebucket import DAY_MS, Calendar, add_interval
-
-OTHER: Final = "__other__"
-"""Where keys beyond a cap are counted together."""
 
 HOMES_MAX: Final = 262_144
 """Index keys whose shard is remembered; a look-up costs 40 ns and the hash 200."""

@@ -17,7 +17,7 @@ from engine.rollups import (
     services,
     users,
 )
-from engine.timebucket import DAY_MS, Calendar, Span
+from engine.timebucket import DAY_MS, MINUTE_MS, Calendar, Span
 
 CHUNK_BYTES: Final = 256 * 1024
 """About what a dump gives out at a time, so that the caller may pause between pieces."""
@@ -27,6 +27,9 @@ FOLD_FACTS_MIN: Final = 2_048
 
 SHARE_SLACK: Final = 1.02
 """Hashes do not spread quite evenly over shards: none may sample while the whole need not."""
+
+STATE_FORMAT: Final = 1
+"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
 
 STATE: Final = "state"
 ADVANCED: Final[Slot] = ("advanced", 0)
@@ -292,11 +295,11 @@ class ShardState:
         return found
 
     def _counters(self, question: CountersQuestion) -> CountersImage:
-        minute = question.now_ms // counters.MINUTE_MS
+        minute = question.now_ms // MINUTE_MS
         return CountersImage(
             days=tuple(self._day(Span(days=(day,), hours=())) for day in question.days),
-            minutes=tuple(self.counters.last(5, now_ms=question.now_ms)),
-            active_users=self.users.days.active_since(minute - 4),
+            minutes=tuple(self.counters.last(counters.LIVE_MINUTES, now_ms=question.now_ms)),
+            active_users=self.users.days.active_since(minute - counters.LIVE_MINUTES + 1),
         )
 
     def _day(self, span: Span) -> DayCounts:

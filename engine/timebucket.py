@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from engine.errors import InvalidQuestion, Unanswerable
 
+MINUTE_MS: Final = 60_000
 QUARTER_MS: Final = 900_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
@@ -228,7 +229,7 @@ class Calendar:
                 raise Unanswerable(
                     f"The range {moves} at {iso(edge_ms, self.zone)}, inside an hour of the "
                     f"reporting zone {self.zone}, and figures are kept for whole hours of that "
-                    f"zone. Choose a full hour, or ask with timezone={self.zone}."
+                    f"zone. Choose full hours of {self.zone}, or its whole days."
                 )
 
     def _kept_hours(self, start_ms: int, end_ms: int, hours_from: int) -> tuple[int, ...]:

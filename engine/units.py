@@ -179,8 +179,10 @@ class Units:
 
     def load(self, kind: str, slots: Slots) -> None:
         """Take back the blocks of this kind."""
-        for slot in sorted(slot for slot in slots if slot[0] == kind):
-            threshold, *columns = slots[slot]
+        block = 0
+        while (kind, block) in slots:
+            threshold, *columns = slots[kind, block]
+            block += 1
             self._threshold = int(threshold)
             dtypes = (np.uint64, np.uint8, np.uint8, np.int64, np.int64)
             self._append(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.cardinality import UserSketch
 from engine.cells import Dumped, Owner, Slot, Slots
 from engine.hashindex import HashIndex
-from engine.timebucket import Calendar
+from engine.timebucket import MINUTE_MS, QUARTER_MS, Calendar
 
 Bits = NDArray[np.uint8]
 
@@ -33,8 +33,6 @@ BLOCK_ROWS: Final = 16_384
 RECENT_MINUTES: Final = 60
 """How far back `active_since` can look after a restart."""
 
-MINUTE_MS: Final = 60_000
-QUARTER_MS: Final = 900_000
 NEVER: Final = np.iinfo(np.int32).max
 
 
@@ -207,7 +205,7 @@ class UserDays:
         return np.unpackbits(bits, bitorder="little")[: self._rows].astype(np.bool_)
 
     def expire(self, oldest_day: int) -> None:
-        """Forget days before `oldest_day`; rows without any day left go at the next halving."""
+        """Forget days before `oldest_day`; rows stay, for their first days may be asked for."""
         self.settle()
         self._oldest_day = oldest_day
         for by_day in (self._bits, self._sketches):

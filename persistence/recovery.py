@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
 
 import msgspec
 
@@ -11,14 +10,11 @@ from engine import events
 from engine.config import Config
 from engine.errors import Corruption, TallymarkError
 from engine.sequence import Sequencing
-from engine.state import ShardState, resolved, restore
+from engine.state import STATE_FORMAT, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
-
-FORMAT: Final = 1
-"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
 
 
 class ZoneChanged(TallymarkError):
@@ -100,11 +96,11 @@ def _load(
     loaded: Loaded, config: Config, sequencing: Sequencing, states: Sequence[ShardState]
 ) -> None:
     meta = loaded.meta
-    if meta["format"] != FORMAT:
+    if meta["format"] != STATE_FORMAT:
         raise TallymarkError(
             f"The snapshot of sequence number {loaded.seq} has the state format "
-            f"{meta['format']}, and this version reads {FORMAT}. Start the version that wrote "
-            f"it."
+            f"{meta['format']}, and this version reads {STATE_FORMAT}. Start the version "
+            f"that wrote it."
         )
     if meta["timezone"] != config.timezone:
         raise ZoneChanged(

@@ -87,6 +87,7 @@ def _resolved(config_file: Path | None, options: Mapping[str, _Option]) -> Resol
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tallymark", message="%(version)s")
 def tallymark() -> None:
     """Self-hosted analytics for marketplaces: exact counts, honest sketches, nothing lost.
 

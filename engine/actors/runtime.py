@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -14,11 +14,8 @@ from engine.config import Config
 from engine.errors import JournalFailed, NotReady, TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.sequence import Sequencing
-from engine.state import Dump, ShardState
+from engine.state import STATE_FORMAT, Dump, ShardState
 from engine.timebucket import DAY_MS, Calendar
-
-FORMAT: Final = 1
-"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
 
 
 class Snapshots(Protocol):
@@ -204,7 +201,7 @@ class Engine(Asking):
         started = trio.current_time()
         now_ms = self._clock_ms()
         meta = {
-            "format": FORMAT,
+            "format": STATE_FORMAT,
             "timezone": self._calendar.zone,
             "shards": len(self._states),
             "written_ms": now_ms,

@@ -8,7 +8,7 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -19,7 +19,7 @@ from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, Tallyma
 from engine.events import Batch, Body
 from engine.sequence import Sequencing
 
-ROOM_WAIT_S = 1.0
+ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Generator
 from time import perf_counter
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
 T = TypeVar("T")
+
+
+SLICES_A_HOLD: Final = 2.5
+"""Two, and half a slice for the steps that end them."""
 
 
 class Pace:
@@ -18,7 +22,7 @@ class Pace:
     """
 
     def __init__(self, hold_ms: float) -> None:
-        self._slice_s = hold_ms / 1000 / 2.5
+        self._slice_s = hold_ms / 1000 / SLICES_A_HOLD
         self._turn = trio.Lock()
 
     async def run(self, steps: Generator[object, None, T]) -> T:

@@ -12,7 +12,6 @@ from engine.rollups import counters, revenue
 from engine.state import CountersImage, CountersQuestion, DayCounts
 
 DAYS: Final = 7
-MINUTES: Final = 5
 
 Values = dict[str, int | float | None]
 

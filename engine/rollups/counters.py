@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.cells import Dumped, Horizon, Owner, Slots, add_counts
+from engine.timebucket import MINUTE_MS
 
-MINUTE_MS: Final = 60_000
 MINUTES_MAX: Final = 60
 """Minutes that are kept, the running one included."""
+LIVE_MINUTES: Final = 5
+"""Of them, those that the live figures tell."""
 
 EXECUTIONS, ERRORS, VIEWS, SEARCHES, CONVERSIONS, SESSIONS = range(6)
 WIDTH: Final = 6

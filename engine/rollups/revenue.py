@@ -288,9 +288,9 @@ def _since(payments: list[Payment], oldest_ms: int) -> list[Payment]:
 
     What the last one had ended before must not come back when that is let go itself.
     """
-    later = sum(1 for payment in payments if payment[1] < oldest_ms)
-    in_force = later and payments[later - 1][2] + GRACE_MS >= oldest_ms
-    return payments[later - 1 if in_force else later :]
+    earlier = sum(1 for payment in payments if payment[1] < oldest_ms)
+    in_force = earlier and payments[earlier - 1][2] + GRACE_MS >= oldest_ms
+    return payments[earlier - 1 if in_force else earlier :]
 
 
 def _last_before(payments: Sequence[Payment], at_ms: int) -> Payment | None:

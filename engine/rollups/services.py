@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from engine.cells import Cells, Dumped, Horizon, Owner, Slots
+from engine.cells import OTHER, Cells, Dumped, Horizon, Owner, Slots
 from engine.quantile import Latencies, LatencySketch, Quantile
 from engine.timebucket import Calendar, Span
 
@@ -31,8 +31,6 @@ HOUR_EXACT_MAX: Final = 64
 
 KLL_DAYS: Final = 35
 """Days whose cells hold a KLL: 2.6 KB each."""
-
-OTHER: Final = "__other__"
 
 TOTAL_PENDING_MAX: Final = 2_048
 """Latencies of all services held back for one update of the sums."""

@@ -186,7 +186,6 @@ def test_a_misspelt_setting_is_refused_in_the_spelling_of_its_source() -> None:
     ("smaller", "larger"),
     [
         ("keep_hours_days", "keep_days"),
-        ("keep_raw_days", "keep_days"),
         ("event_text_bytes_max", "body_bytes_max"),
         ("body_bytes_max", "queue_bytes_max"),
         ("body_bytes_max", "segment_bytes_max"),

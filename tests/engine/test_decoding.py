@@ -179,7 +179,7 @@ def test_all_texts_of_an_event_together_have_16_kilobytes() -> None:
             one(SEARCH, searchQuery=query, category=category)
         assert refusal.value.status == 413
         assert str(refusal.value) == (
-            "The texts of event 0 take 16385 bytes together, more than the 16384 that one "
+            "The texts of the event take 16385 bytes together, more than the 16384 that one "
             "event may."
         )
 
@@ -437,22 +437,3 @@ def test_lenient_or_not_a_good_batch_is_the_same() -> None:
 
 
 # -- index key --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("event", "key"),
-    [
-        ({**CALL, "userId": "u"}, "s"),
-        ({**SHOWN, "userId": "u"}, "x"),
-        ({**SESSION, "userId": "u"}, "u"),
-        (SESSION, "s"),
-        ({**SEARCH, "searchQuery": "q", "userId": "u", "sessionId": "v"}, "u"),
-        ({**SEARCH, "searchQuery": "q", "sessionId": "v"}, "v"),
-        ({**SEARCH, "searchQuery": "q"}, "q"),
-        (SEARCH, ""),
-    ],
-)
-def test_the_index_key_is_service_experiment_user_session_or_query(
-    event: dict[str, Any], key: str
-) -> None:
-    assert events.index_key(one(event).events[0]) == key
