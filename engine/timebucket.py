@@ -218,11 +218,6 @@ class Calendar:
         hours = self._kept_hours(start_ms, self.day_start_ms(first), hours_from)
         return Span(days, hours + self._kept_hours(self.day_start_ms(end), end_ms, hours_from))
 
-    def hour_span(self, start_ms: int, end_ms: int, *, hours_from: int) -> Span:
-        """As `span`, by hour cells alone."""
-        self._check_edges(start_ms, end_ms)
-        return Span((), self._kept_hours(start_ms, end_ms, hours_from))
-
     def _check_edges(self, start_ms: int, end_ms: int) -> None:
         for edge_ms, moves in ((start_ms, "begins"), (end_ms, "ends")):
             if self.hour_start_ms(self.cut(edge_ms)[0]) != edge_ms:

@@ -196,10 +196,6 @@ def test_a_span_within_a_day_is_hours_and_a_whole_day_is_one_cell() -> None:
     assert len(hours.hours) == 2
     whole = UTC_DAYS.span(ms("2026-11-10T00:00Z"), ms("2026-11-11T00:00Z"), hours_from=0)
     assert whole == Span((day("2026-11-10"),), ())
-    by_hours = UTC_DAYS.hour_span(
-        ms("2026-11-10T00:00Z"), ms("2026-11-11T00:00Z"), hours_from=0
-    )
-    assert len(by_hours.hours) == 24
 
 
 @pytest.mark.parametrize(
@@ -213,11 +209,10 @@ def test_a_span_within_a_day_is_hours_and_a_whole_day_is_one_cell() -> None:
 def test_an_edge_inside_an_hour_cannot_be_answered_from_cells(
     start: str, end: str, moves: str
 ) -> None:
-    for span in (UTC_DAYS.span, UTC_DAYS.hour_span):
-        with pytest.raises(Unanswerable, match=re.escape(moves)) as refused:
-            span(ms(start), ms(end), hours_from=0)
-        assert "whole hours" in str(refused.value)
-        assert "full hours of UTC" in str(refused.value)
+    with pytest.raises(Unanswerable, match=re.escape(moves)) as refused:
+        UTC_DAYS.span(ms(start), ms(end), hours_from=0)
+    assert "whole hours" in str(refused.value)
+    assert "full hours of UTC" in str(refused.value)
 
 
 def test_hours_that_are_kept_no_longer_cannot_be_answered_and_days_can() -> None:
@@ -233,10 +228,6 @@ def test_hours_that_are_kept_no_longer_cannot_be_answered_and_days_can() -> None
     assert len(kept.hours) == 4
     old = UTC_DAYS.span(ms("2025-11-14T00:00Z"), ms("2026-11-14T00:00Z"), hours_from=hours_from)
     assert len(old.days) == 365
-    with pytest.raises(Unanswerable):
-        UTC_DAYS.hour_span(
-            ms("2026-11-01T00:00Z"), ms("2026-11-02T00:00Z"), hours_from=hours_from
-        )
 
 
 # Periods

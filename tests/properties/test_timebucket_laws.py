@@ -168,9 +168,6 @@ def test_a_span_covers_its_stretch_without_gap_or_overlap(
     span = calendar.span(start_ms, end_ms, hours_from=0)
     assert covered(calendar, span) == [(start_ms, end_ms)]
     assert len(span.hours) <= 2 * 26
-    by_hours = calendar.hour_span(start_ms, end_ms, hours_from=0)
-    assert not by_hours.days
-    assert list(by_hours.hours) == calendar.hours_of(start_ms, end_ms)
 
 
 def period_of(zone: str, at_ms: int, length_ms: int) -> Period:
