@@ -437,3 +437,13 @@ def test_lenient_or_not_a_good_batch_is_the_same() -> None:
 
 
 # -- index key --------------------------------------------------------------------------------
+
+
+def test_a_skipped_event_with_long_texts_is_named_by_its_own_place_alone() -> None:
+    long = {"eventType": "marketplace_search", "searchQuery": "q" * (TEXT_MAX + 1)}
+    short = {"eventType": "marketplace_search", "searchQuery": "q"}
+    _, faults = decoding.decode_lenient(
+        json.dumps([short, long]).encode(), events_max=25, times=TIMES, text_bytes_max=TEXT_MAX
+    )
+    assert [fault.index for fault in faults] == [1]
+    assert faults[0].message.startswith("The texts of the event take")

@@ -193,3 +193,9 @@ def test_garbage_is_refused() -> None:
     for cut in (0, 3, 20, 60, len(good) - 1):
         with pytest.raises(ValueError, match="no whole latency sketch: checksum differs"):
             LatencySketch.load(good[:cut])
+
+
+def test_the_mean_of_latencies_below_a_microsecond_stays_within_them() -> None:
+    sketch = LatencySketch()
+    sketch.add_many([0.0006, 0.0006])
+    assert sketch.avg_ms == 0.0006
