@@ -1,0 +1,333 @@
+"""One load run: processes that send, an audience that looks, and the check of the counts."""
+
+import datetime as dt
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from subprocess import PIPE
+from typing import Any, Final
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from load import audience, check, profile, worker
+from load.connection import BROKEN, Connection, Endpoint, Target, plainly
+from load.driver import Ending, Interval
+from load.errors import LoadError, Unreachable
+from load.outcome import (
+    Distribution,
+    Gathering,
+    Machine,
+    Options,
+    Outcome,
+    Reads,
+    Second,
+    outcome_of,
+    summed,
+)
+from load.payload import Form
+from load.profile import Profile
+from load.tally import Tally
+from load.worker import Failed, Ready, Start
+
+LABEL: Final = "load"
+SEED: Final = 2025
+TIMEOUT_S: Final = 30.0
+DRAIN_S: Final = 5.0
+SETTLE_S: Final = 10.0
+
+START_NS: Final = 100_000_000
+"""From the word to the first request, so that no process hears it too late."""
+
+NO_BULK: Final = "the server has no POST /track/bulk, so a batch holds at most 25 events"
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A run as asked for.
+
+    rate_per_s     events a second, which the profile's phases multiply
+    label          what everything that is sent is named by; two runs at once need two
+    is_counted     ask the server for its counts before and after
+    is_shared      others may write meanwhile: then counts without a label are bounds from below
+    closed_loop    send whenever a connection is free; the rate means nothing
+    route, form    where to post and how; None: as Tallymark takes a batch of that size
+    """
+
+    target: Target
+    name: str
+    profile: Profile
+    rate_per_s: float
+    duration_s: float
+    batch: int
+    connections: int
+    processes: int = 1
+    seed: int = SEED
+    label: str = LABEL
+    is_counted: bool = True
+    is_shared: bool = False
+    closed_loop: bool = False
+    route: str | None = None
+    form: Form | None = None
+    timeout_s: float = TIMEOUT_S
+    drain_s: float = DRAIN_S
+
+
+def plan_of(
+    target: Target,
+    name: str,
+    *,
+    rate_per_s: float | None = None,
+    duration_s: float | None = None,
+    batch: int | None = None,
+    connections: int | None = None,
+) -> Plan:
+    """A plan with what the profile says where nothing else is said; the rest may be replaced.
+
+    Raises InvalidProfile.
+    """
+    found = profile.load(name)
+    return Plan(
+        target=target,
+        name=name,
+        profile=found,
+        rate_per_s=rate_per_s or found.rate_per_s,
+        duration_s=duration_s or found.duration_s,
+        batch=batch or found.batch,
+        connections=connections or found.connections,
+    )
+
+
+async def run(plan: Plan, *, on_second: Callable[[Second], None] = lambda _: None) -> Outcome:
+    """Do it. Raises Unreachable where nothing answers, Uncountable, LoadError."""
+    started = dt.datetime.now(dt.UTC)
+    machine = Machine.here()
+    corners = profile.rates(plan.profile, plan.rate_per_s, plan.duration_s)
+    gathered = Gathering(
+        corners=None if plan.closed_loop else corners,
+        workers=plan.processes,
+        duration_s=plan.duration_s,
+        on_second=on_second,
+    )
+    period = check.period(started, plan.duration_s)
+    before = await _counted(plan, period) if plan.is_counted else Tally()
+    endings: list[Ending] = []
+    await _send(plan, gathered, endings)
+    gathered.end()
+    counts = []
+    if plan.is_counted:
+        counts = check.compare(
+            before,
+            await _counted(plan, period),
+            acknowledged=summed(ending.acknowledged for ending in endings),
+            unknown=summed(ending.unknown for ending in endings),
+            shared=plan.is_shared,
+        )
+    return outcome_of(
+        gathered,
+        endings,
+        started_at=started.isoformat(timespec="seconds"),
+        machine=machine,
+        options=_options(plan),
+        counts=counts,
+        reads=_reads(plan, gathered),
+    )
+
+
+async def _counted(plan: Plan, period: str) -> Tally:
+    """The server's counts. Raises Unreachable, Uncountable."""
+    connection = Connection(Endpoint.of(plan.target))
+
+    async def ask(path: str) -> Mapping[str, Any]:
+        try:
+            answer = await connection.get(path)
+        except BROKEN as failure:
+            raise _unreachable(plan.target, plainly(failure)) from None
+        if answer.status != 200:
+            raise check.Uncountable(
+                f"The server's counts cannot be read: GET {path} was answered with "
+                f"{answer.status}, {answer.detail()} Try --no-check."
+            )
+        return answer.document()
+
+    try:
+        return await check.counted(ask, label=plan.label, period=period)
+    finally:
+        await connection.close()
+
+
+def _unreachable(target: Target, reason: str) -> Unreachable:
+    return Unreachable(
+        f"Nothing answers at {target.url}: {reason}. Start the server with `tallymark serve`, "
+        f"or name another."
+    )
+
+
+# -- processes --------------------------------------------------------------------------------
+
+
+async def _send(plan: Plan, gathered: Gathering, endings: list[Ending]) -> None:
+    """Run all processes from their start to their end."""
+    crew = _Crew(plan.processes + _has_audience(plan))
+    try:
+        async with trio.open_nursery() as nursery:
+            for job in _jobs(plan):
+                nursery.start_soon(_work, job, crew, gathered, endings)
+            if _has_audience(plan):
+                nursery.start_soon(_attend, plan, crew, gathered)
+    except BaseExceptionGroup as group:
+        failure: BaseException | None = group.subgroup(LoadError)
+        if failure is None:
+            raise
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        raise failure from None
+
+
+class _Crew:
+    """All processes wait for the last of them to be ready, and start at one instant."""
+
+    def __init__(self, size: int) -> None:
+        self._missing = size
+        self._ready = trio.Event()
+        self._start_ns = 0
+
+    async def start(self) -> Start:
+        """Called by each when it is ready; returns the common start."""
+        self._missing -= 1
+        if not self._missing:
+            self._start_ns = time.monotonic_ns() + START_NS
+            self._ready.set()
+        await self._ready.wait()
+        return Start(self._start_ns)
+
+
+async def _work(
+    job: worker.Job, crew: _Crew, gathered: Gathering, endings: list[Ending]
+) -> None:
+    async with _process("load.worker", job) as process:
+        async for line in _lines(process):
+            match msgspec.json.decode(line, type=worker.Line):
+                case Ready():
+                    await _say(process, await crew.start())
+                case Failed(reason):
+                    raise _unreachable(job.target, reason)
+                case Interval() as interval:
+                    gathered.tell(interval)
+                case Ending() as ending:
+                    endings.append(ending)
+                    return
+    raise LoadError("A sending process ended before its time; what it said is above.")
+
+
+async def _attend(plan: Plan, crew: _Crew, gathered: Gathering) -> None:
+    job = audience.Job(
+        target=plan.target,
+        queries_per_s=plan.profile.audience.queries_per_s,
+        subscribers=plan.profile.audience.subscribers,
+        duration_s=plan.duration_s,
+    )
+    async with _process("load.audience", job) as process:
+        async for line in _lines(process):
+            match msgspec.json.decode(line, type=audience.Line):
+                case Ready():
+                    await _say(process, await crew.start())
+                case audience.Heard() as heard:
+                    gathered.hear(heard)
+
+
+@asynccontextmanager
+async def _process(module: str, job: Struct) -> AsyncIterator[trio.Process]:
+    """A process of ours that was told its job; it does not outlive the block."""
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-m", module], stdin=PIPE, stdout=PIPE
+    )
+    try:
+        await _say(process, job)
+        yield process
+    finally:
+        with trio.CancelScope(shield=True):
+            process.kill()
+            await process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    await pipe.aclose()
+
+
+async def _say(process: trio.Process, told: Struct) -> None:
+    assert process.stdin is not None
+    try:
+        await process.stdin.send_all(msgspec.json.encode(told) + b"\n")
+    except trio.BrokenResourceError:
+        raise LoadError("A process of the run ended before its time.") from None
+
+
+async def _lines(process: trio.Process) -> AsyncIterator[bytes]:
+    assert process.stdout is not None
+    kept = b""
+    async for data in process.stdout:
+        *whole, kept = (kept + data).split(b"\n")
+        for line in whole:
+            yield line
+
+
+def _jobs(plan: Plan) -> list[worker.Job]:
+    form = plan.form or Form.of(plan.batch)
+    corners = profile.rates(plan.profile, plan.rate_per_s / plan.batch, plan.duration_s)
+    share, rest = divmod(plan.connections, plan.processes)
+    run = secrets.token_hex(4)
+    return [
+        worker.Job(
+            target=plan.target,
+            run=run,
+            label=plan.label,
+            seed=plan.seed,
+            data=plan.profile.data,
+            batch=plan.batch,
+            form=form,
+            route=plan.route or form.route,
+            corners=tuple(corners),
+            arrivals=plan.profile.arrivals,
+            closed_loop=plan.closed_loop,
+            worker=number,
+            workers=plan.processes,
+            connections=share + (number < rest),
+            timeout_s=plan.timeout_s,
+            drain_s=plan.drain_s,
+            settle_s=SETTLE_S,
+        )
+        for number in range(plan.processes)
+    ]
+
+
+def _has_audience(plan: Plan) -> bool:
+    watching = plan.profile.audience
+    return bool(watching.queries_per_s or watching.subscribers)
+
+
+def _reads(plan: Plan, gathered: Gathering) -> Reads | None:
+    if not _has_audience(plan):
+        return None
+    return Reads(
+        latencies=Distribution.of(gathered.reads),
+        errors=dict(gathered.reads_failed),
+        frames=gathered.frames,
+        frames_expected=plan.profile.audience.subscribers * max(int(plan.duration_s) - 1, 0),
+    )
+
+
+def _options(plan: Plan) -> Options:
+    return Options(
+        profile=plan.name,
+        target=plan.target.url,
+        rate_per_s=plan.rate_per_s,
+        duration_s=plan.duration_s,
+        batch=plan.batch,
+        connections=plan.connections,
+        processes=plan.processes,
+        seed=plan.seed,
+        label=plan.label,
+        shared=plan.is_shared,
+    )
