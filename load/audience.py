@@ -17,7 +17,6 @@ import trio
 from msgspec import Struct
 
 from load.connection import BROKEN, Connection, Endpoint, Target, plainly
-from load.latency import Latencies
 from load.worker import Ready, Start, write
 
 QUERIES: Final = (
@@ -56,7 +55,7 @@ class Heard(Struct, frozen=True, kw_only=True, tag=True):
     queries: int
     frames: int
     failed: dict[str, int]
-    latencies: str
+    latencies_us: list[int]
 
 
 Line = Ready | Heard
@@ -66,7 +65,7 @@ class _Audience:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._endpoint = Endpoint.of(job.target)
-        self._latencies = Latencies()
+        self._latencies_us: list[int] = []
         self._queries = self._frames = 0
         self._failed: Counter[str] = Counter()
         self._all_greeted = trio.Event()
@@ -116,7 +115,7 @@ class _Audience:
                 if answer.status == 200:
                     self._queries += 1
                     waited_s = trio.current_time() - intended_s
-                    self._latencies.record_us(int(waited_s * 1e6))
+                    self._latencies_us.append(int(waited_s * 1e6))
                 else:
                     self._failed[str(answer.status)] += 1
         finally:
@@ -165,12 +164,12 @@ class _Audience:
                 queries=self._queries,
                 frames=self._frames,
                 failed=dict(self._failed),
-                latencies=self._latencies.encoded(),
+                latencies_us=self._latencies_us,
             )
         )
         self._queries = self._frames = 0
         self._failed.clear()
-        self._latencies.clear()
+        self._latencies_us = []
 
 
 def main() -> None:

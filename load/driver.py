@@ -18,7 +18,6 @@ from typing import Final, NamedTuple, Protocol
 import trio
 from msgspec import Struct
 
-from load.latency import Latencies
 from load.payload import Template, stamp
 from load.tally import EVENTS, Tally, times
 
@@ -37,7 +36,9 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
 
     requests, events  acknowledged in it
     refused, lost     {status: requests}; {reason: requests whose outcome is unknown}
-    latencies         of the acknowledged requests, encoded
+    latencies_us      of the acknowledged requests
+    lateness_us       of the worker itself: how long each request that was due waited although
+                      something was free to send it
     """
 
     second: int
@@ -45,7 +46,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     events: int
     refused: dict[str, int]
     lost: dict[str, int]
-    latencies: str
+    latencies_us: list[int]
+    lateness_us: list[int]
 
 
 class Ending(Struct, frozen=True, kw_only=True, tag=True):
@@ -55,8 +57,6 @@ class Ending(Struct, frozen=True, kw_only=True, tag=True):
     unknown       what the requests add up to of which nobody knows whether they were taken
     unsent        requests that were due and never sent
     settled       lost requests that a second sending brought to an answer
-    lateness      of the worker itself, encoded: how long a request that was due waited although
-                  something was free to send it
     samples       {status: what the first such refusal said}
     """
 
@@ -64,7 +64,6 @@ class Ending(Struct, frozen=True, kw_only=True, tag=True):
     unknown: dict[str, int]
     unsent: int
     settled: int
-    lateness: str
     samples: dict[str, str]
     cpu_s: float
 
@@ -107,9 +106,9 @@ class Driver:
         self._acknowledged = [0] * len(templates)  # requests, by template
         self._settled = 0
         self._unsent = 0
-        self._lateness = Latencies()
         self._samples: dict[str, str] = {}
-        self._latencies = Latencies()
+        self._latencies_us: list[int] = []
+        self._lateness_us: list[int] = []
         self._requests = self._events = 0
         self._refusals: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
@@ -138,7 +137,7 @@ class Driver:
             intended_ns = now_ns
             self.next_ns = self.next_ns if now_ns < self._end_ns else NEVER_NS
         else:
-            self._lateness.record_us((now_ns - max(intended_ns, free_ns)) // 1_000)
+            self._lateness_us.append((now_ns - max(intended_ns, free_ns)) // 1_000)
             self._advance()
         mark = stamp(self._number, time.time_ns() // 1_000_000)
         template = self._number % len(self._templates)
@@ -151,7 +150,7 @@ class Driver:
         if request.is_again:
             self._settled += 1
             return
-        self._latencies.record_us((now_ns - request.intended_ns) // 1_000)
+        self._latencies_us.append((now_ns - request.intended_ns) // 1_000)
         self._requests += 1
         self._events += self._templates[request.template].tally[EVENTS]
 
@@ -194,12 +193,13 @@ class Driver:
             events=self._events,
             refused=dict(self._refusals),
             lost=dict(self._losses),
-            latencies=self._latencies.encoded(),
+            latencies_us=self._latencies_us,
+            lateness_us=self._lateness_us,
         )
         self._requests = self._events = 0
         self._refusals.clear()
         self._losses.clear()
-        self._latencies.clear()
+        self._latencies_us, self._lateness_us = [], []
         return found
 
     def ending(self, cpu_s: float) -> Ending:
@@ -214,7 +214,6 @@ class Driver:
             unknown=dict(unknown),
             unsent=self._unsent,
             settled=self._settled,
-            lateness=self._lateness.encoded(),
             samples=self._samples,
             cpu_s=cpu_s,
         )

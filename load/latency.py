@@ -2,10 +2,11 @@
 
 Source: HdrHistogram (Gil Tene), by its Python port. Three significant figures: what is told is
 at most 0.1 % above what was recorded, from 1 µs to an hour, after any number of merges. One
-takes 140 KB of memory, 1 µs to record into, and a few hundred bytes encoded.
+takes 140 KB of memory, a millisecond to make, 1 µs a value to record, and a few hundred bytes
+encoded: so senders keep plain lists for a second, and whoever gathers them makes histograms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Self
 
 from hdrh.histogram import HdrHistogram
@@ -47,9 +48,13 @@ class Latencies:
         """0 where nothing was recorded."""
         return float(self._hdr.get_max_value()) / 1000 if self.count else 0.0
 
-    def record_us(self, latency_us: int) -> None:
-        """Count one latency; less than 1 µs is 1 µs."""
-        self._hdr.record_value(min(max(latency_us, 1), LONGEST_US))
+    @classmethod
+    def of(cls, latencies_us: Iterable[int]) -> Self:
+        """The distribution of these; less than 1 µs is 1 µs."""
+        found = cls()
+        for latency_us in latencies_us:
+            found._hdr.record_value(min(max(latency_us, 1), LONGEST_US))
+        return found
 
     def merge(self, other: "Latencies") -> None:
         """Add all of another's; the order of merging does not matter."""
@@ -62,10 +67,6 @@ class Latencies:
     def curve(self, percents: Sequence[float]) -> list[tuple[float, float]]:
         """(percent, ms) for each of `percents`."""
         return [(percent, self.percentile_ms(percent)) for percent in percents]
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._hdr.reset()
 
     def encoded(self) -> str:
         """The HDR histogram's own compressed V2 form in base64, which other tools read too."""

@@ -196,6 +196,7 @@ class Gathering:
     ) -> None:
         """`corners` are the course of events a second; None in a closed loop."""
         self.latencies = Latencies()
+        self.lateness = Latencies()
         self.refused: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.requests = self.events = self.events_in_time = 0
@@ -207,13 +208,12 @@ class Gathering:
         self._workers = workers
         self._duration_s = duration_s
         self._on_second = on_second
-        self._told: dict[int, list[tuple[Interval, Latencies]]] = {}
+        self._told: dict[int, list[Interval]] = {}
         self._heard: dict[int, tuple[Heard, float]] = {}
 
     def tell(self, interval: Interval) -> None:
         """What a worker saw."""
-        latencies = Latencies.decoded(interval.latencies)
-        self.latencies.merge(latencies)
+        self.lateness.merge(Latencies.of(interval.lateness_us))
         self.refused.update(interval.refused)
         self.lost.update(interval.lost)
         self.requests += interval.requests
@@ -221,13 +221,13 @@ class Gathering:
         if interval.second < self._duration_s:
             self.events_in_time += interval.events
         told = self._told.setdefault(interval.second, [])
-        told.append((interval, latencies))
+        told.append(interval)
         if len(told) == self._workers:
             self._close(interval.second)
 
     def hear(self, heard: Heard) -> None:
         """What the audience saw."""
-        latencies = Latencies.decoded(heard.latencies)
+        latencies = Latencies.of(heard.latencies_us)
         self.reads.merge(latencies)
         self.reads_failed.update(heard.failed)
         self.frames += heard.frames
@@ -241,9 +241,8 @@ class Gathering:
 
     def _close(self, second: int) -> None:
         told = self._told.pop(second)
-        merged = Latencies()
-        for _, latencies in told:
-            merged.merge(latencies)
+        latencies = Latencies.of(us for interval in told for us in interval.latencies_us)
+        self.latencies.merge(latencies)
         heard = self._heard.pop(second, None)
         offered = None
         if self._corners is not None:
@@ -252,14 +251,14 @@ class Gathering:
         found = Second(
             second=second,
             offered=offered,
-            events=sum(interval.events for interval, _ in told),
+            events=sum(interval.events for interval in told),
             errors=sum(
                 sum(interval.refused.values()) + sum(interval.lost.values())
-                for interval, _ in told
+                for interval in told
             ),
-            p50=merged.percentile_ms(50),
-            p99=merged.percentile_ms(99),
-            max=merged.max_ms,
+            p50=latencies.percentile_ms(50),
+            p99=latencies.percentile_ms(99),
+            max=latencies.max_ms,
             reads_p99=None if heard is None else heard[1],
             frames=None if heard is None else heard[0].frames,
         )
@@ -278,10 +277,9 @@ def outcome_of(
     reads: Reads | None,
 ) -> Outcome:
     """Put the whole together."""
-    lateness, samples = Latencies(), {}
+    samples: dict[str, str] = {}
     unsent, settled, cpu_s = 0, 0, 0.0
     for ending in endings:
-        lateness.merge(Latencies.decoded(ending.lateness))
         samples.update(ending.samples)
         unsent += ending.unsent
         settled += ending.settled
@@ -304,8 +302,8 @@ def outcome_of(
         reads=reads,
         generator=Generator(
             cpu_s=cpu_s,
-            lateness_p99=lateness.percentile_ms(99),
-            lateness_max=lateness.max_ms,
+            lateness_p99=gathered.lateness.percentile_ms(99),
+            lateness_max=gathered.lateness.max_ms,
         ),
         counts=counts,
         seconds=gathered.seconds,
