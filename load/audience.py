@@ -58,7 +58,11 @@ class Heard(Struct, frozen=True, kw_only=True, tag=True):
     latencies_us: list[int]
 
 
-Line = Ready | Heard
+class Left(Struct, frozen=True, tag=True):
+    """It is over."""
+
+
+Line = Ready | Heard | Left
 
 
 class _Audience:
@@ -99,6 +103,7 @@ class _Audience:
                     asking.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
         self._write(int(self._job.duration_s))
+        write(Left())
 
     async def _ask(self, due: "itertools.count[int]", start_s: float) -> None:
         connection = Connection(self._endpoint)
@@ -175,8 +180,9 @@ class _Audience:
 def main() -> None:
     """Do one job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    trio.run(_Audience(job).attend)
+    told = sys.stdin.buffer.readline()
+    if told:
+        trio.run(_Audience(msgspec.json.decode(told, type=Job)).attend)
 
 
 if __name__ == "__main__":

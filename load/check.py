@@ -82,7 +82,7 @@ async def counted(ask: Ask, *, label: str, period: str) -> Tally:
         found[EVENTS] = health["events"] - health["duplicates"]
     except (KeyError, TypeError, AttributeError) as error:
         raise Uncountable(
-            f"The server's counts cannot be read: {error!r} is missing."
+            f"The server's counts cannot be read: its answers have no {error}. Try --no-check."
         ) from error
     return found
 

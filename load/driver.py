@@ -174,10 +174,10 @@ class Driver:
         else:
             self._losses[reason] += 1
 
-    def give_up(self) -> None:
-        """Send nothing more that is due: the run has had its time."""
+    def give_up(self, now_ns: int) -> None:
+        """Send nothing more, and count what has been due: the run has had its time."""
         while self.next_ns != NEVER_NS:
-            self._unsent += self._arrivals_ns is not None
+            self._unsent += self._arrivals_ns is not None and self.next_ns <= now_ns
             self._advance()
 
     def settle(self) -> None:
@@ -237,12 +237,14 @@ async def drive(
     senders: int,
     start_ns: int,
     give_up_ns: int,
+    stop: trio.Event,
     on_interval: Callable[[Interval], None],
 ) -> None:
     """Run a driver over a sink in this process, in Trio's time, until it is over.
 
     senders     how many bodies may be with the sink at once
     give_up_ns  after which nothing that is due is sent
+    stop        ends it before its time; what is with the sink is waited for
     """
     free = trio.Semaphore(senders)
 
@@ -260,19 +262,30 @@ async def drive(
             await trio.sleep_until((start_ns + (second + 1) * SECOND_NS) / SECOND_NS)
             on_interval(driver.interval(second))
 
+    async def feed(sending: trio.Nursery) -> None:
+        while driver.next_ns != NEVER_NS:
+            await free.acquire()
+            free_ns = now_ns()
+            await trio.sleep_until(driver.next_ns / SECOND_NS)
+            if now_ns() > give_up_ns:
+                break
+            sending.start_soon(send, driver.take(now_ns(), free_ns))
+
     async with trio.open_nursery() as telling:
         telling.start_soon(tell)
         async with trio.open_nursery() as sending:
-            while driver.next_ns != NEVER_NS:
-                await free.acquire()
-                free_ns = now_ns()
-                await trio.sleep_until(driver.next_ns / SECOND_NS)
-                if now_ns() > give_up_ns:
-                    driver.give_up()
-                else:
-                    sending.start_soon(send, driver.take(now_ns(), free_ns))
+            async with trio.open_nursery() as feeding:
+                feeding.start_soon(_cancel_at, stop, feeding)
+                await feed(sending)
+                feeding.cancel_scope.cancel()
+            driver.give_up(now_ns())
         telling.cancel_scope.cancel()
     on_interval(driver.interval((now_ns() - start_ns) // SECOND_NS))
+
+
+async def _cancel_at(stop: trio.Event, nursery: trio.Nursery) -> None:
+    await stop.wait()
+    nursery.cancel_scope.cancel()
 
 
 def now_ns() -> int:

@@ -60,7 +60,7 @@ class Distribution(Struct, frozen=True, kw_only=True, rename="camel"):
             count=latencies.count,
             mean=latencies.mean_ms,
             max=latencies.max_ms,
-            percentiles={f"p{p:g}": latencies.percentile_ms(p) for p in PERCENTILES},
+            percentiles={f"p{p:g}": ms for p, ms in latencies.curve(PERCENTILES)},
             curve=latencies.curve(CURVE),
             histogram=latencies.encoded(),
         )
@@ -243,6 +243,7 @@ class Gathering:
         told = self._told.pop(second)
         latencies = Latencies.of(us for interval in told for us in interval.latencies_us)
         self.latencies.merge(latencies)
+        (_, p50), (_, p99) = latencies.curve((50.0, 99.0))
         heard = self._heard.pop(second, None)
         offered = None
         if self._corners is not None:
@@ -256,8 +257,8 @@ class Gathering:
                 sum(interval.refused.values()) + sum(interval.lost.values())
                 for interval in told
             ),
-            p50=latencies.percentile_ms(50),
-            p99=latencies.percentile_ms(99),
+            p50=p50,
+            p99=p99,
             max=latencies.max_ms,
             reads_p99=None if heard is None else heard[1],
             frames=None if heard is None else heard[0].frames,

@@ -74,14 +74,22 @@ STAMP_BYTES: Final = len(stamp(0, 0))
 
 
 def templates(
-    *, run: str, worker: int, seed: int, label: str, data: Data, batch: int, form: Form
+    *,
+    run: str,
+    worker: int,
+    seed: int,
+    label: str,
+    data: Data,
+    batch: int,
+    form: Form,
+    count: int,
 ) -> list[Template]:
     """The bodies of one worker.
 
     run   makes the ids unique among runs, also of the same seed
     seed  decides the events; each worker has others
     """
-    count = max(TEMPLATE_EVENTS // batch, 1)
+    count = max(count, 1)
     chance = Random(f"{seed}/{worker}")
     events = generate(count * batch, chance=chance, label=label, data=data)
     return [

@@ -28,8 +28,9 @@ from load.outcome import (
     outcome_of,
     summed,
 )
-from load.payload import Form
+from load.payload import TEMPLATE_EVENTS, Form
 from load.profile import Profile
+from load.schedule import due_before
 from load.tally import Tally
 from load.worker import Failed, Ready, Start
 
@@ -208,10 +209,10 @@ async def _work(
     job: worker.Job, crew: _Crew, gathered: Gathering, endings: list[Ending]
 ) -> None:
     async with _process("load.worker", job) as process:
-        async for line in _lines(process):
-            match msgspec.json.decode(line, type=worker.Line):
+        while True:
+            match msgspec.json.decode(await process.line(), type=worker.Line):
                 case Ready():
-                    await _say(process, await crew.start())
+                    await process.tell(await crew.start())
                 case Failed(reason):
                     raise _unreachable(job.target, reason)
                 case Interval() as interval:
@@ -219,7 +220,6 @@ async def _work(
                 case Ending() as ending:
                     endings.append(ending)
                     return
-    raise LoadError("A sending process ended before its time; what it said is above.")
 
 
 async def _attend(plan: Plan, crew: _Crew, gathered: Gathering) -> None:
@@ -230,23 +230,58 @@ async def _attend(plan: Plan, crew: _Crew, gathered: Gathering) -> None:
         duration_s=plan.duration_s,
     )
     async with _process("load.audience", job) as process:
-        async for line in _lines(process):
-            match msgspec.json.decode(line, type=audience.Line):
+        while True:
+            match msgspec.json.decode(await process.line(), type=audience.Line):
                 case Ready():
-                    await _say(process, await crew.start())
+                    await process.tell(await crew.start())
                 case audience.Heard() as heard:
                     gathered.hear(heard)
+                case audience.Left():
+                    return
+
+
+class _Process:
+    """A process of ours: it is told things, and says lines."""
+
+    def __init__(self, process: trio.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._received = bytearray()
+
+    async def tell(self, told: Struct) -> None:
+        """Raises LoadError where it has ended."""
+        try:
+            await self._stdin.send_all(msgspec.json.encode(told) + b"\n")
+        except trio.BrokenResourceError:
+            raise _ended_early() from None
+
+    async def line(self) -> bytes:
+        """The next line. Raises LoadError where it has ended."""
+        while (end := self._received.find(b"\n")) < 0:
+            data = await self._stdout.receive_some()
+            if not data:
+                raise _ended_early()
+            self._received += data
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
+        return line
+
+
+def _ended_early() -> LoadError:
+    return LoadError("A process of the run ended before its time; what it said is above.")
 
 
 @asynccontextmanager
-async def _process(module: str, job: Struct) -> AsyncIterator[trio.Process]:
-    """A process of ours that was told its job; it does not outlive the block."""
+async def _process(module: str, job: Struct) -> AsyncIterator[_Process]:
+    """A process that was told its job; it does not outlive the block."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", module], stdin=PIPE, stdout=PIPE
     )
     try:
-        await _say(process, job)
-        yield process
+        ours = _Process(process)
+        await ours.tell(job)
+        yield ours
     finally:
         with trio.CancelScope(shield=True):
             process.kill()
@@ -256,28 +291,14 @@ async def _process(module: str, job: Struct) -> AsyncIterator[trio.Process]:
                     await pipe.aclose()
 
 
-async def _say(process: trio.Process, told: Struct) -> None:
-    assert process.stdin is not None
-    try:
-        await process.stdin.send_all(msgspec.json.encode(told) + b"\n")
-    except trio.BrokenResourceError:
-        raise LoadError("A process of the run ended before its time.") from None
-
-
-async def _lines(process: trio.Process) -> AsyncIterator[bytes]:
-    assert process.stdout is not None
-    kept = b""
-    async for data in process.stdout:
-        *whole, kept = (kept + data).split(b"\n")
-        for line in whole:
-            yield line
-
-
 def _jobs(plan: Plan) -> list[worker.Job]:
     form = plan.form or Form.of(plan.batch)
     corners = profile.rates(plan.profile, plan.rate_per_s / plan.batch, plan.duration_s)
     share, rest = divmod(plan.connections, plan.processes)
     run = secrets.token_hex(4)
+    templates = TEMPLATE_EVENTS // plan.batch
+    if not plan.closed_loop:  # no more than can be used: the first of each is not the last
+        templates = min(templates, int(due_before(corners, plan.duration_s) / plan.processes))
     return [
         worker.Job(
             target=plan.target,
@@ -286,6 +307,7 @@ def _jobs(plan: Plan) -> list[worker.Job]:
             seed=plan.seed,
             data=plan.profile.data,
             batch=plan.batch,
+            templates=templates,
             form=form,
             route=plan.route or form.route,
             corners=tuple(corners),

@@ -20,6 +20,9 @@ from load.payload import Template
 RECEIVE_BYTES: Final = 65_536
 ANSWER_BYTES_MAX: Final = 1 << 20
 
+SUCCESS: Final = (b'"success":true', b'"success": true')
+"""By one of these an answer acknowledges; looked for, and not decoded."""
+
 REOPEN_NS: Final = SECOND_NS // 5
 """Pause before a connection that broke is opened again."""
 
@@ -173,7 +176,7 @@ class Sending:
         second = 0
         for until_ns in (give_up_ns, settled_ns):
             if until_ns == settled_ns:
-                driver.give_up()
+                driver.give_up(time.monotonic_ns())
                 driver.settle()
             while not driver.is_over and (now_ns := time.monotonic_ns()) < until_ns:
                 if now_ns >= start_ns + (second + 1) * SECOND_NS:
@@ -327,7 +330,7 @@ class Sending:
         self, driver: Driver, connection: _Connection, request: Request, answer: Answer
     ) -> None:
         now_ns = time.monotonic_ns()
-        if answer.status == 200 and b'"success":true' in answer.body:
+        if answer.status == 200 and any(word in answer.body for word in SUCCESS):
             driver.acknowledge(request, now_ns)
         else:
             detail = answer.body[:500].decode(errors="replace")

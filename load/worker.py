@@ -27,6 +27,7 @@ OPEN_S_MAX: Final = 10.0
 class Job(Struct, frozen=True, kw_only=True):
     """What one of `workers` processes does.
 
+    templates    how many bodies it makes, to be sent again and again with other ids
     run          makes event ids unique among runs
     corners      the course of requests a second of all workers together
     closed_loop  send whenever a connection is free, for as long as `corners` go
@@ -41,6 +42,7 @@ class Job(Struct, frozen=True, kw_only=True):
     seed: int
     data: Data
     batch: int
+    templates: int
     form: Form
     route: str
     corners: tuple[tuple[float, float], ...]
@@ -77,7 +79,10 @@ Line = Ready | Failed | Interval | Ending
 def main() -> None:
     """Do one job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    told = sys.stdin.buffer.readline()
+    if not told:
+        return
+    job = msgspec.json.decode(told, type=Job)
     bodies = templates(
         run=job.run,
         worker=job.worker,
@@ -86,6 +91,7 @@ def main() -> None:
         data=job.data,
         batch=job.batch,
         form=job.form,
+        count=job.templates,
     )
     endpoint = Endpoint.of(job.target)
     headers = [*endpoint.headers, ("Content-Type", job.form.media_type)]

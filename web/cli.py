@@ -74,6 +74,9 @@ def _config_options(command: _Command) -> _Command:
         metavar="NAME",
         help="A name that the Host header may carry besides those of loopback; repeatable.",
     )(command)
+    command = click.option(
+        "--load-hooks", is_flag=True, help="Let /load/runs put load on this process."
+    )(command)
     for name, metavar, text in reversed(_CONFIG_OPTIONS):
         command = click.option(name, metavar=metavar, help=text)(command)
     return command
