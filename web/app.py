@@ -21,7 +21,7 @@ from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.routes import ROUTES, Route
 from web.wire import INTERNAL, Reply
 
@@ -183,9 +183,9 @@ class _Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
-        response = Response(subscriber, content_type="text/event-stream")
+        response = Response(subscriber, content_type=STREAM_MEDIA)
         response.headers.update(dict(wire.SAFE_HEADERS))
         response.timeout = None  # Quart would end it after a minute
         return response

@@ -2,6 +2,7 @@
 
 from engine.actors.health import Health
 from engine.actors.runtime import Engine
+from engine.actors.sequencer import Released
 from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
@@ -36,6 +37,10 @@ class LateEngine:
     async def accept(self, batch: Batch) -> None:
         """Keep and count a batch."""
         await self._recovered().accept(batch)
+
+    def submit(self, batch: Batch, released: Released) -> bool:
+        """Keep and count a batch, and call `released` then; False where there is no room."""
+        return self._recovered().submit(batch, released)
 
     async def services(self, asked: services.Asked) -> services.Answer:
         return await self._recovered().services(asked)

@@ -7,11 +7,13 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import trio
 
+from engine.actors.rate import Rate
 from engine.actors.shard import DumpAsked, Message
 from engine.actors.slicing import Pace, collected
 from engine.config import Config
@@ -23,6 +25,10 @@ ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
 
 
+RELEASED_AT_ONCE: Final = 128
+"""Acknowledgements without a pause; each may be an answer sent, which takes 10 µs."""
+
+
 class Journal(Protocol):
     """What the sequencer needs of a log: it may as well be a replicated one elsewhere."""
 
@@ -32,13 +38,16 @@ class Journal(Protocol):
     def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
 
 
-@dataclass(slots=True)
+Released = Callable[[TallymarkError | None], None]
+"""Called once: with None when a batch is durable and counted, else with why it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A batch whose sender waits for the acknowledgement."""
 
     batch: Batch
-    released: trio.Event = field(default_factory=trio.Event)
-    refusal: TallymarkError | None = None
+    released: Released
 
 
 @dataclass(slots=True)
@@ -81,22 +90,30 @@ class Queue:
 
     async def put(self, waiting: Waiting) -> None:
         """Queue a batch; raises Overloaded where there is no room for a second."""
+        if self.put_now(waiting):
+            return
+        with trio.move_on_after(ROOM_WAIT_S):
+            while not self.put_now(waiting):
+                self._room = trio.Event() if self._room.is_set() else self._room
+                await self._room.wait()
+            return
+        if not self.put_now(waiting):
+            raise Overloaded(
+                f"{self.events} events wait to be written already. Try again in a second."
+            )
+
+    def put_now(self, waiting: Waiting) -> bool:
+        """Queue a batch if there is room for it; whether there was. Raises NotReady."""
         events, size = len(waiting.batch.events), len(waiting.batch.body)
         if not self._fits(events, size):
-            with trio.move_on_after(ROOM_WAIT_S):
-                while not self._fits(events, size):
-                    self._room = trio.Event() if self._room.is_set() else self._room
-                    await self._room.wait()
-            if not self._fits(events, size):
-                raise Overloaded(
-                    f"{self.events} events wait to be written already. Try again in a second."
-                )
+            return False
         if self._is_closed:
             raise NotReady("Tallymark is stopping.")
         self.events += events
         self.bytes += size
         self.events_peak = max(self.events_peak, self.events)
         self._append(waiting)
+        return True
 
     def _fits(self, events: int, size: int) -> bool:
         config = self._config
@@ -191,6 +208,7 @@ class Sequencer:
         self.failure: JournalFailed | None = None
         self.taken_seq = journal.last_seq
         self.groups = 0
+        self.rate = Rate()
 
     async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
@@ -206,7 +224,7 @@ class Sequencer:
                     last_seq = self._journal.last_seq
                     await to_taker.send(Durable(received_ms, gathered, last_seq))
                 else:
-                    _release(gathered, refusal)
+                    await _release(gathered, refusal)
 
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
@@ -240,8 +258,9 @@ class Sequencer:
                 for inbox, group in zip(self._inboxes, groups, strict=True):
                     if group.facts:
                         await inbox.send(group)
+                self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
-                _release(message.waiting, None)
+                await _release(message.waiting, None)
 
     async def _dump(self, barrier: Barrier) -> None:
         barrier.seq = self.taken_seq
@@ -260,7 +279,9 @@ class Sequencer:
         barrier.done.set()
 
 
-def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
-    for waiting in gathered:
-        waiting.refusal = refusal
-        waiting.released.set()
+async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
+    for number, waiting in enumerate(gathered, 1):
+        # A copy, for one that many raise would keep the traceback, and batch, of each.
+        waiting.released(copy(refusal))
+        if number % RELEASED_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()

@@ -16,8 +16,21 @@ INBOX = 8
 """Messages that wait for one shard."""
 
 
+class Released:
+    """What a sender hears: nothing, an acknowledgement (None), or a refusal."""
+
+    def __init__(self):
+        self.heard = trio.Event()
+        self.refusal = None
+
+    def __call__(self, refusal):
+        assert not self.heard.is_set(), "released twice"
+        self.refusal = refusal
+        self.heard.set()
+
+
 def waiting(events=1):
-    return Waiting(batch(*[view()] * events))
+    return Waiting(batch(*[view()] * events), Released())
 
 
 def barrier():
@@ -53,11 +66,11 @@ class Line:
 
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
-        one = Waiting(batch(*told))
-        await self.sequencer.queue.put(one)
-        await one.released.wait()
+        released = Released()
+        await self.sequencer.queue.put(Waiting(batch(*told), released))
+        await released.heard.wait()
         self.released.append(told[0]["serviceId"])
-        return one.refusal
+        return released.refusal
 
     def end(self):
         self.sequencer.queue.close()
@@ -242,8 +255,8 @@ async def test_no_record_is_released_before_the_one_ahead_of_it(line, disk):
     await disk.reached()
     await line.sequencer.queue.put(second)
     disk.let_go()
-    await second.released.wait()
-    assert first.released.is_set()
+    await second.released.heard.wait()
+    assert first.released.heard.is_set()
     assert len(line.records()) == 2
 
 
