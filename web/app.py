@@ -158,8 +158,8 @@ class _Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=request.headers.get("Content-Type"),
-            content_encoding=request.headers.get("Content-Encoding"),
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
 
@@ -232,6 +232,10 @@ def _refuse_strangers(app: Application, config: Config) -> None:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
 
     app.before_request(before)
+
+
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 def _has_body(asked: Request) -> bool:
