@@ -9,18 +9,22 @@ from typing import Final, Literal, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
+from engine.actors.room import Room
+from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.decoding import decode_lenient, decode_many, decode_one
 from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
+from engine.lines import Limits, decode_lines
 from web import wire
+from web.unpack import Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
 CORS_HEADERS: Final = (("Access-Control-Allow-Origin", "*"),)
 PREFLIGHT_HEADERS: Final = (
     *CORS_HEADERS,
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
-    ("Access-Control-Allow-Headers", "Content-Type, Authorization"),
+    ("Access-Control-Allow-Headers", "Content-Type, Content-Encoding, Authorization"),
     ("Access-Control-Max-Age", "86400"),
 )
 PREFLIGHT: Final = Reply(204, PREFLIGHT_HEADERS, b"")
@@ -28,7 +32,12 @@ PREFLIGHT: Final = Reply(204, PREFLIGHT_HEADERS, b"")
 MEDIA_TYPES: Final = ("application/json", "text/plain")
 """The second is what a beacon sends, so that it needs no preflight."""
 
+BULK_MEDIA_TYPES: Final = ("application/x-ndjson", *MEDIA_TYPES)
+"""Whatever it is called: one event a line."""
+
 _AS_USUAL: Final = frozenset({None, "", *MEDIA_TYPES})
+
+Bytes = bytes | bytearray
 
 
 class Acceptor(Protocol):
@@ -37,9 +46,15 @@ class Acceptor(Protocol):
     @property
     def config(self) -> Config: ...
 
+    @property
+    def pace(self) -> Pace: ...
+
+    @property
+    def bulk_room(self) -> Room: ...
+
     def accepted_times(self) -> AcceptedTimes: ...
 
-    async def accept(self, batch: Batch) -> None: ...
+    async def accept(self, batch: Batch, *more: Batch) -> None: ...
 
 
 class Kind(Enum):
@@ -47,6 +62,16 @@ class Kind(Enum):
 
     ONE = "/track"
     MANY = "/track/batch"
+    BULK = "/track/bulk"
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """What a body of this route may be called."""
+        return BULK_MEDIA_TYPES if self is Kind.BULK else MEDIA_TYPES
+
+    def body_bytes_max(self, config: Config) -> int:
+        """Bytes that a body of this route may have as it is sent."""
+        return config.bulk_bytes_max if self is Kind.BULK else config.body_bytes_max
 
 
 class NothingAsked(Struct, frozen=True):
@@ -54,7 +79,7 @@ class NothingAsked(Struct, frozen=True):
 
 
 class BatchAsked(Struct, frozen=True, rename="camel"):
-    """The parameters of POST /track/batch; without one it is all or nothing."""
+    """The parameters of POST /track/batch and /track/bulk; without one all or nothing."""
 
     on_invalid: Literal["skip"] | None = None
 
@@ -76,7 +101,7 @@ class BatchTaken(Struct, frozen=True):
 async def take(
     engine: Acceptor,
     kind: Kind,
-    body: bytes,
+    body: Bytes,
     *,
     query: bytes = b"",
     content_type: str | None = None,
@@ -84,7 +109,7 @@ async def take(
 ) -> Reply:
     """Decode, keep, acknowledge, or say why not.
 
-    body          whole, and within the limit: whoever reads it from the network sees to that
+    body          whole, and within `kind.body_bytes_max`: whoever reads it sees to that
     query         as in the request line, without the question mark
     content_type  and content_encoding as in the request's head, None where absent
 
@@ -92,11 +117,18 @@ async def take(
     TallymarkError is a bug and is raised.
     """
     try:
-        _must_be_readable(content_type, content_encoding)
-        answer = await _TAKERS[kind](engine, body, query)
+        if content_type not in _AS_USUAL:
+            _must_be_readable(str(content_type), kind)
+        packing = packing_of(content_encoding) if content_encoding else None
+        if kind is Kind.BULK:
+            content = await _take_bulk(engine, body, query, packing)
+        else:
+            _must_not_be_packed(packing)
+            take_small = _take_one if kind is Kind.ONE else _take_many
+            content = wire.encode(await take_small(engine, bytes(body), query))
     except TallymarkError as error:
         return refused(error, kind)
-    reply = wire.answered(answer)
+    reply = wire.sent(content)
     return reply._replace(headers=reply.headers + CORS_HEADERS)
 
 
@@ -132,21 +164,44 @@ async def _take_many(engine: Acceptor, body: bytes, query: bytes) -> BatchTaken:
     return BatchTaken(len(batch.events), rejected)
 
 
-_TAKERS: Final = {Kind.ONE: _take_one, Kind.MANY: _take_many}
+async def _take_bulk(
+    engine: Acceptor, body: Bytes, query: bytes, packing: Packing | None
+) -> bytes:
+    """The encoded answer: who skips thousands of events is told of each."""
+    asked = wire.question(query, BatchAsked)
+    config, times = engine.config, engine.accepted_times()
+    limits = Limits(
+        events_max=config.bulk_events_max,
+        line_bytes_max=config.bulk_line_bytes_max,
+        text_bytes_max=config.event_text_bytes_max,
+    )
+    size_bytes = config.bulk_bytes_max if packing else len(body)
+    async with engine.bulk_room.hold(size_bytes) as held:
+        pieces = unpacked(body, packing, bytes_max=config.bulk_bytes_max)
+        skip = asked.on_invalid is not None
+        steps = decode_lines(pieces, limits=limits, times=times, skip=skip)
+        batches, rejected = await engine.pace.run(steps)
+        held.shrink(sum(len(batch.body) for batch in batches))
+        if batches:
+            await engine.accept(*batches)
+    count = sum(len(batch.events) for batch in batches)
+    answer = BatchTaken(count, rejected if skip else UNSET)
+    return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
 
 
-def _must_be_readable(content_type: str | None, content_encoding: str | None) -> None:
-    if content_encoding and content_encoding.strip().lower() != "identity":
+def _must_not_be_packed(packing: Packing | None) -> None:
+    if packing is not None:
         raise WrongMediaType(
-            f"Content-Encoding {content_encoding[:64]!a} is not read here; "
-            f"send the body as it is."
+            f"Content-Encoding {packing} is read by POST {Kind.BULK.value} alone; send the "
+            f"body as it is."
         )
-    if content_type in _AS_USUAL:
-        return
-    media, *parameters = (part.strip().lower() for part in str(content_type).split(";"))
+
+
+def _must_be_readable(content_type: str, kind: Kind) -> None:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset")]
-    if media not in MEDIA_TYPES or not set(charsets) <= {"utf-8", "utf8"}:
+    if media not in kind.media_types or not set(charsets) <= {"utf-8", "utf8"}:
         raise WrongMediaType(
-            f"Content-Type {str(content_type)[:64]!a} is not read here; send "
-            f"{' or '.join(MEDIA_TYPES)}, in UTF-8."
+            f"Content-Type {content_type[:64]!a} is not read here; send "
+            f"{' or '.join(kind.media_types)}, in UTF-8."
         )

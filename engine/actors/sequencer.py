@@ -17,7 +17,7 @@ from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
-from engine.sequence import Sequencing
+from engine.sequence import Sequencing, portions
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
@@ -34,11 +34,25 @@ class Journal(Protocol):
 
 @dataclass(slots=True)
 class Waiting:
-    """A batch whose sender waits for the acknowledgement."""
+    """A request whose sender waits for the acknowledgement.
+
+    more  the further batches of a large one, which stay together: in one record, or in none
+    """
 
     batch: Batch
+    more: Sequence[Batch] = ()
     released: trio.Event = field(default_factory=trio.Event)
     refusal: TallymarkError | None = None
+
+    @property
+    def events(self) -> int:
+        """Of all its batches."""
+        return len(self.batch.events) + sum(len(batch.events) for batch in self.more)
+
+    @property
+    def bytes(self) -> int:
+        """Of all its bodies."""
+        return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
 
 
 @dataclass(slots=True)
@@ -81,7 +95,7 @@ class Queue:
 
     async def put(self, waiting: Waiting) -> None:
         """Queue a batch; raises Overloaded where there is no room for a second."""
-        events, size = len(waiting.batch.events), len(waiting.batch.body)
+        events, size = waiting.events, waiting.bytes
         if not self._fits(events, size):
             with trio.move_on_after(ROOM_WAIT_S):
                 while not self._fits(events, size):
@@ -148,16 +162,16 @@ class Queue:
             entry = self._entries[0]
             if isinstance(entry, Barrier):
                 break
-            batch = entry.batch
+            more_events, more_size = entry.events, entry.bytes
             if group and (
-                events + len(batch.events) > self._config.group_events_max
-                or size + len(batch.body) > self._config.group_bytes_max
+                events + more_events > self._config.group_events_max
+                or size + more_size > self._config.group_bytes_max
             ):
                 break
             self._entries.popleft()
             group.append(entry)
-            events += len(batch.events)
-            size += len(batch.body)
+            events += more_events
+            size += more_size
         self.events -= events
         self.bytes -= size
         self._room.set()
@@ -211,7 +225,7 @@ class Sequencer:
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
-        bodies = [Body(w.batch.kind, len(w.batch.events), w.batch.body) for w in gathered]
+        bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
             await trio.to_thread.run_sync(
                 self._journal.append,
@@ -235,11 +249,11 @@ class Sequencer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
                     continue
-                batches = [waiting.batch for waiting in message.waiting]
-                groups = self._sequencing.take(message.received_ms, batches)
-                for inbox, group in zip(self._inboxes, groups, strict=True):
-                    if group.facts:
-                        await inbox.send(group)
+                for batches in portions(_batches(message.waiting)):
+                    groups = self._sequencing.take(message.received_ms, batches)
+                    for inbox, group in zip(self._inboxes, groups, strict=True):
+                        if group.facts:
+                            await inbox.send(group)
                 self.taken_seq = message.last_seq
                 _release(message.waiting, None)
 
@@ -258,6 +272,10 @@ class Sequencer:
         own.done.set()
         barrier.dumps["sequence"] = own
         barrier.done.set()
+
+
+def _batches(gathered: list[Waiting]) -> list[Batch]:
+    return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
 
 
 def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
