@@ -83,6 +83,12 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events in one POST /track/batch."""
     body_bytes_max: Positive = MIB
     """Bytes of one request's body, unpacked."""
+    bulk_events_max: Positive = 10_000
+    """Events in one POST /track/bulk."""
+    bulk_bytes_max: Annotated[int, Meta(ge=1, le=32 * MIB)] = 16 * MIB
+    """Bytes of the body of one POST /track/bulk, packed and unpacked."""
+    bulk_line_bytes_max: Positive = 256 * KIB
+    """Bytes of one line of it; a line is decoded without a pause."""
     event_text_bytes_max: Positive = 16 * KIB
     """Bytes of UTF-8 in all texts of one event together."""
     future_ms_max: Annotated[int, Meta(ge=0, le=86_400_000)] = 300_000
@@ -107,6 +113,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events after which no further batch joins a group (one write, one fsync)."""
     group_bytes_max: Positive = 512 * KIB
     """Bytes after which no further batch joins a group."""
+    bulk_room_bytes_max: Positive = 64 * MIB
+    """Bytes of POST /track/bulk that are unpacked and not yet in the journal; beyond it 503."""
     inbox_groups_max: Positive = 64
     """Messages that wait for one shard; full means that the sequencer waits."""
     slice_ms_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
@@ -175,6 +183,9 @@ _AT_MOST: Final = (
     ("body_bytes_max", "queue_bytes_max"),
     ("body_bytes_max", "bodies_bytes_max"),
     ("body_bytes_max", "segment_bytes_max"),
+    ("event_text_bytes_max", "bulk_line_bytes_max"),
+    ("bulk_line_bytes_max", "bulk_bytes_max"),
+    ("bulk_bytes_max", "bulk_room_bytes_max"),
     ("group_bytes_max", "segment_bytes_max"),
     ("batch_events_max", "queue_events_max"),
     ("group_events_max", "queue_events_max"),

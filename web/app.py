@@ -133,8 +133,10 @@ class _Handlers:
             **{name: partial(_answering, answer) for name, answer in answers.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
+            "trackBulk": lambda _: partial(self._take, Kind.BULK),
             "trackPreflight": lambda _: self._preflight,
             "trackBatchPreflight": lambda _: self._preflight,
+            "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
             "openapi": lambda _: self._described,
         }
@@ -148,7 +150,7 @@ class _Handlers:
             content = await body.read(
                 aiter(request.body),
                 stated_bytes=request.content_length,
-                bytes_max=self._config.body_bytes_max,
+                bytes_max=kind.body_bytes_max(self._config),
                 deadline_s=self._config.body_deadline_s,
             )
         except TallymarkError as error:

@@ -11,18 +11,22 @@ from typing import Final, Literal, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
+from engine.actors.room import Room
+from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.decoding import decode_lenient, decode_many, decode_one
 from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
+from engine.lines import Limits, decode_lines
 from web import wire
+from web.unpack import Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
 CORS_HEADERS: Final = (("Access-Control-Allow-Origin", "*"),)
 PREFLIGHT_HEADERS: Final = (
     *CORS_HEADERS,
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
-    ("Access-Control-Allow-Headers", "Content-Type, Authorization"),
+    ("Access-Control-Allow-Headers", "Content-Type, Content-Encoding, Authorization"),
     ("Access-Control-Max-Age", "86400"),
 )
 PREFLIGHT: Final = Reply(204, PREFLIGHT_HEADERS, b"")
@@ -30,7 +34,12 @@ PREFLIGHT: Final = Reply(204, PREFLIGHT_HEADERS, b"")
 MEDIA_TYPES: Final = ("application/json", "text/plain")
 """The second is what a beacon sends, so that it needs no preflight."""
 
+BULK_MEDIA_TYPES: Final = ("application/x-ndjson", *MEDIA_TYPES)
+"""Whatever it is called: one event a line."""
+
 _AS_USUAL: Final = frozenset({None, "", *MEDIA_TYPES})
+
+Bytes = bytes | bytearray
 
 
 class Acceptor(Protocol):
@@ -39,9 +48,15 @@ class Acceptor(Protocol):
     @property
     def config(self) -> Config: ...
 
+    @property
+    def pace(self) -> Pace: ...
+
+    @property
+    def bulk_room(self) -> Room: ...
+
     def accepted_times(self) -> AcceptedTimes: ...
 
-    async def accept(self, batch: Batch) -> None: ...
+    async def accept(self, batch: Batch, *more: Batch) -> None: ...
 
 
 class Kind(Enum):
@@ -49,6 +64,16 @@ class Kind(Enum):
 
     ONE = "/track"
     MANY = "/track/batch"
+    BULK = "/track/bulk"
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """What a body of this route may be called."""
+        return BULK_MEDIA_TYPES if self is Kind.BULK else MEDIA_TYPES
+
+    def body_bytes_max(self, config: Config) -> int:
+        """Bytes that a body of this route may have as it is sent."""
+        return config.bulk_bytes_max if self is Kind.BULK else config.body_bytes_max
 
 
 class NothingAsked(Struct, frozen=True):
@@ -56,7 +81,7 @@ class NothingAsked(Struct, frozen=True):
 
 
 class BatchAsked(Struct, frozen=True, rename="camel"):
-    """The parameters of POST /track/batch; without one it is all or nothing."""
+    """The parameters of POST /track/batch and /track/bulk; without one all or nothing."""
 
     on_invalid: Literal["skip"] | None = None
 
@@ -86,7 +111,7 @@ class Decoded:
 async def take(
     engine: Acceptor,
     kind: Kind,
-    body: bytes,
+    body: Bytes,
     *,
     query: bytes = b"",
     content_type: str | None = None,
@@ -98,10 +123,13 @@ async def take(
     those of `decode`. What is no TallymarkError is a bug and is raised.
     """
     try:
+        if kind is Kind.BULK:
+            packing = _packing(kind, content_type, content_encoding)
+            return _answered(await _take_bulk(engine, body, query, packing))
         decoded = decode(
             engine,
             kind,
-            body,
+            bytes(body),
             query=query,
             content_type=content_type,
             content_encoding=content_encoding,
@@ -122,15 +150,19 @@ def decode(
     content_type: str | None,
     content_encoding: str | None,
 ) -> Decoded:
-    """The first half of `take`, which waits for nothing.
+    """The first half of `take`, which waits for nothing; not for bulk, which may take long.
 
-    body          whole, and within the limit: whoever reads it from the network sees to that
+    body          whole, and within `kind.body_bytes_max`: whoever reads it sees to that
     query         as in the request line, without the question mark
     content_type  and content_encoding as in the request's head, None where absent
 
     Raises the TallymarkError that `refused` words.
     """
-    _must_be_readable(content_type, content_encoding)
+    if _packing(kind, content_type, content_encoding) is not None:
+        raise WrongMediaType(
+            f"Content-Encoding {content_encoding} is read by POST {Kind.BULK.value} alone; "
+            f"send the body as it is."
+        )
     return _DECODERS[kind](engine, body, query)
 
 
@@ -159,7 +191,7 @@ def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     batch, rejected = decode_lenient(
         body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
     )
-    return Decoded(batch, _answered(BatchTaken(len(batch.events), rejected)))
+    return Decoded(batch, _answered(wire.encode(BatchTaken(len(batch.events), rejected))))
 
 
 _DECODERS: Final = {Kind.ONE: _decode_one, Kind.MANY: _decode_many}
@@ -167,26 +199,53 @@ _DECODERS: Final = {Kind.ONE: _decode_one, Kind.MANY: _decode_many}
 
 @cache  # the same few dozen answers all day
 def _taken(count: int | None) -> Reply:
-    return _answered(Taken() if count is None else BatchTaken(count))
+    return _answered(wire.encode(Taken() if count is None else BatchTaken(count)))
 
 
-def _answered(answer: Taken | BatchTaken) -> Reply:
-    reply = wire.answered(answer)
+def _answered(content: bytes) -> Reply:
+    reply = wire.sent(content)
     return reply._replace(headers=reply.headers + CORS_HEADERS)
 
 
-def _must_be_readable(content_type: str | None, content_encoding: str | None) -> None:
-    if content_encoding and content_encoding.strip().lower() != "identity":
-        raise WrongMediaType(
-            f"Content-Encoding {content_encoding[:64]!a} is not read here; "
-            f"send the body as it is."
-        )
-    if content_type in _AS_USUAL:
-        return
-    media, *parameters = (part.strip().lower() for part in str(content_type).split(";"))
+async def _take_bulk(
+    engine: Acceptor, body: Bytes, query: bytes, packing: Packing | None
+) -> bytes:
+    """The encoded answer: who skips thousands of events is told of each."""
+    asked = wire.question(query, BatchAsked)
+    config, times = engine.config, engine.accepted_times()
+    limits = Limits(
+        events_max=config.bulk_events_max,
+        line_bytes_max=config.bulk_line_bytes_max,
+        text_bytes_max=config.event_text_bytes_max,
+    )
+    size_bytes = config.bulk_bytes_max if packing else len(body)
+    async with engine.bulk_room.hold(size_bytes) as held:
+        pieces = unpacked(body, packing, bytes_max=config.bulk_bytes_max)
+        skip = asked.on_invalid is not None
+        steps = decode_lines(pieces, limits=limits, times=times, skip=skip)
+        batches, rejected = await engine.pace.run(steps)
+        held.shrink(sum(len(batch.body) for batch in batches))
+        if batches:
+            await engine.accept(*batches)
+    count = sum(len(batch.events) for batch in batches)
+    answer = BatchTaken(count, rejected if skip else UNSET)
+    return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
+
+
+def _packing(
+    kind: Kind, content_type: str | None, content_encoding: str | None
+) -> Packing | None:
+    """How the body is packed. Raises WrongMediaType where it is not read here."""
+    if content_type not in _AS_USUAL:
+        _must_be_readable(str(content_type), kind)
+    return packing_of(content_encoding) if content_encoding else None
+
+
+def _must_be_readable(content_type: str, kind: Kind) -> None:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset")]
-    if media not in MEDIA_TYPES or not set(charsets) <= {"utf-8", "utf8"}:
+    if media not in kind.media_types or not set(charsets) <= {"utf-8", "utf8"}:
         raise WrongMediaType(
-            f"Content-Type {str(content_type)[:64]!a} is not read here; send "
-            f"{' or '.join(MEDIA_TYPES)}, in UTF-8."
+            f"Content-Type {content_type[:64]!a} is not read here; send "
+            f"{' or '.join(kind.media_types)}, in UTF-8."
         )

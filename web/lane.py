@@ -70,7 +70,7 @@ class Lane:
     def body_bytes_max(self, head: Head) -> int | None:
         """What the body of this request may have; None where it is not for a hot route."""
         if head.method == "POST" and head.path in _KINDS:
-            return self._config.body_bytes_max
+            return _KINDS[head.path].body_bytes_max(self._config)
         if head.method == "GET" and head.path == _STREAM and not head.length and head.is_newer:
             return 0
         return None  # a stream without chunks, for HTTP/1.0, is made by Hypercorn
@@ -86,6 +86,8 @@ class Lane:
             kind = _KINDS.get(head.path)
             if kind is None:
                 self.hub.start(self._stream, line, head)
+            elif kind is Kind.BULK:
+                self.hub.start(self._bulk, line, head, content)
             else:
                 self._ingest(line, head, kind, content)
         except TallymarkError as error:
@@ -133,6 +135,22 @@ class Lane:
             released(error)
         else:
             released(None)
+
+    async def _bulk(self, line: Line, head: Head, content: bytes) -> None:
+        """Thousands of events: taken in slices, so in a task."""
+        try:
+            reply = await ingest.take(
+                self._service,
+                Kind.BULK,
+                content,
+                query=head.query,
+                content_type=head.content_type,
+                content_encoding=head.content_encoding,
+            )
+        except Exception as error:
+            log.error("request failed", method="POST", path=head.path, exc_info=error)
+            reply = _refused(INTERNAL, head)
+        self._answer(line, reply)
 
     def _acknowledge(self, line: Line, reply: Reply) -> None:
         """Answer that events are kept: few different answers, each rendered once a second."""

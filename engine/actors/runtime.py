@@ -8,6 +8,7 @@ import trio
 
 from engine.actors.asking import Asking
 from engine.actors.health import Health, SnapshotHealth, health_of
+from engine.actors.room import Room
 from engine.actors.sequencer import (
     Barrier,
     Durable,
@@ -95,9 +96,10 @@ class Engine(Asking):
             self._inboxes,
             clock_ms=clock_ms,
             journal_thread=self._journal_thread,
-            pace=self._pace,
+            pace=self.pace,
             log=log,
         )
+        self.bulk_room = Room(config.bulk_room_bytes_max)
         self._is_running = False
         self._stop = trio.Event()
 
@@ -119,8 +121,10 @@ class Engine(Asking):
             now_ms - config.keep_days * DAY_MS, now_ms + config.future_ms_max, now_ms
         )
 
-    async def accept(self, batch: Batch) -> None:
-        """Keep and count a batch; returns when it is durable and every later answer sees it.
+    async def accept(self, batch: Batch, *more: Batch) -> None:
+        """Keep and count a request; returns when it is durable and every later answer sees it.
+
+        more  the further batches of a large one: all are kept, or none
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed; nothing of it is kept then.
         """
@@ -132,7 +136,7 @@ class Engine(Asking):
             refusals.append(refusal)
             acknowledged.set()
 
-        await self._sequencer.queue.put(Waiting(batch, released))
+        await self._sequencer.queue.put(Waiting(batch, released, more))
         await acknowledged.wait()
         if refusals[0] is not None:
             raise refusals[0]
@@ -164,7 +168,7 @@ class Engine(Asking):
         to_taker, from_writer = trio.open_memory_channel[Durable | Barrier](1)
         async with trio.open_nursery() as nursery:
             for state, outbox in zip(self._states, self._outboxes, strict=True):
-                nursery.start_soon(run_shard, state, outbox, self._pace)
+                nursery.start_soon(run_shard, state, outbox, self.pace)
             async with trio.open_nursery() as sequencing:
                 sequencing.start_soon(self._sequencer.write, to_taker)
                 sequencing.start_soon(self._sequencer.take, from_writer)

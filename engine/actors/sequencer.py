@@ -19,7 +19,7 @@ from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
-from engine.sequence import Sequencing
+from engine.sequence import Sequencing, portions
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
@@ -44,10 +44,24 @@ Released = Callable[[TallymarkError | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A batch whose sender waits for the acknowledgement."""
+    """A request whose sender waits for the acknowledgement.
+
+    more  the further batches of a large one, which stay together: in one record, or in none
+    """
 
     batch: Batch
     released: Released
+    more: Sequence[Batch] = ()
+
+    @property
+    def events(self) -> int:
+        """Of all its batches."""
+        return len(self.batch.events) + sum(len(batch.events) for batch in self.more)
+
+    @property
+    def bytes(self) -> int:
+        """Of all its bodies."""
+        return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
 
 
 @dataclass(slots=True)
@@ -104,7 +118,7 @@ class Queue:
 
     def put_now(self, waiting: Waiting) -> bool:
         """Queue a batch if there is room for it; whether there was. Raises NotReady."""
-        events, size = len(waiting.batch.events), len(waiting.batch.body)
+        events, size = waiting.events, waiting.bytes
         if not self._fits(events, size):
             return False
         if self._is_closed:
@@ -165,16 +179,16 @@ class Queue:
             entry = self._entries[0]
             if isinstance(entry, Barrier):
                 break
-            batch = entry.batch
+            more_events, more_size = entry.events, entry.bytes
             if group and (
-                events + len(batch.events) > self._config.group_events_max
-                or size + len(batch.body) > self._config.group_bytes_max
+                events + more_events > self._config.group_events_max
+                or size + more_size > self._config.group_bytes_max
             ):
                 break
             self._entries.popleft()
             group.append(entry)
-            events += len(batch.events)
-            size += len(batch.body)
+            events += more_events
+            size += more_size
         self.events -= events
         self.bytes -= size
         self._room.set()
@@ -229,7 +243,7 @@ class Sequencer:
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
-        bodies = [Body(w.batch.kind, len(w.batch.events), w.batch.body) for w in gathered]
+        bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
             await trio.to_thread.run_sync(
                 self._journal.append,
@@ -253,11 +267,11 @@ class Sequencer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
                     continue
-                batches = [waiting.batch for waiting in message.waiting]
-                groups = self._sequencing.take(message.received_ms, batches)
-                for inbox, group in zip(self._inboxes, groups, strict=True):
-                    if group.facts:
-                        await inbox.send(group)
+                for batches in portions(_batches(message.waiting)):
+                    groups = self._sequencing.take(message.received_ms, batches)
+                    for inbox, group in zip(self._inboxes, groups, strict=True):
+                        if group.facts:
+                            await inbox.send(group)
                 self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
                 await _release(message.waiting, None)
@@ -277,6 +291,10 @@ class Sequencer:
         own.done.set()
         barrier.dumps["sequence"] = own
         barrier.done.set()
+
+
+def _batches(gathered: list[Waiting]) -> list[Batch]:
+    return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
 
 
 async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:

@@ -130,7 +130,7 @@ async def test_the_lane_answers_as_the_application_does(
 
 def bad_inputs() -> list[dict[str, object]]:
     cases = [orjson.loads(text) for text in BAD_INPUTS.read_bytes().splitlines()]
-    return [one for one in cases if "needs" not in one]
+    return [one for one in cases if one["path"].startswith("/track") and "needs" not in one]
 
 
 def sent(one: dict[str, object]) -> bytes:

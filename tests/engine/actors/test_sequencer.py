@@ -7,7 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
-from engine.sequence import Sequencing
+from engine.sequence import TAKE_EVENTS_MAX, Sequencing
 from engine.timebucket import Calendar
 from persistence.journal import Journal
 from tests.living import NOW_MS, GatedDisk, batch, config_of, view
@@ -280,6 +280,37 @@ async def test_a_shard_gets_one_message_a_group_and_none_that_is_empty(line, dis
         disk.let_go()
     used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
     assert sorted(used) == [0, 2]
+
+
+async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
+    batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
+    large = Waiting(batches[0], Released(), batches[1:])
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        senders.start_soon(line.send, view("first"))
+        await disk.reached()
+        await line.sequencer.queue.put(large)
+        assert line.sequencer.queue.events == large.events == 5 * TAKE_EVENTS_MAX // 2
+        assert line.sequencer.queue.bytes == 5 * len(batches[0].body)
+        disk.let_go()
+    await large.released.heard.wait()
+    assert [len(bodies) for bodies in line.records()] == [1, 5]
+    assert line.sequencer.taken_seq == 1 + large.events
+    used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
+    assert sorted(used) in ([0, 4], [1, 3])  # the first one's, and three portions
+
+
+async def test_a_large_request_is_refused_as_a_whole(line, disk):
+    batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
+    large = Waiting(batches[0], Released(), batches[1:])
+    disk.room_bytes = 1_500_000
+    await line.sequencer.queue.put(large)
+    await large.released.heard.wait()
+    disk.room_bytes = None
+    assert isinstance(large.released.refusal, DiskFull)
+    assert line.records() == []
+    assert await line.send(view()) is None
+    assert line.sequencer.taken_seq == 1
 
 
 async def test_a_full_disk_refuses_its_group_and_no_other(line, disk):
