@@ -22,7 +22,7 @@ from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.routes import ROUTES, Route
@@ -147,8 +147,10 @@ class _Handlers:
             **{name: partial(_answering, answer) for name, answer in answers.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
+            "trackBulk": lambda _: partial(self._take, Kind.BULK),
             "trackPreflight": lambda _: self._preflight,
             "trackBatchPreflight": lambda _: self._preflight,
+            "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
             "openapi": lambda _: self._described,
             "startLoadRun": lambda _: self._start_run,
@@ -159,17 +161,17 @@ class _Handlers:
         """The handler of a route, as Quart takes it."""
         return self._by_name[route.name](route)
 
-    async def _content(self) -> bytes:
+    async def _content(self, bytes_max: int) -> bytearray:
         return await body.read(
             aiter(request.body),
             stated_bytes=request.content_length,
-            bytes_max=self._config.body_bytes_max,
+            bytes_max=bytes_max,
             deadline_s=self._config.body_deadline_s,
         )
 
     async def _take(self, kind: Kind) -> Response:
         try:
-            content = await self._content()
+            content = await self._content(kind.body_bytes_max(self._config))
         except TallymarkError as error:
             return _response(ingest.refused(error, kind))
         reply = await ingest.take(
@@ -177,8 +179,8 @@ class _Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=request.headers.get("Content-Type"),
-            content_encoding=request.headers.get("Content-Encoding"),
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
 
@@ -202,14 +204,15 @@ class _Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
         return _streamed(subscriber)
 
     async def _start_run(self) -> Response:
         wire.question(request.query_string, NothingAsked)
         content_type = request.headers.get("Content-Type")
-        started = self._load_runs.start(asked_in(await self._content(), content_type))
+        content = await self._content(self._config.body_bytes_max)
+        started = self._load_runs.start(asked_in(content, content_type))
         return _response(wire.answered(started, status=202))
 
     async def _runs(self, _: NothingAsked) -> Runs:
@@ -225,7 +228,7 @@ class _Handlers:
         wire.question(request.query_string, NothingAsked)
         stream = self._load_runs.stream(run)
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         return _streamed(stream)
 
     async def _home(self, _: NothingAsked) -> home.Home:
@@ -272,6 +275,10 @@ def _refuse_strangers(app: Application, config: Config) -> None:
     app.before_request(before)
 
 
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
+
+
 def _has_body(asked: Request) -> bool:
     return "Transfer-Encoding" in asked.headers or bool(asked.content_length)
 
@@ -309,7 +316,7 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
 
 
 def _streamed(frames: ResponseBody) -> Response:
-    response = Response(frames, content_type="text/event-stream")
+    response = Response(frames, content_type=STREAM_MEDIA)
     response.headers.update(dict(wire.SAFE_HEADERS))
     response.timeout = None  # Quart would end it after a minute
     return response

@@ -40,7 +40,7 @@ class Runs(Struct, frozen=True):
     data: list[Run]
 
 
-def asked_in(content: bytes, content_type: str | None) -> NewRun:
+def asked_in(content: bytes | bytearray, content_type: str | None) -> NewRun:
     """A body of POST /load/runs. Raises WrongMediaType, MalformedBody or InvalidQuestion."""
     # Nothing else, for a page of another origin can send plain text without asking.
     media = (content_type or "").partition(";")[0].strip().lower()
