@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from load.outcome import Distribution, Outcome, Verdict
+from load.profile import Profile
 from load.quantities import InvalidQuantity, duration_s, rate_per_s
 
 _PATTERN: Final = re.compile(r"(reads\.)?([a-z_]+(?:\d[\d.]*)?)(<=|>=|<|>|=)(.+)")
@@ -41,11 +42,15 @@ def parse(text: str) -> list[Threshold]:
     return [_parsed(part.strip()) for part in text.split(",")]
 
 
-def judge(thresholds: Sequence[Threshold], outcome: Outcome) -> list[Verdict]:
-    """Each threshold against what was measured.
+def must_fit(thresholds: Sequence[Threshold], profile: Profile) -> None:
+    """Raises InvalidQuantity where one is about queries, and the profile has none."""
+    for one in thresholds:
+        if one.of_reads and not profile.audience.queries_per_s:
+            raise InvalidQuantity(f"{one.text!r}: this profile asks the server for nothing.")
 
-    Raises InvalidQuantity where it is about queries and there were none.
-    """
+
+def judge(thresholds: Sequence[Threshold], outcome: Outcome) -> list[Verdict]:
+    """Each threshold against what was measured; `must_fit` was asked before the run."""
     verdicts = []
     for one in thresholds:
         measured = _measured(one, outcome)
@@ -59,6 +64,8 @@ def _parsed(text: str) -> Threshold:
     if found is None:
         raise InvalidQuantity(f"{text!r} is no threshold: expected such as p99<10ms.")
     reads, figure, comparison, bound = found.groups()
+    if reads and figure != "errors" and not _is_latency(figure):
+        raise InvalidQuantity(f"{text!r}: reads have percentiles, mean, max and errors.")
     return Threshold(
         text=text,
         of_reads=reads is not None,
@@ -69,7 +76,7 @@ def _parsed(text: str) -> Threshold:
 
 
 def _bound(figure: str, bound: str, text: str) -> float:
-    if figure in ("mean", "max") or _percent(figure) is not None:
+    if _is_latency(figure):
         return _milliseconds(bound)
     if figure == "rate":
         return rate_per_s(bound)
@@ -98,14 +105,15 @@ def _percent(figure: str) -> float | None:
 
 
 def _measured(one: Threshold, outcome: Outcome) -> float:
-    if one.of_reads and outcome.reads is None:
-        raise InvalidQuantity(f"{one.text!r}: this profile asks the server for nothing.")
     latencies = outcome.latencies
-    if one.of_reads and outcome.reads is not None:
+    if one.of_reads:
+        assert outcome.reads is not None
         if one.figure == "errors":
             return float(sum(outcome.reads.errors.values()))
         latencies = outcome.reads.latencies
-    return _latency(one.figure, latencies) if _is_latency(one.figure) else _count(one, outcome)
+    if _is_latency(one.figure):
+        return _latency(one.figure, latencies)
+    return _count(one.figure, outcome)
 
 
 def _is_latency(figure: str) -> bool:
@@ -119,9 +127,7 @@ def _latency(figure: str, latencies: Distribution) -> float:
     return latencies.mean if figure == "mean" else latencies.max
 
 
-def _count(one: Threshold, outcome: Outcome) -> float:
-    if one.of_reads:
-        raise InvalidQuantity(f"{one.text!r}: reads have percentiles, mean, max and errors.")
+def _count(figure: str, outcome: Outcome) -> float:
     return {
         "rate": outcome.rate_per_s,
         "error_rate": outcome.error_percent,
@@ -129,4 +135,4 @@ def _count(one: Threshold, outcome: Outcome) -> float:
         "refused": float(sum(outcome.refused.values())),
         "lost": float(sum(outcome.lost.values())),
         "unsent": float(outcome.unsent),
-    }[one.figure]
+    }[figure]

@@ -106,6 +106,11 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data: Data = Data()
     audience: Audience = Audience()
 
+    @property
+    def has_audience(self) -> bool:
+        """Whether anybody asks or listens beside the writers."""
+        return bool(self.audience.queries_per_s or self.audience.subscribers)
+
 
 def names() -> list[str]:
     """The profiles of the package."""

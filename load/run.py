@@ -1,6 +1,7 @@
 """One load run: processes that send, an audience that looks, and the check of the counts."""
 
 import datetime as dt
+import fcntl
 import secrets
 import sys
 import time
@@ -43,7 +44,8 @@ SETTLE_S: Final = 10.0
 START_NS: Final = 100_000_000
 """From the word to the first request, so that no process hears it too late."""
 
-NO_BULK: Final = "the server has no POST /track/bulk, so a batch holds at most 25 events"
+PIPE_BYTES: Final = 1 << 20
+"""Room for what a process says: one that must wait for a reader is late with its requests."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -103,6 +105,11 @@ def plan_of(
 
 async def run(plan: Plan, *, on_second: Callable[[Second], None] = lambda _: None) -> Outcome:
     """Do it. Raises Unreachable where nothing answers, Uncountable, LoadError."""
+    if Endpoint.of(plan.target).is_tls:
+        raise LoadError(
+            f"{plan.target.url}: load is put on over plain HTTP alone. Name the address of the "
+            f"server itself, behind what speaks TLS."
+        )
     started = dt.datetime.now(dt.UTC)
     machine = Machine.here()
     corners = profile.rates(plan.profile, plan.rate_per_s, plan.duration_s)
@@ -171,14 +178,16 @@ def _unreachable(target: Target, reason: str) -> Unreachable:
 
 async def _send(plan: Plan, gathered: Gathering, endings: list[Ending]) -> None:
     """Run all processes from their start to their end."""
-    crew = _Crew(plan.processes + _has_audience(plan))
+    crew = _Crew(plan.processes + plan.profile.has_audience)
     try:
         async with trio.open_nursery() as nursery:
             for job in _jobs(plan):
                 nursery.start_soon(_work, job, crew, gathered, endings)
-            if _has_audience(plan):
+            if plan.profile.has_audience:
                 nursery.start_soon(_attend, plan, crew, gathered)
     except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt):
+            raise KeyboardInterrupt from None
         failure: BaseException | None = group.subgroup(LoadError)
         if failure is None:
             raise
@@ -279,6 +288,8 @@ async def _process(module: str, job: Struct) -> AsyncIterator[_Process]:
         [sys.executable, "-m", module], stdin=PIPE, stdout=PIPE
     )
     try:
+        if isinstance(process.stdout, trio.lowlevel.FdStream) and sys.platform == "linux":
+            fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         ours = _Process(process)
         await ours.tell(job)
         yield ours
@@ -324,13 +335,8 @@ def _jobs(plan: Plan) -> list[worker.Job]:
     ]
 
 
-def _has_audience(plan: Plan) -> bool:
-    watching = plan.profile.audience
-    return bool(watching.queries_per_s or watching.subscribers)
-
-
 def _reads(plan: Plan, gathered: Gathering) -> Reads | None:
-    if not _has_audience(plan):
+    if not plan.profile.has_audience:
         return None
     return Reads(
         latencies=Distribution.of(gathered.reads),

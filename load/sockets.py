@@ -11,7 +11,7 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from load.driver import NEVER_NS, SECOND_NS, Driver, Interval, Request
@@ -38,16 +38,9 @@ class Where(NamedTuple):
     head: bytes
 
     @classmethod
-    def of(
-        cls,
-        host: str,
-        port: int,
-        path: str,
-        headers: Mapping[str, str] | Sequence[tuple[str, str]],
-    ) -> "Where":
+    def of(cls, host: str, port: int, path: str, headers: Sequence[tuple[str, str]]) -> "Where":
         """`headers` without Content-Length."""
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
-        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {text}" for name, text in pairs)]
+        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {text}" for name, text in headers)]
         return cls(host, port, ("\r\n".join(lines) + "\r\nContent-Length: ").encode())
 
 

@@ -213,10 +213,11 @@ def run_(
     from rich.console import Console
 
     from load.display import live, told
-    from load.expect import judge
+    from load.expect import judge, must_fit
     from load.run import run
 
     plan = _plan(common, rate_per_s=rate, duration_s=common["duration"])
+    must_fit(expect, plan.profile)
     title = f"{plan.name}: {plan.rate_per_s:,.0f} events/s to {plan.target.url}"
     with live(Console(stderr=True), title=title, duration_s=plan.duration_s) as on_second:
         outcome = trio.run(functools.partial(run, plan, on_second=on_second))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from load import expect
+from load import expect, profile
 from load.latency import Latencies
 from load.outcome import Distribution, Outcome, Reads
 from load.quantities import InvalidQuantity
@@ -54,6 +54,7 @@ def test_queries_have_thresholds_of_their_own() -> None:
         ("p99<fast", "'fast' is no duration"),
         ("errors=none", "expected a number, got 'none'"),
         ("rate>fast", "'fast' is no rate"),
+        ("reads.rate>5", "reads have percentiles, mean, max and errors"),
     ],
 )
 def test_what_is_no_threshold_is_refused_with_the_reason(text: str, complaint: str) -> None:
@@ -64,5 +65,6 @@ def test_what_is_no_threshold_is_refused_with_the_reason(text: str, complaint: s
 
 @pytest.mark.parametrize("text", ["reads.p99<1ms", "reads.errors=0"])
 def test_a_threshold_on_queries_needs_queries(text: str) -> None:
+    expect.must_fit(expect.parse(text), profile.load("mixed"))
     with pytest.raises(InvalidQuantity, match="asks the server for nothing"):
-        verdicts(text, an_outcome())
+        expect.must_fit(expect.parse(text), profile.load("steady"))

@@ -8,7 +8,7 @@ import pytest
 
 from load import profile
 from load.connection import Target
-from load.errors import Unreachable
+from load.errors import LoadError, Unreachable
 from load.latency import Latencies
 from load.outcome import Outcome, Second
 from load.run import Plan, plan_of, run
@@ -55,6 +55,13 @@ async def test_single_events_and_several_processes_are_counted_alike(server: Ser
     assert {row.verdict for row in outcome.counts} == {"exact"}
 
 
+async def test_a_body_larger_than_a_socket_takes_at_once_is_sent_whole(server: Server) -> None:
+    large = msgspec.structs.replace(plan(server, "steady"), rate_per_s=20_000, batch=5_000)
+    outcome = await run(large)
+    assert outcome.events == 20_000
+    assert {row.verdict for row in outcome.counts} == {"exact"}
+
+
 async def test_a_closed_loop_sends_as_fast_as_it_is_answered(server: Server) -> None:
     closed = msgspec.structs.replace(plan(server, "steady"), closed_loop=True, duration_s=0.5)
     outcome = await run(closed)
@@ -68,6 +75,11 @@ async def test_the_json_holds_all_of_it(server: Server) -> None:
     again = msgspec.json.decode(outcome.json(), type=Outcome)
     assert again.json() == outcome.json()
     assert Latencies.decoded(again.latencies.histogram).count == outcome.requests
+
+
+async def test_a_server_behind_tls_is_refused_with_what_to_do() -> None:
+    with pytest.raises(LoadError, match="plain HTTP alone"):
+        await run(plan_of(Target("https://127.0.0.1:1"), "steady"))
 
 
 async def test_where_nobody_listens_the_run_says_so(server: Server) -> None:
