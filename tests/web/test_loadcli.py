@@ -138,7 +138,7 @@ def test_an_interrupted_run_leaves_no_process_behind(server: Server) -> None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=PATIENCE_S)
-        assert (process.returncode, said) == (130, b"")
+        assert (process.returncode, said.strip()) == (130, b"")
         assert not [pid for pid in children.split() if Path(f"/proc/{pid}").exists()]
     finally:
         process.kill()
