@@ -20,8 +20,9 @@ import trio
 from bench.http_servers import FASTAPI, FASTAPI_SYNCED, FLOOR, Served, cpu_s, serving, tallymark
 from load.connection import Target
 from load.outcome import Outcome
+from load.plan import Plan, plan_of
 from load.profile import Audience
-from load.run import Plan, plan_of, run
+from load.run import run
 
 SCENARIOS: Final = ((25, 32), (25, 128), (1, 32), (250, 32), (1_000, 32))
 """(events a request, connections)"""

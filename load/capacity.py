@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from load.outcome import Outcome
-from load.run import Plan, run
+from load.plan import Plan
+from load.run import run
 
 P99_MS: Final = 10.0
 """Above it a rate is not held."""

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import fcntl
-import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,85 +21,21 @@ from load.outcome import (
     Distribution,
     Gathering,
     Machine,
-    Options,
     Outcome,
     Reads,
     Second,
     outcome_of,
     summed,
 )
-from load.payload import TEMPLATE_EVENTS, Form
-from load.profile import Profile
-from load.schedule import due_before
+from load.plan import Plan, jobs, options_of
 from load.tally import Tally
 from load.worker import Failed, Ready, Start
-
-LABEL: Final = "load"
-SEED: Final = 2025
-TIMEOUT_S: Final = 30.0
-DRAIN_S: Final = 5.0
-SETTLE_S: Final = 10.0
 
 START_NS: Final = 100_000_000
 """From the word to the first request, so that no process hears it too late."""
 
 PIPE_BYTES: Final = 1 << 20
 """Room for what a process says: one that must wait for a reader is late with its requests."""
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """A run as asked for.
-
-    rate_per_s     events a second, which the profile's phases multiply
-    label          what everything that is sent is named by; two runs at once need two
-    is_counted     ask the server for its counts before and after
-    is_shared      others may write meanwhile: then counts without a label are bounds from below
-    closed_loop    send whenever a connection is free; the rate means nothing
-    route, form    where to post and how; None: as Tallymark takes a batch of that size
-    """
-
-    target: Target
-    name: str
-    profile: Profile
-    rate_per_s: float
-    duration_s: float
-    batch: int
-    connections: int
-    processes: int = 1
-    seed: int = SEED
-    label: str = LABEL
-    is_counted: bool = True
-    is_shared: bool = False
-    closed_loop: bool = False
-    route: str | None = None
-    form: Form | None = None
-    timeout_s: float = TIMEOUT_S
-    drain_s: float = DRAIN_S
-
-
-def plan_of(
-    target: Target,
-    name: str,
-    *,
-    rate_per_s: float | None = None,
-    duration_s: float | None = None,
-    batch: int | None = None,
-    connections: int | None = None,
-) -> Plan:
-    """A plan with what the profile says where nothing else is said; the rest may be replaced.
-
-    Raises InvalidProfile.
-    """
-    found = profile.load(name)
-    return Plan(
-        target=target,
-        name=name,
-        profile=found,
-        rate_per_s=rate_per_s or found.rate_per_s,
-        duration_s=duration_s or found.duration_s,
-        batch=batch or found.batch,
-        connections=connections or found.connections,
-    )
 
 
 async def run(plan: Plan, *, on_second: Callable[[Second], None] = lambda _: None) -> Outcome:
@@ -138,7 +73,7 @@ async def run(plan: Plan, *, on_second: Callable[[Second], None] = lambda _: Non
         endings,
         started_at=started.isoformat(timespec="seconds"),
         machine=machine,
-        options=_options(plan),
+        options=options_of(plan),
         counts=counts,
         reads=_reads(plan, gathered),
     )
@@ -181,7 +116,7 @@ async def _send(plan: Plan, gathered: Gathering, endings: list[Ending]) -> None:
     crew = _Crew(plan.processes + plan.profile.has_audience)
     try:
         async with trio.open_nursery() as nursery:
-            for job in _jobs(plan):
+            for job in jobs(plan):
                 nursery.start_soon(_work, job, crew, gathered, endings)
             if plan.profile.has_audience:
                 nursery.start_soon(_attend, plan, crew, gathered)
@@ -302,39 +237,6 @@ async def _process(module: str, job: Struct) -> AsyncIterator[_Process]:
                     await pipe.aclose()
 
 
-def _jobs(plan: Plan) -> list[worker.Job]:
-    form = plan.form or Form.of(plan.batch)
-    corners = profile.rates(plan.profile, plan.rate_per_s / plan.batch, plan.duration_s)
-    share, rest = divmod(plan.connections, plan.processes)
-    run = secrets.token_hex(4)
-    templates = TEMPLATE_EVENTS // plan.batch
-    if not plan.closed_loop:  # no more than can be used: the first of each is not the last
-        templates = min(templates, int(due_before(corners, plan.duration_s) / plan.processes))
-    return [
-        worker.Job(
-            target=plan.target,
-            run=run,
-            label=plan.label,
-            seed=plan.seed,
-            data=plan.profile.data,
-            batch=plan.batch,
-            templates=templates,
-            form=form,
-            route=plan.route or form.route,
-            corners=tuple(corners),
-            arrivals=plan.profile.arrivals,
-            closed_loop=plan.closed_loop,
-            worker=number,
-            workers=plan.processes,
-            connections=share + (number < rest),
-            timeout_s=plan.timeout_s,
-            drain_s=plan.drain_s,
-            settle_s=SETTLE_S,
-        )
-        for number in range(plan.processes)
-    ]
-
-
 def _reads(plan: Plan, gathered: Gathering) -> Reads | None:
     if not plan.profile.has_audience:
         return None
@@ -343,19 +245,4 @@ def _reads(plan: Plan, gathered: Gathering) -> Reads | None:
         errors=dict(gathered.reads_failed),
         frames=gathered.frames,
         frames_expected=plan.profile.audience.subscribers * max(int(plan.duration_s) - 1, 0),
-    )
-
-
-def _options(plan: Plan) -> Options:
-    return Options(
-        profile=plan.name,
-        target=plan.target.url,
-        rate_per_s=plan.rate_per_s,
-        duration_s=plan.duration_s,
-        batch=plan.batch,
-        connections=plan.connections,
-        processes=plan.processes,
-        seed=plan.seed,
-        label=plan.label,
-        shared=plan.is_shared,
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from load.capacity import Trial
     from load.expect import Threshold
     from load.outcome import Outcome
-    from load.run import Plan
+    from load.plan import Plan
 
 NOT_AS_EXPECTED: Final = 4
 """The exit code where a threshold is not met, or the server counted wrongly."""
@@ -168,7 +168,7 @@ def _plan(common: _Common, *, rate_per_s: float | None, duration_s: float | None
     import msgspec
 
     from load.connection import Target
-    from load.run import plan_of
+    from load.plan import plan_of
 
     plan = plan_of(
         Target(common["url"], common["key"]),

@@ -6,7 +6,7 @@ import pytest
 from load.capacity import Trial, find
 from load.connection import Target
 from load.outcome import Outcome
-from load.run import Plan, plan_of
+from load.plan import Plan, plan_of
 from tests.load.dishonest import Counting
 from tests.load.outcomes import an_outcome
 

@@ -9,7 +9,8 @@ from load import check
 from load.check import Uncountable
 from load.connection import Target
 from load.outcome import Outcome
-from load.run import plan_of, run
+from load.plan import plan_of
+from load.run import run
 from load.tally import Tally
 from tests.load.dishonest import Counting
 

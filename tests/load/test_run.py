@@ -11,7 +11,8 @@ from load.connection import Target
 from load.errors import LoadError, Unreachable
 from load.latency import Latencies
 from load.outcome import Outcome, Second
-from load.run import Plan, plan_of, run
+from load.plan import Plan, plan_of
+from load.run import run
 from tests.server import Server
 
 RATE_PER_S = 500.0
