@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -36,6 +37,13 @@ QUERYING: Final = 16
 FRAME: Final = b'"type":"update"'
 GREETING: Final = b'"type":"connected"'
 PAUSE_S: Final = 0.2
+
+GREET_S: Final = 5.0
+"""How long is waited for the streams to begin; one that does not has failed."""
+
+DRAIN_S: Final = 5.0
+"""How long after the end an answer is waited for."""
+
 RECEIVE_BYTES: Final = 65_536
 
 
@@ -71,6 +79,7 @@ class _Audience:
         self._endpoint = Endpoint.of(job.target)
         self._latencies_us: list[int] = []
         self._queries = self._frames = 0
+        self._answered = 0
         self._failed: Counter[str] = Counter()
         self._all_greeted = trio.Event()
         self._to_greet = job.subscribers
@@ -80,8 +89,9 @@ class _Audience:
         async with trio.open_nursery() as listening:
             for _ in range(self._job.subscribers):
                 listening.start_soon(self._listen)
-            if self._to_greet:
-                await self._all_greeted.wait()
+            with trio.move_on_after(GREET_S):
+                if self._to_greet:
+                    await self._all_greeted.wait()
             write(Ready())
             told = await trio.to_thread.run_sync(sys.stdin.buffer.readline)
             if told:
@@ -91,40 +101,45 @@ class _Audience:
             listening.cancel_scope.cancel()
 
     async def _ask_until_the_end(self, start_s: float) -> None:
+        due = int(self._job.queries_per_s * self._job.duration_s)
         end_s = start_s + self._job.duration_s
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tell, start_s)
-            with trio.move_on_at(end_s):
+        numbers = iter(range(due))
+        async with trio.open_nursery() as telling:
+            telling.start_soon(self._tell, start_s)
+            with trio.move_on_at(end_s + DRAIN_S):
                 async with trio.open_nursery() as asking:
-                    due = itertools.count()
-                    for _ in range(QUERYING if self._job.queries_per_s else 0):
-                        asking.start_soon(self._ask, due, start_s)
+                    for _ in range(QUERYING):
+                        asking.start_soon(self._ask, numbers, start_s)
                     await trio.sleep_until(end_s)
-                    asking.cancel_scope.cancel()
-            nursery.cancel_scope.cancel()
-        self._write(int(self._job.duration_s))
+            telling.cancel_scope.cancel()
+        # What found no answer must not be missing from what is told: it was the slowest.
+        if unanswered := due - self._answered:
+            self._failed["no answer in time"] += unanswered
+        self._write(int(trio.current_time() - start_s))
         write(Left())
 
-    async def _ask(self, due: "itertools.count[int]", start_s: float) -> None:
+    async def _ask(self, numbers: Iterator[int], start_s: float) -> None:
         connection = Connection(self._endpoint)
         try:
-            while True:
-                number = next(due)
+            for number in numbers:
                 intended_s = start_s + number / self._job.queries_per_s
                 await trio.sleep_until(intended_s)
-                try:
-                    answer = await connection.get(QUERIES[number % len(QUERIES)])
-                except BROKEN as failure:
-                    self._failed[plainly(failure)] += 1
-                    continue
-                if answer.status == 200:
-                    self._queries += 1
-                    waited_s = trio.current_time() - intended_s
-                    self._latencies_us.append(int(waited_s * 1e6))
-                else:
-                    self._failed[str(answer.status)] += 1
+                await self._query(connection, QUERIES[number % len(QUERIES)], intended_s)
+                self._answered += 1
         finally:
             await connection.close()
+
+    async def _query(self, connection: Connection, path: str, intended_s: float) -> None:
+        try:
+            answer = await connection.get(path)
+        except BROKEN as failure:
+            self._failed[plainly(failure)] += 1
+            return
+        if answer.status != 200:
+            self._failed[str(answer.status)] += 1
+            return
+        self._queries += 1
+        self._latencies_us.append(int((trio.current_time() - intended_s) * 1e6))
 
     async def _listen(self) -> None:
         while True:

@@ -191,6 +191,7 @@ class Gathering:
         *,
         corners: Sequence[Corner] | None,
         workers: int,
+        has_audience: bool,
         duration_s: float,
         on_second: Callable[[Second], None],
     ) -> None:
@@ -206,6 +207,7 @@ class Gathering:
         self.seconds: list[Second] = []
         self._corners = corners
         self._workers = workers
+        self._has_audience = has_audience
         self._duration_s = duration_s
         self._on_second = on_second
         self._told: dict[int, list[Interval]] = {}
@@ -222,8 +224,7 @@ class Gathering:
             self.events_in_time += interval.events
         told = self._told.setdefault(interval.second, [])
         told.append(interval)
-        if len(told) == self._workers:
-            self._close(interval.second)
+        self._close_if_whole(interval.second)
 
     def hear(self, heard: Heard) -> None:
         """What the audience saw."""
@@ -232,12 +233,18 @@ class Gathering:
         self.reads_failed.update(heard.failed)
         self.frames += heard.frames
         self._heard[heard.second] = heard, latencies.percentile_ms(99)
+        self._close_if_whole(heard.second)
 
     def end(self) -> None:
         """Hand on the seconds of which not every worker told."""
         for second in sorted(self._told):
             self._close(second)
         self.seconds.sort(key=lambda one: one.second)
+
+    def _close_if_whole(self, second: int) -> None:
+        is_heard = second in self._heard or not self._has_audience
+        if is_heard and len(self._told.get(second, ())) == self._workers:
+            self._close(second)
 
     def _close(self, second: int) -> None:
         told = self._told.pop(second)

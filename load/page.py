@@ -11,10 +11,10 @@ from load.plots import Line, Tick, legend, plot, time_ticks
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #66707f; --line: #e3e7ed;
   --page: #f7f8fa; --card: #fff; --a: #2f6fde; --b: #e07b39; --c: #b3b9c4; --bad: #c8362f;
-  --good: #23804a; }
+  --good: #23804a; --d: #8a5cd1; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --dim: #98a2b3; --line: #2c3440;
   --page: #12161c; --card: #1a2029; --a: #6ea0ff; --b: #f2a069; --c: #5b6675; --bad: #ff7a70;
-  --good: #62c98b; } }
+  --good: #62c98b; --d: #b493f0; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -24,18 +24,22 @@ h1 { font-size: 24px; margin: 0; } h2 { font-size: 16px; margin: 0 0 10px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));
   gap: 12px; }
 .tile, section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.tile { padding: 14px 16px; } .tile b { display: block; font-size: 22px; font-weight: 600;
+.tile { padding: 14px 16px; }
+.tile b { display: block; font-size: 19px; white-space: nowrap; font-weight: 600;
   font-variant-numeric: tabular-nums; } .tile span { color: var(--dim); font-size: 13px; }
 section { margin-top: 16px; padding: 18px 20px; overflow-x: auto; }
 svg { width: 100%; height: auto; display: block; }
 .grid { stroke: var(--line); } .tick, .unit { fill: var(--dim); font-size: 11px; }
 path { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 path.a { stroke: var(--a); } path.b { stroke: var(--b); } path.bad { stroke: var(--bad); }
+path.d { stroke: var(--d); }
 path.c { stroke: var(--c); stroke-dasharray: 5 4; }
 .legend { margin: 6px 0 0; color: var(--dim); font-size: 13px; }
-.key { margin-right: 18px; } .key::before { content: ""; display: inline-block; width: 14px;
+.key, .key.bad { margin-right: 18px; color: var(--dim); font-weight: 400; }
+.key::before { content: ""; display: inline-block; width: 14px;
   height: 3px; border-radius: 2px; margin-right: 6px; vertical-align: middle; }
 .key.a::before { background: var(--a); } .key.b::before { background: var(--b); }
+.key.d::before { background: var(--d); }
 .key.c::before { background: var(--c); } .key.bad::before { background: var(--bad); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: right; }
@@ -136,7 +140,7 @@ def _latencies(outcome: Outcome) -> str:
     ]
     reads = [(s.second + 0.5, s.reads_p99) for s in seconds if s.reads_p99 is not None]
     if reads:
-        lines.append(Line("p99 of queries", "bad", reads))
+        lines.append(Line("p99 of queries", "d", reads))
     return _over_time(outcome, "Latency of each second", lines, "ms", _OPEN_LOOP)
 
 
@@ -147,7 +151,7 @@ def _distribution(outcome: Outcome) -> str:
     lines = [Line("writes", "a", curve)]
     if outcome.reads is not None:
         pairs = zip(places, outcome.reads.latencies.curve, strict=True)
-        lines.append(Line("queries", "b", [(at, ms) for at, (_, ms) in pairs]))
+        lines.append(Line("queries", "d", [(at, ms) for at, (_, ms) in pairs]))
     ticks = [Tick(_place(percent), f"{percent:g} %") for percent in _NINES]
     drawn = plot(
         lines,
@@ -181,7 +185,7 @@ def _percentiles(outcome: Outcome) -> str:
 
 def _cells(latencies: Distribution) -> list[str]:
     figures = [*latencies.percentiles.values(), latencies.max, latencies.mean]
-    return [*(f"{ms:.2f}" for ms in figures), f"{latencies.count:,}"]
+    return [*(f"{ms:,.2f}" for ms in figures), f"{latencies.count:,}"]
 
 
 def _counts(outcome: Outcome) -> str:

@@ -51,6 +51,7 @@ async def run(plan: Plan, *, on_second: Callable[[Second], None] = lambda _: Non
     gathered = Gathering(
         corners=None if plan.closed_loop else corners,
         workers=plan.processes,
+        has_audience=plan.profile.has_audience,
         duration_s=plan.duration_s,
         on_second=on_second,
     )

@@ -102,6 +102,7 @@ class Course:
         self._gathered = Gathering(
             corners=self._corners,
             workers=1,
+            has_audience=False,
             duration_s=asked.duration_s,
             on_second=self._second,
         )
