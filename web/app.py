@@ -1,13 +1,14 @@
 """The Quart-Trio application: the route table, and a handler for every row of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, Protocol
 
 import structlog
 import trio
-from quart import Request, Response, request
+from quart import Request, Response, g, request
+from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
@@ -20,8 +21,10 @@ from web import body, health, home, ingest, openapi, wire
 from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.exposition import Exposition, Measured
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
 from web.wire import INTERNAL, Reply
 
@@ -30,10 +33,11 @@ log: Final = structlog.get_logger()
 Handler = Callable[..., Awaitable[Response]]
 
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
+_PATHS: Final = {route.name: route.path for route in ROUTES}
 _READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
 
 
-class Service(Acceptor, health.Watched, Protocol):
+class Service(Acceptor, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
     async def services(self, asked: services.Asked) -> services.Answer: ...
@@ -42,6 +46,12 @@ class Service(Acceptor, health.Watched, Protocol):
     async def experiments(self, asked: experiments.Asked) -> experiments.Answer: ...
     async def users(self, asked: users.Asked) -> users.Answer: ...
     async def counters(self) -> dict[str, int | float | None]: ...
+
+
+class Answer(Response):
+    """A whole answer of ours, which knows the problem that it tells."""
+
+    problem = ""
 
 
 class Application(QuartTrio):
@@ -73,8 +83,12 @@ class Application(QuartTrio):
         )
 
 
-def create_app(service: Service, config: Config) -> Application:
-    """The application over `service`, which may still be recovering."""
+def create_app(service: Service, config: Config, meter: Meter | None = None) -> Application:
+    """The application over `service`, which may still be recovering.
+
+    meter  what others count their answers with too; None: one of its own
+    """
+    meter = Meter() if meter is None else meter
     live = Live(
         service.counters,
         lambda: service.accepted_times().now_ms,
@@ -84,7 +98,7 @@ def create_app(service: Service, config: Config) -> Application:
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, live)
+    handlers = _Handlers(service, config, live, meter)
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
@@ -93,6 +107,7 @@ def create_app(service: Service, config: Config) -> Application:
             methods=[route.method],
             provide_automatic_options=False,
         )
+    _count_answers(app, meter)
     _refuse_strangers(app, config)
     _refuse_in_problems(app)
 
@@ -110,13 +125,20 @@ def create_app(service: Service, config: Config) -> Application:
 class _Handlers:
     """One handler for each route, under its name."""
 
-    def __init__(self, service: Service, config: Config, live: Live) -> None:
+    def __init__(self, service: Service, config: Config, live: Live, meter: Meter) -> None:
         self._service = service
         self._config = config
         self._live = live
         self._version = health.running_version()
         self._started_s = monotonic()
         self._openapi = openapi.encoded(ROUTES, version=self._version)
+        self._exposition = Exposition(
+            service,
+            meter,
+            version=self._version,
+            subscribers=lambda: live.subscribers,
+            subscribers_max=config.stream_subscribers_max,
+        )
         answers: dict[str, Callable[..., Awaitable[Any]]] = {
             "services": service.services,
             "revenue": service.revenue,
@@ -138,6 +160,7 @@ class _Handlers:
             "trackBatchPreflight": lambda _: self._preflight,
             "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
+            "prometheus": lambda _: self._exposed,
             "openapi": lambda _: self._described,
         }
 
@@ -211,19 +234,44 @@ class _Handlers:
         wire.question(request.query_string, NothingAsked)
         return _response(wire.sent(self._openapi))
 
+    async def _exposed(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
+        return _response(wire.sent(await _whole(pieces), media=media))
+
 
 def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
     """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
 
     async def handler(**path_parameters: str) -> Response:
         asked = wire.question(request.query_string, route.asked)
-        pieces: list[bytes] = []
-        for piece in wire.pieces(await answer(asked, **path_parameters)):
-            pieces.append(piece)
-            await trio.lowlevel.checkpoint()
-        return _response(wire.sent(b"".join(pieces)))
+        pieces = wire.pieces(await answer(asked, **path_parameters))
+        return _response(wire.sent(await _whole(pieces)))
 
     return handler
+
+
+async def _whole(pieces: Iterator[bytes]) -> bytes:
+    """All pieces together, each made in a turn of its own."""
+    made: list[bytes] = []
+    for piece in pieces:
+        made.append(piece)
+        await trio.lowlevel.checkpoint()
+    return b"".join(made)
+
+
+def _count_answers(app: Application, meter: Meter) -> None:
+    async def before() -> None:
+        g.started_s = perf_counter()
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        route = _PATHS.get(request.endpoint or "", NO_ROUTE)
+        problem = response.problem if isinstance(response, Answer) else ""
+        meter.answered(route, perf_counter() - g.started_s, problem)
+        return response
+
+    app.before_request(before)
+    app.after_request(after)
 
 
 def _refuse_strangers(app: Application, config: Config) -> None:
@@ -273,7 +321,8 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    response = Response(reply.body, status=reply.status)
+    response = Answer(reply.body, status=reply.status)
+    response.problem = reply.problem
     response.headers.clear()
     response.headers.extend(reply.headers)
     if reply.status != 204:

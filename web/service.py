@@ -1,6 +1,7 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
 from engine.actors.health import Health
+from engine.actors.measures import Measures
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
 from engine.actors.slicing import Pace
@@ -30,6 +31,10 @@ class LateEngine:
     def health(self) -> Health:
         """How the engine does."""
         return self._recovered().health()
+
+    def measures(self) -> Measures:
+        """What the engine counts and times."""
+        return self._recovered().measures()
 
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""

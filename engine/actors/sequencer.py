@@ -8,6 +8,7 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final, Protocol
 
 import trio
@@ -15,6 +16,7 @@ import trio
 from engine.actors.shard import DumpAsked, Message
 from engine.actors.slicing import Pace, collected
 from engine.config import Config
+from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
 from engine.sequence import Sequencing, portions
@@ -205,6 +207,9 @@ class Sequencer:
         self.failure: JournalFailed | None = None
         self.taken_seq = journal.last_seq
         self.groups = 0
+        self.group_events = Distribution(EVENTS)
+        self.append_s = Distribution(SECONDS)
+        self.take_s = Distribution(SECONDS)
 
     async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
@@ -214,10 +219,12 @@ class Sequencer:
                     await to_taker.send(gathered)
                     continue
                 received_ms = self._clock_ms()
+                first_seq = self._journal.last_seq + 1
                 refusal = await self._append(received_ms, gathered)
                 if refusal is None:
                     self.groups += 1
                     last_seq = self._journal.last_seq
+                    self.group_events.add(last_seq - first_seq + 1)
                     await to_taker.send(Durable(received_ms, gathered, last_seq))
                 else:
                     _release(gathered, refusal)
@@ -225,6 +232,7 @@ class Sequencer:
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
+        started = perf_counter()
         bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
             await trio.to_thread.run_sync(
@@ -240,6 +248,7 @@ class Sequencer:
             self.failure = refusal
             self._log("journal failed", reason=str(refusal))
             return refusal
+        self.append_s.add(perf_counter() - started)
         return None
 
     async def take(self, from_writer: trio.MemoryReceiveChannel[Durable | Barrier]) -> None:
@@ -250,7 +259,9 @@ class Sequencer:
                     await self._dump(message)
                     continue
                 for batches in portions(_batches(message.waiting)):
+                    started = perf_counter()
                     groups = self._sequencing.take(message.received_ms, batches)
+                    self.take_s.add(perf_counter() - started)
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
                             await inbox.send(group)
