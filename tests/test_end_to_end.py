@@ -414,7 +414,7 @@ def closed_questions(server: Server) -> list[str]:
     service, category = services[0]["serviceId"], services[0]["category"]
     return [
         f"/metrics/services?{month}&granularity=day&trend=true&limit=10000",
-        f"/metrics/services?{month}&sort=-p95",
+        f"/metrics/services?{month}&sort=-errorRate",  # by p95, near ties may swap places
         f"/metrics/services?{days}&granularity=hour&serviceId={service}",
         f"/metrics/services?{month}&category={category}",
         f"/metrics/revenue?{month}&granularity=day&limit=10000",

@@ -23,7 +23,7 @@ from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exposition import Exposition, Measured
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
 from web.wire import INTERNAL, Reply
@@ -183,8 +183,8 @@ class _Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=request.headers.get("Content-Type"),
-            content_encoding=request.headers.get("Content-Encoding"),
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
 
@@ -208,9 +208,9 @@ class _Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
-        response = Response(subscriber, content_type="text/event-stream")
+        response = Response(subscriber, content_type=STREAM_MEDIA)
         response.headers.update(dict(wire.SAFE_HEADERS))
         response.timeout = None  # Quart would end it after a minute
         return response
@@ -282,6 +282,10 @@ def _refuse_strangers(app: Application, config: Config) -> None:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
 
     app.before_request(before)
+
+
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 def _has_body(asked: Request) -> bool:

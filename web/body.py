@@ -41,10 +41,18 @@ async def read(
             else:
                 return received  # not copied once more: it may have 16 MiB
         await discard(chunks)
-        raise TooLarge(
-            f"The body is larger than the {bytes_max} bytes that one request may have."
-        )
-    raise SlowBody(f"The body was not complete after {deadline_s:g} seconds.")
+        raise too_large(bytes_max)
+    raise too_slow(deadline_s)
+
+
+def too_large(bytes_max: int) -> TooLarge:
+    """The refusal of a body above the limit."""
+    return TooLarge(f"The body is larger than the {bytes_max} bytes that one request may have.")
+
+
+def too_slow(deadline_s: float) -> SlowBody:
+    """The refusal of a body that was not there in time."""
+    return SlowBody(f"The body was not complete after {deadline_s:g} seconds.")
 
 
 async def discard(chunks: AsyncIterator[bytes]) -> None:

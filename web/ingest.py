@@ -4,7 +4,9 @@ It knows no framework, so that whatever carries a request can call it. Its answe
 by pages of any origin: a key that writes is public, and no cookie counts here.
 """
 
+from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Final, Literal, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
@@ -98,6 +100,14 @@ class BatchTaken(Struct, frozen=True):
     success: Literal[True] = True
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Events that are to be kept, and the answer once they are."""
+
+    batch: Batch
+    answer: Reply
+
+
 async def take(
     engine: Acceptor,
     kind: Kind,
@@ -109,27 +119,51 @@ async def take(
 ) -> Reply:
     """Decode, keep, acknowledge, or say why not.
 
+    Returns once the events are as durable as the configuration promises; the arguments are
+    those of `decode`. What is no TallymarkError is a bug and is raised.
+    """
+    try:
+        if kind is Kind.BULK:
+            packing = _packing(kind, content_type, content_encoding)
+            return _answered(await _take_bulk(engine, body, query, packing))
+        decoded = decode(
+            engine,
+            kind,
+            bytes(body),
+            query=query,
+            content_type=content_type,
+            content_encoding=content_encoding,
+        )
+        if decoded.batch.events:
+            await engine.accept(decoded.batch)
+    except TallymarkError as error:
+        return refused(error, kind)
+    return decoded.answer
+
+
+def decode(
+    engine: Acceptor,
+    kind: Kind,
+    body: bytes,
+    *,
+    query: bytes,
+    content_type: str | None,
+    content_encoding: str | None,
+) -> Decoded:
+    """The first half of `take`, which waits for nothing; not for bulk, which may take long.
+
     body          whole, and within `kind.body_bytes_max`: whoever reads it sees to that
     query         as in the request line, without the question mark
     content_type  and content_encoding as in the request's head, None where absent
 
-    Returns once the events are as durable as the configuration promises. What is no
-    TallymarkError is a bug and is raised.
+    Raises the TallymarkError that `refused` words.
     """
-    try:
-        if content_type not in _AS_USUAL:
-            _must_be_readable(str(content_type), kind)
-        packing = packing_of(content_encoding) if content_encoding else None
-        if kind is Kind.BULK:
-            content = await _take_bulk(engine, body, query, packing)
-        else:
-            _must_not_be_packed(packing)
-            take_small = _take_one if kind is Kind.ONE else _take_many
-            content = wire.encode(await take_small(engine, bytes(body), query))
-    except TallymarkError as error:
-        return refused(error, kind)
-    reply = wire.sent(content)
-    return reply._replace(headers=reply.headers + CORS_HEADERS)
+    if _packing(kind, content_type, content_encoding) is not None:
+        raise WrongMediaType(
+            f"Content-Encoding {content_encoding} is read by POST {Kind.BULK.value} alone; "
+            f"send the body as it is."
+        )
+    return _DECODERS[kind](engine, body, query)
 
 
 def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
@@ -138,30 +172,39 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
     return reply._replace(headers=reply.headers + CORS_HEADERS)
 
 
-async def _take_one(engine: Acceptor, body: bytes, query: bytes) -> Taken:
+def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     wire.question(query, NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
-    await engine.accept(batch)
-    return Taken()
+    return Decoded(batch, _taken(None))
 
 
-async def _take_many(engine: Acceptor, body: bytes, query: bytes) -> BatchTaken:
+def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     asked = wire.question(query, BatchAsked)
-    rejected: list[Fault] | UnsetType = UNSET
     times, config = engine.accepted_times(), engine.config
     text_bytes_max, events_max = config.event_text_bytes_max, config.batch_events_max
     if asked.on_invalid is None:
         batch = decode_many(
             body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
         )
-    else:
-        batch, rejected = decode_lenient(
-            body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
-        )
-    if batch.events:
-        await engine.accept(batch)
-    return BatchTaken(len(batch.events), rejected)
+        return Decoded(batch, _taken(len(batch.events)))
+    batch, rejected = decode_lenient(
+        body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
+    )
+    return Decoded(batch, _answered(wire.encode(BatchTaken(len(batch.events), rejected))))
+
+
+_DECODERS: Final = {Kind.ONE: _decode_one, Kind.MANY: _decode_many}
+
+
+@cache  # the same few dozen answers all day
+def _taken(count: int | None) -> Reply:
+    return _answered(wire.encode(Taken() if count is None else BatchTaken(count)))
+
+
+def _answered(content: bytes) -> Reply:
+    reply = wire.sent(content)
+    return reply._replace(headers=reply.headers + CORS_HEADERS)
 
 
 async def _take_bulk(
@@ -189,12 +232,13 @@ async def _take_bulk(
     return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
 
 
-def _must_not_be_packed(packing: Packing | None) -> None:
-    if packing is not None:
-        raise WrongMediaType(
-            f"Content-Encoding {packing} is read by POST {Kind.BULK.value} alone; send the "
-            f"body as it is."
-        )
+def _packing(
+    kind: Kind, content_type: str | None, content_encoding: str | None
+) -> Packing | None:
+    """How the body is packed. Raises WrongMediaType where it is not read here."""
+    if content_type not in _AS_USUAL:
+        _must_be_readable(str(content_type), kind)
+    return packing_of(content_encoding) if content_encoding else None
 
 
 def _must_be_readable(content_type: str, kind: Kind) -> None:

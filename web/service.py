@@ -4,6 +4,7 @@ from engine.actors.health import Health
 from engine.actors.measures import Measures
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
+from engine.actors.sequencer import Released
 from engine.actors.slicing import Pace
 from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
@@ -53,6 +54,10 @@ class LateEngine:
     async def accept(self, batch: Batch, *more: Batch) -> None:
         """Keep and count a request."""
         await self._recovered().accept(batch, *more)
+
+    def submit(self, batch: Batch, released: Released) -> bool:
+        """Keep and count a batch, and call `released` then; False where there is no room."""
+        return self._recovered().submit(batch, released)
 
     async def services(self, asked: services.Asked) -> services.Answer:
         return await self._recovered().services(asked)

@@ -52,7 +52,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     title: str
     status: int
     detail: str
-    instance: str
+    instance: str | UnsetType = UNSET
     errors: tuple[Fault, ...] | UnsetType = UNSET
     success: Literal[False] = False
 
@@ -102,14 +102,17 @@ def sent(body: bytes, *, status: int = 200, media: str = JSON) -> Reply:
     return Reply(status, (("Content-Type", media), *SAFE_HEADERS), body)
 
 
-def refused(error: TallymarkError | Internal, path: str) -> Reply:
-    """A failure as problem+json; `path` comes without its query, which may hold a key."""
+def refused(error: TallymarkError | Internal, path: str | None) -> Reply:
+    """A failure as problem+json.
+
+    path  without its query, which may hold a key; None where it could not be read
+    """
     problem = Problem(
         type=problem_type(error.title),
         title=error.title,
         status=error.status,
         detail=error.detail if isinstance(error, Internal) else str(error),
-        instance=path,
+        instance=UNSET if path is None else path,
         errors=_faults(error),
     )
     reply = sent(encode(problem), status=error.status, media=PROBLEM_JSON)

@@ -7,10 +7,17 @@ from typing import Any, Protocol
 import trio
 
 from engine.actors.asking import Asking
-from engine.actors.health import Health, Rate, SnapshotHealth, health_of
+from engine.actors.health import Health, SnapshotHealth, health_of
 from engine.actors.measures import Measures, cells_of, memory_of
 from engine.actors.room import Room
-from engine.actors.sequencer import Barrier, Durable, Journal, Sequencer, Waiting
+from engine.actors.sequencer import (
+    Barrier,
+    Durable,
+    Journal,
+    Released,
+    Sequencer,
+    Waiting,
+)
 from engine.actors.shard import Message, run_shard
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
@@ -78,7 +85,6 @@ class Engine(Asking):
         self._log = log
         self._snapshot_ms = snapshot_ms
         self._started_ms = clock_ms()
-        self._rate = Rate()
         # One thread at a time for each folder, so that no call meets another; two, so that no
         # acknowledgement waits for a snapshot.
         self._journal_thread = trio.CapacityLimiter(1)
@@ -128,16 +134,33 @@ class Engine(Asking):
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed; nothing of it is kept then.
         """
+        self._must_take_events()
+        acknowledged = trio.Event()
+        refusals: list[TallymarkError | None] = []
+
+        def released(refusal: TallymarkError | None) -> None:
+            refusals.append(refusal)
+            acknowledged.set()
+
+        await self._sequencer.queue.put(Waiting(batch, released, more))
+        await acknowledged.wait()
+        if refusals[0] is not None:
+            raise refusals[0]
+
+    def submit(self, batch: Batch, released: Released) -> bool:
+        """As `accept`, for who cannot wait: `released` is called when the batch is counted.
+
+        Where there is no room just now it returns False, and nothing has happened.
+        Raises NotReady or JournalFailed.
+        """
+        self._must_take_events()
+        return self._sequencer.queue.put_now(Waiting(batch, released))
+
+    def _must_take_events(self) -> None:
         if not self._is_running:
             raise NotReady("Tallymark is stopping, or has not started yet.")
         if self.failure is not None:
-            raise _fresh(self.failure)
-        waiting = Waiting(batch, more)
-        await self._sequencer.queue.put(waiting)
-        await waiting.released.wait()
-        if waiting.refusal is not None:
-            raise _fresh(waiting.refusal)
-        self._rate.add(waiting.events, trio.current_time())
+            raise copy(self.failure)  # or one that many raise would keep the traceback of each
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -259,7 +282,7 @@ class Engine(Asking):
             self._journal.size_bytes,
             self.config,
             SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
-            events_per_second=self._rate.per_second(trio.current_time()),
+            events_per_second=self._sequencer.rate.per_second(trio.current_time()),
             inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
         )
 
@@ -278,8 +301,3 @@ class Engine(Asking):
                 **memory_of(self._sequencing, self._states),
             },
         )
-
-
-def _fresh(failure: TallymarkError) -> TallymarkError:
-    """A copy to be raised: one that many raise would keep the traceback, and batch, of each."""
-    return copy(failure)

@@ -7,12 +7,14 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, Protocol
 
 import trio
 
+from engine.actors.rate import Rate
 from engine.actors.shard import DumpAsked, Message
 from engine.actors.slicing import Pace, collected
 from engine.config import Config
@@ -25,6 +27,10 @@ ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
 
 
+RELEASED_AT_ONCE: Final = 128
+"""Acknowledgements without a pause; each may be an answer sent, which takes 10 µs."""
+
+
 class Journal(Protocol):
     """What the sequencer needs of a log: it may as well be a replicated one elsewhere."""
 
@@ -34,7 +40,11 @@ class Journal(Protocol):
     def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
 
 
-@dataclass(slots=True)
+Released = Callable[[TallymarkError | None], None]
+"""Called once: with None when a batch is durable and counted, else with why it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A request whose sender waits for the acknowledgement.
 
@@ -42,9 +52,8 @@ class Waiting:
     """
 
     batch: Batch
+    released: Released
     more: Sequence[Batch] = ()
-    released: trio.Event = field(default_factory=trio.Event)
-    refusal: TallymarkError | None = None
 
     @property
     def events(self) -> int:
@@ -81,7 +90,7 @@ class Durable:
     last_seq: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AtTheDoor:
     """A batch that found no room in the queue, and waits for some."""
 
@@ -268,6 +277,7 @@ class Sequencer:
         self.group_events = Distribution(EVENTS)
         self.append_s = Distribution(SECONDS)
         self.take_s = Distribution(SECONDS)
+        self.rate = Rate()
 
     async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
@@ -285,7 +295,7 @@ class Sequencer:
                     self.group_events.add(last_seq - first_seq + 1)
                     await to_taker.send(Durable(received_ms, gathered, last_seq))
                 else:
-                    _release(gathered, refusal)
+                    await _release(gathered, refusal)
 
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
@@ -329,8 +339,9 @@ class Sequencer:
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
                             await inbox.send(group)
+                self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
-                _release(message.waiting, None)
+                await _release(message.waiting, None)
 
     async def _dump(self, barrier: Barrier) -> None:
         barrier.seq = self.taken_seq
@@ -353,7 +364,9 @@ def _batches(gathered: list[Waiting]) -> list[Batch]:
     return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
 
 
-def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
-    for waiting in gathered:
-        waiting.refusal = refusal
-        waiting.released.set()
+async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
+    for number, waiting in enumerate(gathered, 1):
+        # A copy, for one that many raise would keep the traceback, and batch, of each.
+        waiting.released(copy(refusal))
+        if number % RELEASED_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()

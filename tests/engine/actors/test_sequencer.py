@@ -16,8 +16,21 @@ INBOX = 8
 """Messages that wait for one shard."""
 
 
+class Released:
+    """What a sender hears: nothing, an acknowledgement (None), or a refusal."""
+
+    def __init__(self):
+        self.heard = trio.Event()
+        self.refusal = None
+
+    def __call__(self, refusal):
+        assert not self.heard.is_set(), "released twice"
+        self.refusal = refusal
+        self.heard.set()
+
+
 def waiting(events=1):
-    return Waiting(batch(*[view()] * events))
+    return Waiting(batch(*[view()] * events), Released())
 
 
 def barrier():
@@ -53,11 +66,11 @@ class Line:
 
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
-        one = Waiting(batch(*told))
-        await self.sequencer.queue.put(one)
-        await one.released.wait()
+        released = Released()
+        await self.sequencer.queue.put(Waiting(batch(*told), released))
+        await released.heard.wait()
         self.released.append(told[0]["serviceId"])
-        return one.refusal
+        return released.refusal
 
     def end(self):
         self.sequencer.queue.close()
@@ -303,8 +316,8 @@ async def test_no_record_is_released_before_the_one_ahead_of_it(line, disk):
     await disk.reached()
     await line.sequencer.queue.put(second)
     disk.let_go()
-    await second.released.wait()
-    assert first.released.is_set()
+    await second.released.heard.wait()
+    assert first.released.heard.is_set()
     assert len(line.records()) == 2
 
 
@@ -332,7 +345,7 @@ async def test_a_shard_gets_one_message_a_group_and_none_that_is_empty(line, dis
 
 async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
     batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
-    large = Waiting(batches[0], batches[1:])
+    large = Waiting(batches[0], Released(), batches[1:])
     async with trio.open_nursery() as senders:
         disk.hold()
         senders.start_soon(line.send, view("first"))
@@ -341,7 +354,7 @@ async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portio
         assert line.sequencer.queue.events == large.events == 5 * TAKE_EVENTS_MAX // 2
         assert line.sequencer.queue.bytes == 5 * len(batches[0].body)
         disk.let_go()
-    await large.released.wait()
+    await large.released.heard.wait()
     assert [len(bodies) for bodies in line.records()] == [1, 5]
     assert line.sequencer.taken_seq == 1 + large.events
     used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
@@ -350,12 +363,12 @@ async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portio
 
 async def test_a_large_request_is_refused_as_a_whole(line, disk):
     batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
-    large = Waiting(batches[0], batches[1:])
+    large = Waiting(batches[0], Released(), batches[1:])
     disk.room_bytes = 1_500_000
     await line.sequencer.queue.put(large)
-    await large.released.wait()
+    await large.released.heard.wait()
     disk.room_bytes = None
-    assert isinstance(large.refusal, DiskFull)
+    assert isinstance(large.released.refusal, DiskFull)
     assert line.records() == []
     assert await line.send(view()) is None
     assert line.sequencer.taken_seq == 1
