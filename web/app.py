@@ -55,7 +55,7 @@ class Answer(Response):
 
 
 class Application(QuartTrio):
-    """Quart, with the live stream that belongs to it.
+    """Quart, with the live stream that belongs to it, and the meter of all answers.
 
     Its lifespan runs the task that makes the stream's frames, so an ASGI server must run that.
     """
@@ -63,9 +63,10 @@ class Application(QuartTrio):
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, meter: Meter) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
+        self.meter = meter
 
     def end_streams(self) -> None:
         """End all streams; a server that stops calls it first, for they never end alone."""
@@ -83,18 +84,15 @@ class Application(QuartTrio):
         )
 
 
-def create_app(service: Service, config: Config, meter: Meter | None = None) -> Application:
-    """The application over `service`, which may still be recovering.
-
-    meter  what others count their answers with too; None: one of its own
-    """
-    meter = Meter() if meter is None else meter
+def create_app(service: Service, config: Config) -> Application:
+    """The application over `service`, which may still be recovering."""
     live = Live(
         service.counters,
         lambda: service.accepted_times().now_ms,
         subscribers_max=config.stream_subscribers_max,
     )
-    app = Application(live)
+    meter = Meter()
+    app = Application(live, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False

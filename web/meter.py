@@ -35,4 +35,8 @@ class Meter:
             answer_s = self.answer_s[route] = Distribution(SECONDS)
         answer_s.add(seconds)
         if problem:
-            self.refusals[route, problem] += 1
+            self.refused(route, problem)
+
+    def refused(self, route: str, problem: str) -> None:
+        """Count a refusal alone: of what never became a request, so nobody timed it."""
+        self.refusals[route, problem] += 1

@@ -15,7 +15,6 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from tests.server import ROOT
 from web.app import Application, create_app
-from web.meter import Meter
 from web.service import LateEngine
 
 VIEW = b'{"eventType":"marketplace_view","serviceId":"s-1","eventId":"e-1"}'
@@ -80,9 +79,9 @@ async def test_what_was_accepted_dropped_and_refused_is_counted(client: Client) 
 
 
 async def test_answers_of_others_are_counted_with_ours(engine: Engine, config: Config) -> None:
-    meter = Meter()
-    client = create_app(engine, config, meter).test_client()
-    meter.answered("/track", 0.5, "overloaded")
+    app = create_app(engine, config)
+    client = app.test_client()
+    app.meter.answered("/track", 0.5, "overloaded")
     await client.post("/track", data=VIEW)
     found = await read(client)
     assert found["tallymark_refusals_total /track overloaded"] == 1
