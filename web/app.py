@@ -1,13 +1,14 @@
 """The Quart-Trio application: the route table, and a handler for every row of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, Protocol
 
 import structlog
 import trio
-from quart import Request, Response, request
+from quart import Request, Response, g, request
+from quart.typing import ResponseTypes
 from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -21,10 +22,12 @@ from web import body, health, home, ingest, openapi, wire
 from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.exposition import Exposition, Measured
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
+from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
 from web.scratch import scratch_engine
 from web.wire import INTERNAL, Reply
@@ -34,10 +37,11 @@ log: Final = structlog.get_logger()
 Handler = Callable[..., Awaitable[Response]]
 
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
+_PATHS: Final = {route.name: route.path for route in ROUTES}
 _READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
 
 
-class Service(Acceptor, health.Watched, Protocol):
+class Service(Acceptor, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
     async def services(self, asked: services.Asked) -> services.Answer: ...
@@ -48,8 +52,14 @@ class Service(Acceptor, health.Watched, Protocol):
     async def counters(self) -> dict[str, int | float | None]: ...
 
 
+class Answer(Response):
+    """A whole answer of ours, which knows the problem that it tells."""
+
+    problem = ""
+
+
 class Application(QuartTrio):
-    """Quart, with the live stream that belongs to it.
+    """Quart, with the live stream that belongs to it, and the meter of all answers.
 
     Its lifespan runs the task that makes the stream's frames, so an ASGI server must run that.
     """
@@ -57,10 +67,11 @@ class Application(QuartTrio):
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
 
-    def __init__(self, live: Live, load_runs: LoadRuns) -> None:
+    def __init__(self, live: Live, load_runs: LoadRuns, meter: Meter) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
         self.load_runs = load_runs
+        self.meter = meter
 
     def end_streams(self) -> None:
         """End all streams; a server that stops calls it first, for they never end alone."""
@@ -86,12 +97,13 @@ def create_app(service: Service, config: Config) -> Application:
         lambda: service.accepted_times().now_ms,
         subscribers_max=config.stream_subscribers_max,
     )
+    meter = Meter()
     load_runs = LoadRuns(service, config, scratch_engine)
-    app = Application(live, load_runs)
+    app = Application(live, load_runs, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, live, load_runs)
+    handlers = _Handlers(service, config, app)
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
@@ -100,6 +112,7 @@ def create_app(service: Service, config: Config) -> Application:
             methods=[route.method],
             provide_automatic_options=False,
         )
+    _count_answers(app, meter)
     _refuse_strangers(app, config)
     _refuse_in_problems(app)
 
@@ -118,16 +131,21 @@ def create_app(service: Service, config: Config) -> Application:
 class _Handlers:
     """One handler for each route, under its name."""
 
-    def __init__(
-        self, service: Service, config: Config, live: Live, load_runs: LoadRuns
-    ) -> None:
+    def __init__(self, service: Service, config: Config, app: Application) -> None:
         self._service = service
         self._config = config
-        self._live = live
-        self._load_runs = load_runs
+        self._live = app.live
+        self._load_runs = app.load_runs
         self._version = health.running_version()
         self._started_s = monotonic()
         self._openapi = openapi.encoded(ROUTES, version=self._version)
+        self._exposition = Exposition(
+            service,
+            app.meter,
+            version=self._version,
+            subscribers=lambda: app.live.subscribers,
+            subscribers_max=config.stream_subscribers_max,
+        )
         answers: dict[str, Callable[..., Awaitable[Any]]] = {
             "services": service.services,
             "revenue": service.revenue,
@@ -152,6 +170,7 @@ class _Handlers:
             "trackBatchPreflight": lambda _: self._preflight,
             "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
+            "prometheus": lambda _: self._exposed,
             "openapi": lambda _: self._described,
             "startLoadRun": lambda _: self._start_run,
             "loadRunStream": lambda _: self._run_stream,
@@ -250,19 +269,44 @@ class _Handlers:
         wire.question(request.query_string, NothingAsked)
         return _response(wire.sent(self._openapi))
 
+    async def _exposed(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
+        return _response(wire.sent(await _whole(pieces), media=media))
+
 
 def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
     """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
 
     async def handler(**path_parameters: str) -> Response:
         asked = wire.question(request.query_string, route.asked)
-        pieces: list[bytes] = []
-        for piece in wire.pieces(await answer(asked, **path_parameters)):
-            pieces.append(piece)
-            await trio.lowlevel.checkpoint()
-        return _response(wire.sent(b"".join(pieces)))
+        pieces = wire.pieces(await answer(asked, **path_parameters))
+        return _response(wire.sent(await _whole(pieces)))
 
     return handler
+
+
+async def _whole(pieces: Iterator[bytes]) -> bytes:
+    """All pieces together, each made in a turn of its own."""
+    made: list[bytes] = []
+    for piece in pieces:
+        made.append(piece)
+        await trio.lowlevel.checkpoint()
+    return b"".join(made)
+
+
+def _count_answers(app: Application, meter: Meter) -> None:
+    async def before() -> None:
+        g.started_s = perf_counter()
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        route = _PATHS.get(request.endpoint or "", NO_ROUTE)
+        problem = response.problem if isinstance(response, Answer) else ""
+        meter.answered(route, perf_counter() - g.started_s, problem)
+        return response
+
+    app.before_request(before)
+    app.after_request(after)
 
 
 def _refuse_strangers(app: Application, config: Config) -> None:
@@ -323,7 +367,8 @@ def _streamed(frames: ResponseBody) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    response = Response(reply.body, status=reply.status)
+    response = Answer(reply.body, status=reply.status)
+    response.problem = reply.problem
     response.headers.clear()
     response.headers.extend(reply.headers)
     if reply.status != 204:

@@ -278,6 +278,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         refusals=(LoadHooksOff, NotFound, InvalidQuestion),
     ),
     Route(
+        name="prometheus",
+        method="GET",
+        path="/metrics/prometheus",
+        summary="What the service counts of itself, for Prometheus.",
+        media="text/plain",
+    ),
+    Route(
         name="openapi",
         method="GET",
         path="/openapi.json",

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from engine.actors.health import Health
+from engine.actors.measures import Measures
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
 from engine.actors.sequencer import Released
@@ -50,6 +51,10 @@ class LateEngine:
     def health(self) -> Health:
         """How the engine does."""
         return self._recovered().health()
+
+    def measures(self) -> Measures:
+        """What the engine counts and times."""
+        return self._recovered().measures()
 
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
