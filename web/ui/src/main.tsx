@@ -1,0 +1,46 @@
+// The page begins here: the live figures, the reporting zone, then the view of the address.
+
+import { render, type JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { keyAsked } from "./lib/api";
+import { start } from "./lib/live";
+import { useStore } from "./lib/store";
+import { route } from "./lib/url";
+import { findSettings, reportingZone } from "./lib/view";
+import { Shell } from "./ui/shell";
+import { SignIn } from "./views/signin";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/parts.css";
+import "./styles/views.css";
+
+const RETRY_MS = 2_000;
+
+function Page(): JSX.Element | null {
+  const here = useStore(route, (value) => value);
+  const zone = useStore(reportingZone, (value) => value);
+  const isKeyAsked = useStore(keyAsked, (value) => value);
+  const [isWaiting, setWaiting] = useState(false);
+  useEffect(() => {
+    const look = (): void => {
+      findSettings().catch(() => {
+        setWaiting(true);
+        setTimeout(look, RETRY_MS);
+      });
+    };
+    look();
+  }, []);
+  if (isKeyAsked) return <SignIn />;
+  if (zone !== null) return <Shell route={here} />;
+  return isWaiting ? (
+    <main class="waiting" role="status">
+      <h1>Tallymark</h1>
+      <p>The service does not answer questions yet. The page looks again every 2 seconds.</p>
+    </main>
+  ) : null;
+}
+
+const box = document.getElementById("page");
+if (box !== null) render(<Page />, box);
+start();

@@ -1,0 +1,3 @@
+import type { JSX } from "preact";
+import type { View } from "../lib/view";
+export function Dashboards({ view }: { view: View }): JSX.Element { return <p>{view.period.dates}</p>; }
