@@ -127,17 +127,19 @@ export function money(value: number | null | undefined, currency: string): Figur
   return pieces;
 }
 
-/** Money on an axis: no cents, short from a thousand of thousands, unit on every tick. */
+/** Money on an axis: no cents, short from a thousand on, the sign on every tick: "$9 k". */
 export function moneyTick(value: number, currency: string): string {
-  const isLong = Math.abs(value) >= 10_000;
-  const text = numberFormat({
+  const unitOf = SHORT_UNITS.find(({ from }) => Math.abs(value) >= from);
+  const scaled = value / (unitOf?.from ?? 1);
+  const parts = numberFormat({
     style: "currency",
     currency,
     minimumFractionDigits: 0,
-    maximumFractionDigits: Math.abs(value) < 10 && !Number.isInteger(value) ? 2 : isLong ? 1 : 0,
-    notation: isLong ? "compact" : "standard",
-  }).format(value);
-  return minus(text);
+    maximumFractionDigits: 2,
+  }).formatToParts(scaled);
+  const last = parts.findLastIndex(({ type }) => type === "integer" || type === "fraction");
+  const sign = unitOf === undefined ? "" : NBSP + unitOf.sign;
+  return minus(parts.map((part, at) => part.value + (at === last ? sign : "")).join(""));
 }
 
 /** The bound of an estimate: "±0.8 %". */

@@ -86,15 +86,16 @@ export function optionsFor(
   events: PlotEvents,
   size: { width: number; height: number },
 ): uPlot.Options {
+  const yTicks = { now: [0, 1] };
   return {
     ...size,
     legend: { show: false },
     padding: [8, rightRoom(spec), 0, 0],
     scales: {
       x: { time: false, range: () => [spec.from, spec.to] },
-      y: spec.isLog ? { distr: 3, range: logRange } : { range: (_, low, high) => yRange(spec, low, high) },
+      y: spec.isLog ? { distr: 3, range: logRange } : { range: (_, low, high) => yRange(spec, yTicks, low, high) },
     },
-    axes: [xAxis(spec), yAxis(spec)],
+    axes: [xAxis(spec), yAxis(spec, yTicks)],
     series: [{}, ...spec.lines.flatMap((line) => seriesOf(line, spec))],
     cursor: cursorFor(spec),
     hooks: {
@@ -105,8 +106,11 @@ export function optionsFor(
   };
 }
 
+/** A label in the middle of a tick at the right edge must not be cut; else the plot ends there. */
 function rightRoom(spec: PlotSpec): number {
-  return spec.areTicksAtStart ? 1 : 18;
+  const last = spec.xTicks(12).at(-1);
+  const isAtEdge = last !== undefined && spec.to - last.x < 0.03 * (spec.to - spec.from);
+  return isAtEdge && !spec.areTicksAtStart ? 18 : 1;
 }
 
 function cursorFor(spec: PlotSpec): uPlot.Cursor {
@@ -126,14 +130,19 @@ function select(plot: uPlot, events: PlotEvents): void {
   events.onSelect?.(from, to);
 }
 
-function yTicks(spec: PlotSpec, low: number | null, high: number | null): number[] {
-  const most = Math.max(high ?? 0, spec.limit ?? 0);
-  return ticks(low ?? 0, most, spec.isWhole);
+/** The ticks of the y axis, made with its range: made again from that they would differ. */
+interface Ticks {
+  now: number[];
 }
 
-function yRange(spec: PlotSpec, low: number | null, high: number | null): uPlot.Range.MinMax {
-  const found = yTicks(spec, low, high);
-  return [found[0] ?? 0, found.at(-1) ?? 1];
+function yRange(
+  spec: PlotSpec,
+  made: Ticks,
+  low: number | null,
+  high: number | null,
+): uPlot.Range.MinMax {
+  made.now = ticks(low ?? 0, Math.max(high ?? 0, spec.limit ?? 0), spec.isWhole);
+  return [made.now[0] ?? 0, made.now.at(-1) ?? 1];
 }
 
 const logRange = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => [
@@ -169,7 +178,7 @@ function fits(plot: uPlot, x: number, spec: PlotSpec): boolean {
   return plot.valToPos(x, "x") + 40 <= plot.bbox.width / devicePixelRatio;
 }
 
-function yAxis(spec: PlotSpec): uPlot.Axis {
+function yAxis(spec: PlotSpec, made: Ticks): uPlot.Axis {
   return {
     font: font(),
     gap: 8,
@@ -177,14 +186,9 @@ function yAxis(spec: PlotSpec): uPlot.Axis {
     stroke: () => token("--text3"),
     grid: { show: true, width: 1, stroke: () => token("--grid") },
     ticks: { show: false },
-    splits: (_, __, low, high) => (spec.isLog ? logTicks(low, high) : splitsBetween(spec, low, high)),
+    splits: (_, __, low, high) => (spec.isLog ? logTicks(low, high) : made.now),
     values: (_, splits) => splits.map((value) => (value === null ? "" : spec.yTick(value))),
   };
-}
-
-// The range was made of ticks already: made again from its own ends they would differ.
-function splitsBetween(spec: PlotSpec, low: number, high: number): number[] {
-  return ticks(low, high, spec.isWhole).filter((tick) => tick >= low && tick <= high * 1.000001);
 }
 
 function logTicks(low: number, high: number): number[] {
@@ -214,7 +218,7 @@ function seriesOf(line: PlotLine, spec: PlotSpec): uPlot.Series[] {
   const own: uPlot.Series = {
     ...common,
     width: line.isDashed ? 1.25 : 1.75,
-    points: { show: isSparse(line) && !line.isDashed, size: 5, fill: stroke },
+    points: { show: !line.isDashed, size: 4, fill: stroke, filter: alone } as uPlot.Series.Points,
     ...(line.isDashed ? { dash: [3, 3] } : {}),
     ...(line.hasArea ? { fill: () => faded(line.color, areaAlpha(line.color)) } : {}),
   };
@@ -229,9 +233,15 @@ function seriesOf(line: PlotLine, spec: PlotSpec): uPlot.Series[] {
   return [own, tail];
 }
 
-/** One or two values make no line that could be seen. */
-const isSparse = (line: PlotLine): boolean =>
-  line.values.filter((value) => value !== null).length <= 2;
+/** Points with nothing on either side: no line would show them. */
+function alone(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  const found: number[] = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  }
+  return found;
+}
 
 const areaAlpha = (color: string): number =>
   color === "--s3" ? 0.1 : parseFloat(token("--area")) / 100;

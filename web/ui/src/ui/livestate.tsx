@@ -47,6 +47,10 @@ export function LiveState({ zone, isListening, isOver }: {
   const words = isListening && isWell ? "Listening" : isOver && isWell ? "Paused" : liveWords(now, zone);
   const dot = isListening && isWell ? "" : isOver && isWell ? "paused" : DOTS[now.state];
   return (
+    <>
+    <span class="unseen" role="status">
+      {words}
+    </span>
     <Popover
       label="Live state"
       class="menu"
@@ -56,14 +60,12 @@ export function LiveState({ zone, isListening, isOver }: {
         <button type="button" class="live" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           <span class={`dot ${dot}`} aria-hidden="true" />
           {words}
-          <span class="unseen" role="status">
-            {words}
-          </span>
         </button>
       }
     >
       <LiveDetails now={now} zone={zone} isOver={isOver} />
     </Popover>
+    </>
   );
 }
 

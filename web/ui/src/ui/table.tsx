@@ -23,11 +23,15 @@ interface Props<R> {
   hasLinks?: boolean;
   isSticky?: boolean;
   isTwoLine?: boolean;
+  /** As high as a two-line table beside it. */
+  isTall?: boolean;
 }
 
 export function DataTable<R>(props: Props<R>): JSX.Element {
   const { label, columns, rows, rowKey, hasLinks = false, isSticky = false, isTwoLine = false } = props;
-  const kinds = `${isSticky ? " sticky" : ""}${isTwoLine ? " two-line" : ""}`;
+  const kinds = `${isSticky ? " sticky" : ""}${isTwoLine ? " two-line" : ""}${
+    props.isTall === true ? " tall" : ""
+  }`;
   return (
     <table class={`table${kinds}`} aria-label={label}>
       <thead>

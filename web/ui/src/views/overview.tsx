@@ -178,6 +178,7 @@ function TopTable({ view, answer }: { view: View; answer: ServicesAnswer }): JSX
       rows={answer.data}
       rowKey={(row) => row.serviceId}
       hasLinks
+      isTall
       columns={[
         { key: "name", head: "Service", class: "name-cell", cell: (row) => <ServiceName row={row} /> },
         {
