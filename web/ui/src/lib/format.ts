@@ -161,10 +161,10 @@ export function bytes(value: number | null | undefined): Figure {
   return [main(decimal(scaled, places)), unit(units[at] ?? "B")];
 }
 
-/** A number as SQL answered it: grouped, with at most `places` behind the point. */
+/** A number as SQL answered it: grouped, with `places` behind the point, so that a column lines up. */
 export function sqlNumber(value: number, places: number): string {
   return minus(
-    numberFormat({ minimumFractionDigits: 0, maximumFractionDigits: places }).format(value),
+    numberFormat({ minimumFractionDigits: places, maximumFractionDigits: places }).format(value),
   );
 }
 

@@ -1,5 +1,6 @@
 // The title in the header: a view knows better than its address what it is called.
 
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { createStore } from "./store";
 
@@ -21,3 +22,12 @@ export function useHeading(next: Heading): void {
   }, [JSON.stringify(next)]);
 }
 
+/** What a view puts at the right of the header. */
+export const headerTools = createStore<ComponentChildren>(null);
+
+export function useHeaderTools(tools: ComponentChildren, deps: readonly unknown[]): void {
+  useEffect(() => {
+    headerTools.set(tools);
+    return () => headerTools.set(null);
+  }, deps);
+}

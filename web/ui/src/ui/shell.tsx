@@ -4,7 +4,8 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
 import { NBSP, count } from "../lib/format";
-import { heading } from "../lib/heading";
+import { headerTools, heading } from "../lib/heading";
+import { log } from "../lib/healthlog";
 import { listenToKeys } from "../lib/keys";
 import { togglePause } from "../lib/live";
 import { moved } from "../lib/period";
@@ -42,7 +43,8 @@ export function Shell({ route }: { route: Route }): JSX.Element {
   const isKiosk = route.query["kiosk"] === "1";
   useEffect(() => {
     if (health?.events === 0) setEmpty(true);
-  }, [health?.events]);
+    if (health !== undefined) log(health);
+  }, [health]);
   useEffect(() => setMenuOpen(false), [route]);
   useKeys(def, view, () => setKeysShown(true));
   useTitle(def);
@@ -224,6 +226,7 @@ interface HeaderProps {
 
 function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: HeaderProps): JSX.Element {
   const told = useStore(heading, (value) => value);
+  const tools = useStore(headerTools, (value) => value);
   const hasGranularity = def.hasGranularity || isDetail;
   return (
     <header class="header">
@@ -268,7 +271,7 @@ function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: Header
               <Granularities view={view} />
             </div>
           )}
-          <div id="view-controls" />
+          {tools}
         </div>
       )}
     </header>

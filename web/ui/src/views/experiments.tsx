@@ -118,11 +118,11 @@ function Variants({ row }: { row: ExperimentRow }): JSX.Element {
       <thead>
         <tr>
           <th scope="col">Variant</th>
-          <th scope="col" class="num">
+          <th scope="col" class="num phone-not">
             {word[0]?.toUpperCase()}
             {word.slice(1)}
           </th>
-          <th scope="col" class="num">
+          <th scope="col" class="num phone-not">
             Converted
           </th>
           <th scope="col" class="num">
@@ -137,7 +137,7 @@ function Variants({ row }: { row: ExperimentRow }): JSX.Element {
           <th scope="col" class="num wide-only phone-not">
             95{NBSP}% interval of lift
           </th>
-          <th scope="col" class="num">
+          <th scope="col" class="num phone-not">
             Chance to win
           </th>
         </tr>
@@ -181,16 +181,20 @@ function VariantLines({ row, variant, scale }: {
             )}
             {variantName(variant)}
           </span>
+          <span class="second">
+            {count(variant.convertedUnits)} of {count(variant.units)} {unitsWord(row)}
+            {isVoid ? "" : `, ${plain(chanceOf(variant.chanceToWin))} chance to win`}
+          </span>
         </td>
-        <td class="num">{count(variant.units)}</td>
-        <td class="num">{count(variant.convertedUnits)}</td>
+        <td class="num phone-not">{count(variant.units)}</td>
+        <td class="num phone-not">{count(variant.convertedUnits)}</td>
         <td class="num medium">{plain(percent(variant.unitRate, 2))}</td>
         <td class="plot-cell">{plot}</td>
         <td class="num">
           {isBaseline ? <span class="dim">baseline</span> : <Lift variant={variant} isVoid={isVoid} isWinner={isWinner} />}
         </td>
         <td class="num soft wide-only phone-not">{isVoid || isBaseline ? UNKNOWN : liftInterval(variant)}</td>
-        <td class="num">{isVoid ? UNKNOWN : plain(chanceOf(variant.chanceToWin))}</td>
+        <td class="num phone-not">{isVoid ? UNKNOWN : plain(chanceOf(variant.chanceToWin))}</td>
       </tr>
       <tr class="plot-row" aria-hidden="true">
         <td colSpan={8}>{plot}</td>
