@@ -8,6 +8,7 @@ import { useStore } from "./lib/store";
 import { route } from "./lib/url";
 import { findSettings, reportingZone } from "./lib/view";
 import { Shell } from "./ui/shell";
+import { Embed, sharedIn } from "./views/embed";
 import { SignIn } from "./views/signin";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -17,6 +18,8 @@ import "./styles/views.css";
 
 const RETRY_MS = 2_000;
 
+const shared = sharedIn(location);
+
 function Page(): JSX.Element | null {
   const here = useStore(route, (value) => value);
   const zone = useStore(reportingZone, (value) => value);
@@ -25,6 +28,11 @@ function Page(): JSX.Element | null {
   useEffect(() => {
     const look = (): void => {
       findSettings().catch(() => {
+        // What a share link opens needs no zone of the service: its answers tell theirs.
+        if (shared !== null) {
+          reportingZone.set("UTC");
+          return;
+        }
         setWaiting(true);
         setTimeout(look, RETRY_MS);
       });
@@ -32,6 +40,7 @@ function Page(): JSX.Element | null {
     look();
   }, []);
   if (isKeyAsked) return <SignIn />;
+  if (zone !== null && shared !== null) return <Embed shared={shared} />;
   if (zone !== null) return <Shell route={here} />;
   return isWaiting ? (
     <main class="waiting" role="status">
@@ -43,4 +52,4 @@ function Page(): JSX.Element | null {
 
 const box = document.getElementById("page");
 if (box !== null) render(<Page />, box);
-start();
+if (shared === null) start();

@@ -279,6 +279,9 @@ export interface DashboardBody {
   name: string;
   type: DashboardType;
   isActive: boolean;
+  /** Its live counters follow the stream. */
+  isLive: boolean;
+  /** Seconds. */
   refreshInterval: number;
   description: string;
   widgets: Widget[];
@@ -286,23 +289,38 @@ export interface DashboardBody {
 
 export interface Dashboard extends DashboardBody {
   id: string;
-  createdAt?: string;
-  updatedAt?: string;
+  isShared: boolean;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** One second of a load run; latencies in ms. */
+export interface LoadSecond {
+  second: number;
+  offered: number | null;
+  events: number;
+  errors: number;
+  p50: number;
+  p99: number;
+  max: number;
 }
 
 export interface LoadRun {
   id: string;
-  status: string;
+  status: "running" | "finished" | "stopped" | "failed";
   profile: string;
   rate: number;
   durationS: number;
-  target: string;
-  startedAt?: string;
-  sent?: number;
-  answered?: number;
-  failed?: number;
-  p50?: number | null;
-  p99?: number | null;
+  target: "scratch" | "live";
+  startedAt: string;
+  requests: number;
+  events: number;
+  refused: Record<string, number>;
+  unsent: number;
+  latency: Record<string, number>;
+  counts: { figure: string; acknowledged: number; unknown: number; counted: number; verdict: string }[];
+  seconds?: LoadSecond[];
+  reason?: string;
 }
 
 export interface ProblemBody {

@@ -18,11 +18,15 @@ setInterval(() => clockMs.set(Date.now()), TICK_MS);
 export const reportingZone = createStore<string | null>(null);
 export const settings = createStore<Settings>({});
 
+/** Whether the service had ever seen an event when the page was opened. */
+export const wasEmpty = createStore(false);
+
 /** An older service does not tell its zone, but every answer says the one that it was cut in. */
 export async function findSettings(): Promise<void> {
   const health = await ask<Health>("/health");
   const told = health.settings ?? {};
   settings.set(told);
+  wasEmpty.set(health.events === 0);
   if (told.timezone !== undefined) {
     reportingZone.set(told.timezone);
     return;

@@ -15,7 +15,7 @@ import { zoneName } from "../lib/time";
 import { copy } from "../lib/toasts";
 import type { Dashboard, ExperimentsAnswer, Health, ServicesAnswer } from "../lib/types";
 import { go, hashOf, kept, linkTo, setQuery, type Route } from "../lib/url";
-import { settings, useView, type View } from "../lib/view";
+import { settings, useView, wasEmpty, type View } from "../lib/view";
 import { FirstRun } from "../views/firstrun";
 import { VIEWS, type ViewDef } from "../views/registry";
 import { Icon, Logo } from "./icons";
@@ -35,7 +35,7 @@ function defOf(route: Route): ViewDef {
 export function Shell({ route }: { route: Route }): JSX.Element {
   const def = defOf(route);
   const view = useView(def.defaults.range === "start" ? { range: "28d", finest: "day" } : def.defaults);
-  const [isEmpty, setEmpty] = useState(false);
+  const [isEmpty, setEmpty] = useState(wasEmpty.get());
   const [isLeaving, setLeaving] = useState(false);
   const health = useAnswer<Health>("/health", isEmpty ? LISTENING_MS : HEALTH_MS).answer;
   const [areKeysShown, setKeysShown] = useState(false);
@@ -228,6 +228,8 @@ function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: Header
   const told = useStore(heading, (value) => value);
   const tools = useStore(headerTools, (value) => value);
   const hasGranularity = def.hasGranularity || isDetail;
+  const hasRange = def.hasRange || isDetail;
+  const hasCompare = def.hasCompare || isDetail;
   return (
     <header class="header">
       <div class="heading">
@@ -244,14 +246,14 @@ function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: Header
         {told?.id !== undefined && <IdChip id={told.id} />}
         {told?.chip !== undefined && <span class="chip">{told.chip}</span>}
       </div>
-      <LiveState zone={view.zone} isListening={isListening} isOver={def.hasRange && !view.period.isRunning} />
-      {def.hasRange && <span class="period-shown">{view.period.dates}</span>}
+      <LiveState zone={view.zone} isListening={isListening} isOver={hasRange && !view.period.isRunning} />
+      {hasRange && <span class="period-shown">{view.period.dates}</span>}
       <button type="button" class="icon-button menu-button" aria-label="Menu" title="Menu" onClick={onMenu}>
         <Icon name="menu" />
       </button>
       {!isFirstRun && (
         <div class="controls">
-          {def.hasRange && (
+          {hasRange && (
             <>
               <button
                 type="button"
@@ -265,7 +267,7 @@ function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: Header
               <RangeButton view={view} defaultRange={def.defaults.range} hasGranularity={hasGranularity} />
             </>
           )}
-          {def.hasCompare && <CompareButton view={view} />}
+          {hasCompare && <CompareButton view={view} />}
           {hasGranularity && (
             <div class="granularity">
               <Granularities view={view} />

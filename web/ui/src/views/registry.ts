@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import type { View, ViewDefaults } from "../lib/view";
 import type { IconName } from "../ui/icons";
+import { Board } from "./board";
 import { Dashboards } from "./dashboards";
 import { Experiments } from "./experiments";
 import { Explore } from "./explore";
@@ -63,7 +64,7 @@ export const VIEWS: readonly ViewDef[] = [
   },
   {
     name: "dashboards", title: "Dashboards", icon: "dashboards", group: "Build", key: "d",
-    defaults: week, hasRange: false, hasCompare: false, hasGranularity: false, component: Dashboards,
+    defaults: week, hasRange: false, hasCompare: false, hasGranularity: false, component: Dashboards, detail: Board,
   },
   {
     name: "explore", title: "Explore", icon: "explore", group: "Build", key: "x", defaults: week,

@@ -155,10 +155,11 @@ function cellOf(value: SqlValue | undefined, places: number): JSX.Element | stri
 
 const BARS_MAX = 60;
 
-export function ResultChart({ answer, drawing, height = 260 }: {
+export function ResultChart({ answer, drawing, height = 260, title }: {
   answer: SqlAnswer;
   drawing: Drawing;
   height?: number;
+  title?: string;
 }): JSX.Element {
   const { x, series } = drawing;
   const isTime = x.kind === "time";
@@ -181,8 +182,8 @@ export function ResultChart({ answer, drawing, height = 260 }: {
   const [from, to] = [xs[0] ?? 0, xs.at(-1) ?? 1];
   return (
     <ChartFrame
-      title={series.map(({ name }) => name).join(", ")}
-      name="Result"
+      title={title ?? series.map(({ name }) => name).join(", ")}
+      name={title ?? "Result"}
       unit={`by ${x.name}`}
       xs={xs}
       lines={lines}

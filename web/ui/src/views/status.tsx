@@ -9,7 +9,7 @@ import { clock, clockWithSeconds, local, zoneName } from "../lib/time";
 import type { Health } from "../lib/types";
 import type { View } from "../lib/view";
 import { ChartFrame } from "../ui/chart";
-import { Answered, Notice } from "../ui/panel";
+import { Failed, Notice } from "../ui/panel";
 import { Band, Stat } from "../ui/stat";
 
 const ASKED_MS = 2_000;
@@ -19,9 +19,11 @@ export function Status({ view }: { view: View }): JSX.Element {
   const asked = useAnswer<Health>("/health", ASKED_MS);
   return (
     <div class="grid">
-      <Answered asked={asked} what="the status" height={110}>
-        {() => null}
-      </Answered>
+      {asked.problem !== undefined && (
+        <div class="span-12 panel">
+          <Failed asked={asked} what="the status" />
+        </div>
+      )}
       {asked.answer !== undefined && (
         <>
           <Warnings health={asked.answer} />
@@ -89,7 +91,7 @@ function Figures({ health }: { health: Health }): JSX.Element {
       <Stat
         label="Queue"
         figure={counted(queue?.depth)}
-        line={queue && `of ${count(queue.limit)} · at most ${count(queue.peak)} so far`}
+        line={queue && `of ${count(queue.limit)} · peak ${count(queue.peak)}`}
       />
       <Stat
         label="Journal"
