@@ -49,6 +49,28 @@ export function settled(layouts: readonly Layout[], moved: number): Layout[] {
   return found;
 }
 
+const shareColumns = (one: Layout, other: Layout): boolean =>
+  one.x < other.x + other.w && other.x < one.x + one.w;
+
+/** One place up: where the nearest widget above begins, which then makes room. */
+export function raised(layouts: readonly Layout[], at: number): Layout[] {
+  const own = layouts[at];
+  if (own === undefined) return [...layouts];
+  const above = layouts.filter((other) => other !== own && other.y < own.y && shareColumns(own, other));
+  const y = above.length === 0 ? 0 : Math.max(...above.map((other) => other.y));
+  return settled(layouts.map((other) => (other === own ? { ...own, y } : other)), at);
+}
+
+/** One place down: behind the nearest widget below; the last one stays. */
+export function lowered(layouts: readonly Layout[], at: number): Layout[] {
+  const own = layouts[at];
+  if (own === undefined) return [...layouts];
+  const below = layouts.filter((other) => other.y >= own.y + own.h && shareColumns(own, other));
+  if (below.length === 0) return [...layouts];
+  const y = Math.min(...below.map((other) => other.y)) + 1;
+  return settled(layouts.map((other) => (other === own ? { ...own, y } : other)), at);
+}
+
 /** Below all others, half as wide as the page. */
 export function atBottom(layouts: readonly Layout[]): Layout {
   const y = Math.max(0, ...layouts.map((layout) => layout.y + layout.h));

@@ -259,8 +259,8 @@ function PlotBox(props: BoxProps): JSX.Element {
     drawn.setCursor({ left: drawn.valToPos(x, "x"), top: 4 });
   };
   const press = (event: KeyboardEvent): void => {
-    const at = cursor?.index ?? xs.length;
-    const target = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: xs.length - 1 }[event.key];
+    const at = cursor?.index ?? lastKnown(props) + 1;
+    const target = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: lastKnown(props) }[event.key];
     if (event.key === "Enter" && cursor !== null) props.onPoint?.(cursor.index);
     if (target === undefined) return;
     event.preventDefault();
@@ -295,6 +295,10 @@ function PlotBox(props: BoxProps): JSX.Element {
     </div>
   );
 }
+
+/** What lies ahead has no values: the keyboard begins where there are some. */
+const lastKnown = ({ lines, xs }: ChartProps): number =>
+  lines[0]?.values.findLastIndex((value) => value !== null) ?? xs.length - 1;
 
 interface Row {
   line: Line;

@@ -227,9 +227,11 @@ interface HeaderProps {
 function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: HeaderProps): JSX.Element {
   const told = useStore(heading, (value) => value);
   const tools = useStore(headerTools, (value) => value);
-  const hasGranularity = def.hasGranularity || isDetail;
-  const hasRange = def.hasRange || isDetail;
-  const hasCompare = def.hasCompare || isDetail;
+  // Who arranges widgets needs the room for that.
+  const isEditing = view.route.query["edit"] === "1";
+  const hasGranularity = (def.hasGranularity || isDetail) && !isEditing;
+  const hasRange = (def.hasRange || isDetail) && !isEditing;
+  const hasCompare = (def.hasCompare || isDetail) && !isEditing;
   return (
     <header class="header">
       <div class="heading">

@@ -119,14 +119,16 @@ export function HourBars({ now, before, running, isErrors = false }: BarsProps):
   );
 }
 
-export function Band({ label, head, children, isStale = false }: {
+export function Band({ label, head, children, isStale = false, isLoading = false }: {
   label: string;
   head?: ComponentChildren;
   children: ComponentChildren;
   isStale?: boolean;
+  isLoading?: boolean;
 }): JSX.Element {
+  const state = `${isStale ? " is-stale" : ""}${isLoading ? " is-loading" : ""}`;
   return (
-    <section class={`panel span-12${isStale ? " is-stale" : ""}`} aria-label={label}>
+    <section class={`panel span-12${state}`} aria-label={label} aria-busy={isLoading}>
       {head !== undefined && <div class="band-head">{head}</div>}
       <div class="stats">{children}</div>
     </section>

@@ -72,7 +72,7 @@ export function Widgets({ board, view, source }: {
   return (
     <div class="board">
       {board.widgets.map((widget, at) => (
-        <section key={at} class="panel" style={placeOf(widget.layout)} aria-label={widget.title}>
+        <article key={at} class="panel" style={placeOf(widget.layout)} aria-label={widget.title}>
           <WidgetBox
             widget={widget}
             view={view}
@@ -80,7 +80,7 @@ export function Widgets({ board, view, source }: {
             refreshMs={1000 * board.refreshInterval}
             height={heightOf(widget.layout)}
           />
-        </section>
+        </article>
       ))}
     </div>
   );

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { send } from "../lib/api";
 import { useHeaderTools } from "../lib/heading";
-import { COLUMNS, atBottom, settled } from "../lib/layout";
+import { COLUMNS, atBottom, lowered, raised, settled } from "../lib/layout";
 import { metricOf } from "../lib/metrics";
 import type { Dashboard, DashboardBody, Layout, Widget } from "../lib/types";
 import { setQuery } from "../lib/url";
@@ -34,13 +34,13 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const etag = useEtag(board.id);
   const widgets = body.widgets;
   const put = (next: Widget[]): void => setBody({ ...body, widgets: next });
-  const layOut = (at: number, layout: Layout): void => {
-    const asked = widgets.map((widget, other) => (other === at ? layout : widget.layout));
-    const layouts = settled(asked, at);
-    put(widgets.map((widget, other) => ({ ...widget, layout: layouts[other] ?? widget.layout })));
-  };
+  const layouts = widgets.map(({ layout }) => layout);
+  const layOut = (next: Layout[]): void =>
+    put(widgets.map((widget, at) => ({ ...widget, layout: next[at] ?? widget.layout })));
+  const place = (at: number, layout: Layout): void =>
+    layOut(settled(layouts.map((own, other) => (other === at ? layout : own)), at));
   const add = (): void => {
-    put([...widgets, { ...FIRST, layout: atBottom(widgets.map(({ layout }) => layout)) }]);
+    put([...widgets, { ...FIRST, layout: atBottom(layouts) }]);
     setChosen(widgets.length);
   };
   const remove = (at: number): void => {
@@ -84,7 +84,8 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
             view={view}
             isChosen={at === chosen}
             onChoose={() => setChosen(at)}
-            onLayout={(layout) => layOut(at, layout)}
+            onLayout={(layout) => place(at, layout)}
+            onStep={(step) => layOut(step === 1 ? lowered(layouts, at) : raised(layouts, at))}
           />
         ))}
         {widgets.length === 0 && (
@@ -133,6 +134,8 @@ interface EditableProps {
   isChosen: boolean;
   onChoose: () => void;
   onLayout: (layout: Layout) => void;
+  /** One place up (-1) or down (1). */
+  onStep: (step: -1 | 1) => void;
 }
 
 const MOVES: Record<string, readonly [number, number]> = {
@@ -142,7 +145,7 @@ const MOVES: Record<string, readonly [number, number]> = {
   ArrowDown: [0, 1],
 };
 
-function Editable({ widget, view, isChosen, onChoose, onLayout }: EditableProps): JSX.Element {
+function Editable({ widget, view, isChosen, onChoose, onLayout, onStep }: EditableProps): JSX.Element {
   const { layout } = widget;
   const press = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget) return;
@@ -151,16 +154,13 @@ function Editable({ widget, view, isChosen, onChoose, onLayout }: EditableProps)
     if (step === undefined) return;
     event.preventDefault();
     const [dx, dy] = step;
-    onLayout(
-      event.shiftKey
-        ? { ...layout, w: layout.w + dx, h: layout.h + dy }
-        : // Down by one would be taken back at once: it goes past whatever lies below.
-          { ...layout, x: layout.x + dx, y: layout.y + dy * (dy > 0 ? layout.h : 1) },
-    );
+    if (event.shiftKey) onLayout({ ...layout, w: layout.w + dx, h: layout.h + dy });
+    else if (dx !== 0) onLayout({ ...layout, x: layout.x + dx });
+    else onStep(dy === 1 ? 1 : -1);
   };
   const title = widget.title || metricOf(widget.metric).label;
   return (
-    <section
+    <article
       class={`panel editable${isChosen ? " chosen" : ""}`}
       style={placeOf(layout)}
       tabIndex={0}
@@ -174,7 +174,7 @@ function Editable({ widget, view, isChosen, onChoose, onLayout }: EditableProps)
       </div>
       <Handle kind="move" layout={layout} onLayout={onLayout} />
       <Handle kind="resize" layout={layout} onLayout={onLayout} />
-    </section>
+    </article>
   );
 }
 

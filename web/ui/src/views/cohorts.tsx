@@ -54,7 +54,7 @@ export function CohortPanel({ view, firstDay }: { view: View; firstDay: string }
         empty={() => (rows.length === 0 ? "Nobody came for the first time in these weeks." : null)}
       >
         {() => (
-          <div class="cohorts" tabIndex={0} role="region" aria-label="Retention by weekly cohort">
+          <div class="cohorts" tabIndex={0} role="region" aria-label="Cohorts, rows">
             <Table rows={rows} scale={scale} />
           </div>
         )}

@@ -51,7 +51,7 @@ export function Load({ view }: { view: View }): JSX.Element {
           empty={({ data }) => (data.length === 0 ? "No run is remembered." : null)}
         >
           {({ data }) => (
-            <div class="table-box scrolls" tabIndex={0} role="region" aria-label="Runs">
+            <div class="table-box scrolls" tabIndex={0} role="region" aria-label="Runs, rows">
               <DataTable<LoadRun>
                 label="Runs"
                 rows={data}

@@ -147,7 +147,7 @@ function Figures({ view, asked, id }: {
     );
   };
   return (
-    <Band label="Figures of this service">
+    <Band label="Figures of this service" isLoading={now === undefined}>
       <Stat
         label="Executions"
         figure={counted(now?.executions)}

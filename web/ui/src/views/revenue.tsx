@@ -71,7 +71,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): 
     now && before && <ChangeLine change={change(pick(now), pick(before), measure, good)} than="previous" />;
   const lastMs = Math.min(view.period.endMs - 1, view.nowMs);
   return (
-    <Band label="Revenue">
+    <Band label="Revenue" isLoading={now === undefined}>
       <Stat
         label="GMV"
         figure={cash(now?.gmv)}
@@ -276,7 +276,7 @@ function Currencies({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }
         empty={({ data }) => (Object.keys(data.byCurrency).length === 0 ? "No sales in this period." : null)}
       >
         {({ data }) => (
-          <div class="table-box scrolls" tabIndex={0} role="region" aria-label="By currency">
+          <div class="table-box scrolls" tabIndex={0} role="region" aria-label="Currencies, rows">
             <DataTable<CurrencyRow>
               label="By currency"
               rows={Object.entries(data.byCurrency).map(([code, row]) => ({ code, ...row }))}

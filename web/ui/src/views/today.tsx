@@ -73,7 +73,7 @@ export function TodayBand({ view }: { view: View }): JSX.Element {
     hoursOf(services?.series, today, zone, pick);
   const cash = counters?.["revenue:today"];
   return (
-    <Band label="Today" head={<BandHead zone={zone} />} isStale={state === "stale"}>
+    <Band label="Today" head={<BandHead zone={zone} />} isStale={state === "stale"} isLoading={counters === null}>
       {cell("Executions", ofServices((row) => row.executions), "up", "services")}
       {cell(
         "Revenue",

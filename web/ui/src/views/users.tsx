@@ -73,7 +73,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<UsersAnswer> }): JS
   // Today has only begun: its people are not fewer than those of a whole day.
   const isRunning = view.period.isRunning;
   return (
-    <Band label="Users">
+    <Band label="Users" isLoading={now === undefined}>
       <Stat
         label={isRunning ? "Active today" : "Daily active"}
         figure={counted(now?.dau)}

@@ -295,7 +295,7 @@ function FamilyTable({ widget, answer, isEmbedded }: ContentProps): JSX.Element 
       ),
   }));
   return (
-    <div class="widget-table" tabIndex={0} role="region" aria-label={widget.title}>
+    <div class="widget-table" tabIndex={0} role="group" aria-label={widget.title}>
       {rows.length === 0 ? (
         <p class="state">Nothing in this period.</p>
       ) : (
@@ -351,7 +351,7 @@ function tableOf(metric: string, answer: Answer): { heads: string[]; rows: Named
 
 function ServicesTable({ rows, isEmbedded }: { rows: readonly ServiceRow[]; isEmbedded: boolean }): JSX.Element {
   return (
-    <div class="widget-table" tabIndex={0} role="region" aria-label="Services">
+    <div class="widget-table" tabIndex={0} role="group" aria-label="Services">
       <DataTable<ServiceRow>
         label="Services"
         rows={rows}
@@ -407,7 +407,7 @@ function Variants({ widget, rows, height }: ContentProps & { rows: readonly Expe
   const all: OneVariant[] = rows.flatMap((row) => row.variants.map((variant) => ({ row, variant })));
   if (widget.kind === "table") {
     return (
-      <div class="widget-table" tabIndex={0} role="region" aria-label={widget.title}>
+      <div class="widget-table" tabIndex={0} role="group" aria-label={widget.title}>
         <DataTable<OneVariant>
           label={widget.title}
           rows={all}
@@ -459,7 +459,7 @@ function SqlContent({ widget, answer, height }: ContentProps & { answer: SqlAnsw
     return <ResultChart answer={answer} drawing={drawing} height={height - 12} title={widget.title} />;
   }
   return (
-    <div class="widget-table">
+    <div class="widget-table" tabIndex={0} role="group" aria-label={widget.title}>
       <ResultTable answer={answer} />
     </div>
   );
