@@ -154,6 +154,13 @@ export function reconnect(): void {
   open();
 }
 
+/** The service was heard of on another way: there is no need to wait until the next attempt. */
+export function tryNow(): void {
+  const { state } = live.get();
+  const isWaiting = source === null && (state === "reconnecting" || state === "stale");
+  if (isWaiting && !isPaused && !document.hidden) open();
+}
+
 export function togglePause(): void {
   if (isPaused) {
     reconnect();

@@ -95,8 +95,11 @@ export function sumChange<R extends Row>(
     steps = over.length;
   }
   if (steps === 0) return null;
+  const now = sum(over, pick);
   const before = sum(previous.rows.slice(0, steps), pick);
-  return { change: change(sum(over, pick), before, "amount", good), before };
+  // Nothing beside nothing: a newcomer's first hour needs no comparison.
+  if (now === 0 && before === 0) return null;
+  return { change: change(now, before, "amount", good), before };
 }
 
 /** Why the comparison has no line. */

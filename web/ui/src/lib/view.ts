@@ -4,6 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { ask, url } from "./api";
 import { granularityFor, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
+import { remember, remembered } from "./theme";
 import { DAY_MS, isZone } from "./time";
 import { toast } from "./toasts";
 import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
@@ -21,18 +22,30 @@ export const settings = createStore<Settings>({});
 /** Whether the service had ever seen an event when the page was opened. */
 export const wasEmpty = createStore(false);
 
-/** An older service does not tell its zone, but every answer says the one that it was cut in. */
+const STORED_ZONE = "tallymark.zone";
+
+/**
+ * Learn the service's settings. Who was here before need not wait for the zone: it is chosen once
+ * for a data folder, and is put right if this is another one.
+ *
+ * An older service does not tell its zone, but every answer says the one that it was cut in.
+ */
 export async function findSettings(): Promise<void> {
+  const last = remembered(STORED_ZONE);
+  if (last !== null && isZone(last)) reportingZone.set(last);
   const health = await ask<Health>("/health");
   const told = health.settings ?? {};
   settings.set(told);
   wasEmpty.set(health.events === 0);
-  if (told.timezone !== undefined) {
-    reportingZone.set(told.timezone);
-    return;
-  }
+  const zone = told.timezone ?? (await zoneOfAnswers());
+  reportingZone.set(zone);
+  // Not before there are events: the page of a newcomer must not begin with empty figures.
+  remember(STORED_ZONE, health.events === 0 ? null : zone);
+}
+
+async function zoneOfAnswers(): Promise<string> {
   const answer = await ask<MarketplaceAnswer>(url("/metrics/marketplace", { limit: 1 }));
-  reportingZone.set(answer.range.timezone);
+  return answer.range.timezone;
 }
 
 const KEEP_HOURS_DAYS = 8;

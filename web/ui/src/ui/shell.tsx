@@ -7,7 +7,7 @@ import { NBSP, count } from "../lib/format";
 import { headerTools, heading } from "../lib/heading";
 import { log } from "../lib/healthlog";
 import { listenToKeys } from "../lib/keys";
-import { togglePause } from "../lib/live";
+import { togglePause, tryNow } from "../lib/live";
 import { moved } from "../lib/period";
 import { useStore } from "../lib/store";
 import { theme, toggleTheme } from "../lib/theme";
@@ -37,13 +37,15 @@ export function Shell({ route }: { route: Route }): JSX.Element {
   const view = useView(def.defaults.range === "start" ? { range: "28d", finest: "day" } : def.defaults);
   const [isEmpty, setEmpty] = useState(wasEmpty.get());
   const [isLeaving, setLeaving] = useState(false);
-  const health = useAnswer<Health>("/health", isEmpty ? LISTENING_MS : HEALTH_MS).answer;
+  const health = useAnswer<Health>("/health", isEmpty && !isLeaving ? LISTENING_MS : HEALTH_MS).answer;
   const [areKeysShown, setKeysShown] = useState(false);
   const [isMenuOpen, setMenuOpen] = useState(false);
   const isKiosk = route.query["kiosk"] === "1";
   useEffect(() => {
     if (health?.events === 0) setEmpty(true);
-    if (health !== undefined) log(health);
+    if (health === undefined) return;
+    log(health);
+    tryNow();
   }, [health]);
   useEffect(() => setMenuOpen(false), [route]);
   useKeys(def, view, () => setKeysShown(true));

@@ -148,7 +148,7 @@ function TopServices({ view, services }: { view: View; services: Asked<ServicesA
   const tools = (
     <>
       <a class="panel-link" href={linkTo(["services"])}>
-        {rows === undefined ? "All services" : `All ${count(rows)} services`}
+        {rows === undefined || rows <= TOP ? "All services" : `All ${count(rows)} services`}
       </a>
       <CsvLink href={url("/export/services", { ...view.params, format: "csv" })} name="Services" />
     </>
