@@ -101,6 +101,3 @@ export function sumChange<R extends Row>(
   if (now === 0 && before === 0) return null;
   return { change: change(now, before, "amount", good), before };
 }
-
-/** Why the comparison has no line. */
-export const coarserNote = "Hours of the period before are no longer kept; its days are compared.";

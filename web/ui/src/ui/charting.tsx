@@ -1,8 +1,8 @@
 // What the charts of all views share: the figure above, the unit, the line before, what a drag does.
 
 import type { JSX } from "preact";
-import { coarserNote, type SumChange } from "../lib/previous";
-import { PER, wordFor } from "../lib/period";
+import type { SumChange } from "../lib/previous";
+import { wordFor } from "../lib/period";
 import type { TimeAxis } from "../lib/series";
 import { setQuery } from "../lib/url";
 import type { View } from "../lib/view";
@@ -48,13 +48,13 @@ export function FigureOver({ figure, sum, format }: {
   );
 }
 
-export function Unit({ view, isCoarser, more }: { view: View; isCoarser: boolean; more?: string }): JSX.Element {
-  const words = PER[view.granularity] + (more === undefined ? "" : `, ${more}`);
-  return <span title={isCoarser ? coarserNote : undefined}>{words}</span>;
+/** Why the period before has no line, where it is compared all the same. */
+export function beforeNote(view: View, isCoarser: boolean): string | null {
+  return isCoarser ? `${capital(view.period.previousLabel)}: kept by day only` : null;
 }
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export function previousOf(view: View, values: (number | null)[]): Line {
-  const label = view.period.previousLabel;
-  return { label: label[0]?.toUpperCase() + label.slice(1), color: "--prev", isDashed: true, values };
+  return { label: capital(view.period.previousLabel), color: "--prev", isDashed: true, values };
 }
-

@@ -12,7 +12,7 @@ import { linkTo } from "../lib/url";
 import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { PER } from "../lib/period";
-import { previousOf, rangeSetter } from "../ui/charting";
+import { beforeNote, previousOf, rangeSetter } from "../ui/charting";
 import { ChangeText } from "../ui/figure";
 import { Answered, Panel } from "../ui/panel";
 import { InlineBar } from "../ui/spark";
@@ -138,6 +138,7 @@ function RateChart({ view, asked, previous }: WithPrevious): JSX.Element {
               title="Conversion rate"
               name="Conversion rate"
               unit={`${PER[view.granularity]}, conversions per view`}
+              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <>
                   {plain(percent(data.conversionRate, 2))}

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useAnswer, url, type Asked } from "../lib/api";
 import { NBSP, count, money, moneyTick, plain, short } from "../lib/format";
 import { previousLine, sumChange, usePrevious } from "../lib/previous";
+import { PER } from "../lib/period";
 import { known, timeAxis } from "../lib/series";
 import { clockWithSeconds } from "../lib/time";
 import type {
@@ -14,7 +15,7 @@ import type { View } from "../lib/view";
 import { RECENT_ERRORS_SQL, failuresSql } from "../lib/queries";
 import { queryLink } from "../lib/sqltext";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
-import { FigureOver, Unit, previousOf, rangeSetter, stepOpener } from "../ui/charting";
+import { FigureOver, beforeNote, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { CountBar, ErrorRate, Latency, P95Change, ServiceName, thinned } from "../ui/cells";
 import { Answered, Panel } from "../ui/panel";
 import { Spark } from "../ui/spark";
@@ -67,7 +68,8 @@ function ExecutionsChart({ view, services }: { view: View; services: Asked<Servi
             <ChartFrame
               title={<a href={linkTo(["services"])}>Executions</a>}
               name="Executions"
-              unit={<Unit view={view} isCoarser={previous.isCoarser} />}
+              unit={PER[view.granularity]}
+              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <FigureOver
                   figure={count(answer.total.executions)}
@@ -117,7 +119,8 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
             <ChartFrame
               title={<a href={linkTo(["revenue"])}>Revenue (GMV)</a>}
               name="Revenue (GMV)"
-              unit={<Unit view={view} isCoarser={previous.isCoarser} more="less refunds" />}
+              unit={`${PER[view.granularity]}, less refunds`}
+              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <FigureOver
                   figure={plain(money(data.gmv, data.currency))}

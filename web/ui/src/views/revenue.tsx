@@ -5,13 +5,14 @@ import { useAnswer, url, type Asked } from "../lib/api";
 import { change, type Good } from "../lib/change";
 import { count, counted, money, moneyTick, percent, plain, type Figure } from "../lib/format";
 import { previousLine, sumChange, usePrevious, type Previous } from "../lib/previous";
+import { PER } from "../lib/period";
 import { known, timeAxis } from "../lib/series";
 import { monthDay } from "../lib/time";
 import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../lib/types";
 import { linkTo } from "../lib/url";
 import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
-import { FigureOver, Unit, previousOf, rangeSetter, stepOpener } from "../ui/charting";
+import { FigureOver, beforeNote, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { ChangeLine } from "../ui/figure";
 import { Answered, Notice, Panel } from "../ui/panel";
 import { FullBar, InlineBar } from "../ui/spark";
@@ -134,7 +135,8 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
             <ChartFrame
               title="GMV"
               name="GMV"
-              unit={<Unit view={view} isCoarser={previous.isCoarser} more="less refunds" />}
+              unit={`${PER[view.granularity]}, less refunds`}
+              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <FigureOver
                   figure={cash(data.gmv ?? 0)}
