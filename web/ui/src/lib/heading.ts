@@ -1,0 +1,33 @@
+// The title in the header: a view knows better than its address what it is called.
+
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { createStore } from "./store";
+
+export interface Heading {
+  title: string;
+  crumb?: { label: string; path: readonly string[] };
+  /** An id that a click copies. */
+  id?: string;
+  chip?: string;
+}
+
+export const heading = createStore<Heading | null>(null);
+
+/** A name that came with an answer takes the place of the view's own. */
+export function useHeading(next: Heading): void {
+  useEffect(() => {
+    heading.set(next);
+    return () => heading.set(null);
+  }, [JSON.stringify(next)]);
+}
+
+/** What a view puts at the right of the header. */
+export const headerTools = createStore<ComponentChildren>(null);
+
+export function useHeaderTools(tools: ComponentChildren, deps: readonly unknown[]): void {
+  useEffect(() => {
+    headerTools.set(tools);
+    return () => headerTools.set(null);
+  }, deps);
+}

@@ -1,0 +1,268 @@
+// uPlot dressed in the page's tokens: axes, lines, bars, the cursor. The one home of the library.
+
+import uPlot from "uplot";
+import { ticks } from "./axis";
+import { faded, token } from "./theme";
+
+export type LineKind = "line" | "bars";
+
+export interface PlotLine {
+  label: string;
+  /** A token: "--s1". */
+  color: string;
+  values: readonly (number | null)[];
+  kind: LineKind;
+  isDashed: boolean;
+  hasArea: boolean;
+  isHidden: boolean;
+}
+
+export interface XTick {
+  x: number;
+  label: string;
+}
+
+export interface PlotSpec {
+  xs: readonly number[];
+  lines: readonly PlotLine[];
+  /** Ends of the x axis; bars need half a step beside the outermost. */
+  from: number;
+  to: number;
+  xTicks: (room: number) => readonly XTick[];
+  /** Labels begin at their tick instead of standing in its middle. */
+  areTicksAtStart: boolean;
+  yTick: (value: number) => string;
+  isWhole: boolean;
+  isLog: boolean;
+  /** Index of the last step where it is not over; -1 where all are. */
+  running: number;
+  /** A limit to draw as a dashed line; null for none. */
+  limit: number | null;
+  syncKey: string | null;
+}
+
+export interface PlotEvents {
+  onCursor: (index: number | null, left: number) => void;
+  onSelect: ((from: number, to: number) => void) | null;
+}
+
+const AXIS_FONT_PX = 11;
+const LABEL_PX = 58;
+
+type Values = (number | null)[];
+
+/** The columns of uPlot: the last segment of a line whose step is not over is a line of its own. */
+export function columnsOf(spec: PlotSpec): uPlot.AlignedData {
+  const columns: Values[] = [];
+  for (const line of spec.lines) {
+    const values = spec.isLog ? line.values.map(positive) : [...line.values];
+    if (!hasTail(line, spec)) {
+      columns.push(values);
+      continue;
+    }
+    columns.push(values.map((value, at) => (at === spec.running ? null : value)));
+    columns.push(values.map((value, at) => (Math.abs(at - spec.running + 0.5) < 1 ? value : null)));
+  }
+  return [[...spec.xs], ...columns] as uPlot.AlignedData;
+}
+
+const positive = (value: number | null): number | null =>
+  value !== null && value > 0 ? value : null;
+
+const hasTail = (line: PlotLine, spec: PlotSpec): boolean =>
+  line.kind === "line" && !line.isDashed && spec.running > 0;
+
+/** What of a spec cannot change without drawing anew. */
+export function shapeOf(spec: PlotSpec): string {
+  const lines = spec.lines.map(({ label, color, kind, isDashed, hasArea, isHidden }) => [
+    label, color, kind, isDashed, hasArea, isHidden,
+  ]);
+  const { from, to, isLog, running, limit, syncKey } = spec;
+  return JSON.stringify([lines, from, to, isLog, running, limit, syncKey]);
+}
+
+export function optionsFor(
+  spec: PlotSpec,
+  events: PlotEvents,
+  size: { width: number; height: number },
+): uPlot.Options {
+  const yTicks = { now: [0, 1] };
+  return {
+    ...size,
+    legend: { show: false },
+    padding: [8, rightRoom(spec), 0, 0],
+    scales: {
+      x: { time: false, range: () => [spec.from, spec.to] },
+      y: spec.isLog ? { distr: 3, range: logRange } : { range: (_, low, high) => yRange(spec, yTicks, low, high) },
+    },
+    axes: [xAxis(spec), yAxis(spec, yTicks)],
+    series: [{}, ...spec.lines.flatMap((line) => seriesOf(line, spec))],
+    cursor: cursorFor(spec),
+    hooks: {
+      setCursor: [(plot) => events.onCursor(plot.cursor.idx ?? null, plot.cursor.left ?? -1)],
+      setSelect: [(plot) => select(plot, events)],
+      draw: [(plot) => drawLimit(plot, spec)],
+    },
+  };
+}
+
+/** A label in the middle of a tick at the right edge must not be cut; else the plot ends there. */
+function rightRoom(spec: PlotSpec): number {
+  const last = spec.xTicks(12).at(-1);
+  const isAtEdge = last !== undefined && spec.to - last.x < 0.03 * (spec.to - spec.from);
+  return isAtEdge && !spec.areTicksAtStart ? 18 : 1;
+}
+
+function cursorFor(spec: PlotSpec): uPlot.Cursor {
+  return {
+    y: false,
+    points: { size: 7, width: 1.5, fill: () => token("--panel") },
+    drag: { x: true, y: false, setScale: false },
+    ...(spec.syncKey === null ? {} : { sync: { key: spec.syncKey, setSeries: false } }),
+  };
+}
+
+function select(plot: uPlot, events: PlotEvents): void {
+  const { left, width } = plot.select;
+  if (width < 6) return;
+  const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+  plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  events.onSelect?.(from, to);
+}
+
+/** The ticks of the y axis, made with its range: made again from that they would differ. */
+interface Ticks {
+  now: number[];
+}
+
+function yRange(
+  spec: PlotSpec,
+  made: Ticks,
+  low: number | null,
+  high: number | null,
+): uPlot.Range.MinMax {
+  made.now = ticks(low ?? 0, Math.max(high ?? 0, spec.limit ?? 0), spec.isWhole);
+  return [made.now[0] ?? 0, made.now.at(-1) ?? 1];
+}
+
+const logRange = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => [
+  10 ** Math.floor(Math.log10(low ?? 1)),
+  10 ** Math.ceil(Math.log10((high ?? 10) * 1.0001)),
+];
+
+const font = (): string => `${AXIS_FONT_PX}px ${token("--sans")}`;
+
+function xAxis(spec: PlotSpec): uPlot.Axis {
+  let labels = new Map<number, string>();
+  return {
+    font: font(),
+    size: 26,
+    gap: 4,
+    align: spec.areTicksAtStart ? 1 : 0,
+    stroke: () => token("--text3"),
+    grid: { show: false },
+    ticks: { show: true, size: 4, width: 1, stroke: () => token("--line2") },
+    splits: (plot) => {
+      const found = spec.xTicks(Math.max(2, Math.floor(plot.bbox.width / devicePixelRatio / LABEL_PX)));
+      labels = new Map(found.map(({ x, label }) => [x, label]));
+      return found.map(({ x }) => x);
+    },
+    values: (plot, splits) =>
+      splits.map((x) => (fits(plot, x, spec) ? (labels.get(x) ?? "") : "")),
+  } as uPlot.Axis;
+}
+
+/** A label that begins at its tick needs room to its right. */
+function fits(plot: uPlot, x: number, spec: PlotSpec): boolean {
+  if (!spec.areTicksAtStart) return true;
+  return plot.valToPos(x, "x") + 40 <= plot.bbox.width / devicePixelRatio;
+}
+
+function yAxis(spec: PlotSpec, made: Ticks): uPlot.Axis {
+  return {
+    font: font(),
+    gap: 8,
+    size: (plot, values) => Math.max(36, widest(plot, values) + 10),
+    stroke: () => token("--text3"),
+    grid: { show: true, width: 1, stroke: () => token("--grid") },
+    ticks: { show: false },
+    splits: (_, __, low, high) => (spec.isLog ? logTicks(low, high) : made.now),
+    values: (_, splits) => splits.map((value) => (value === null ? "" : spec.yTick(value))),
+  };
+}
+
+function logTicks(low: number, high: number): number[] {
+  const found: number[] = [];
+  const isShort = high / low <= 100;
+  for (let decade = low; decade <= high * 1.0001; decade *= 10) {
+    found.push(decade);
+    if (isShort) found.push(...[2, 5].map((n) => n * decade).filter((tick) => tick < high));
+  }
+  return found;
+}
+
+function widest(plot: uPlot, values: readonly string[] | null): number {
+  if (values === null) return 0;
+  plot.ctx.font = font();
+  return Math.max(...values.map((text) => plot.ctx.measureText(text).width));
+}
+
+const bars = uPlot.paths.bars?.({ size: [0.8, 48], gap: 1 });
+
+function seriesOf(line: PlotLine, spec: PlotSpec): uPlot.Series[] {
+  const stroke = (): string => token(line.color);
+  const common = { label: line.label, show: !line.isHidden, stroke };
+  if (line.kind === "bars") {
+    return [{ ...common, width: 0, fill: stroke, points: { show: false }, paths: bars } as uPlot.Series];
+  }
+  const own: uPlot.Series = {
+    ...common,
+    width: line.isDashed ? 1.25 : 1.75,
+    points: { show: !line.isDashed, size: 4, fill: stroke, filter: alone } as uPlot.Series.Points,
+    ...(line.isDashed ? { dash: [3, 3] } : {}),
+    ...(line.hasArea ? { fill: () => faded(line.color, areaAlpha(line.color)) } : {}),
+  };
+  if (!hasTail(line, spec)) return [own];
+  const tail: uPlot.Series = {
+    ...common,
+    width: 1.75,
+    dash: [2, 3],
+    points: { show: false },
+    ...(line.hasArea ? { fill: () => faded(line.color, areaAlpha(line.color) / 2) } : {}),
+  };
+  return [own, tail];
+}
+
+/** Points with nothing on either side: no line would show them. */
+function alone(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  const found: number[] = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  }
+  return found;
+}
+
+const areaAlpha = (color: string): number =>
+  color === "--s3" ? 0.1 : parseFloat(token("--area")) / 100;
+
+function drawLimit(plot: uPlot, spec: PlotSpec): void {
+  if (spec.limit === null) return;
+  const y = Math.round(plot.valToPos(spec.limit, "y", true));
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = token("--prev");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
+}
+
+export function drawPlot(options: uPlot.Options, columns: uPlot.AlignedData, box: HTMLElement): uPlot {
+  return new uPlot(options, columns, box);
+}
+
+export type Plot = uPlot;

@@ -1,0 +1,103 @@
+// The series of the period before, and a comparison of sums that leaves out what is not over.
+
+import { useAnswer, url } from "./api";
+import { change, type Change, type Good } from "./change";
+import { beside, type TimeAxis } from "./series";
+import { isoDate } from "./time";
+import type { Granularity } from "./types";
+import { areHoursKept, previousParams, type View } from "./view";
+
+interface Row {
+  start: string;
+}
+
+export interface Previous<R> {
+  rows: R[] | undefined;
+  granularity: Granularity;
+  /** The steps asked for are no longer kept that far back; then there are whole days. */
+  isCoarser: boolean;
+}
+
+type Extra = Record<string, string | number | boolean | undefined>;
+
+/** Hours are kept for some days only; where those of the period before are gone, its days serve. */
+export function usePrevious<A, R extends Row>(
+  view: View,
+  path: string,
+  rowsOf: (answer: A) => R[] | undefined,
+  extra: Extra = {},
+): Previous<R> {
+  const params = { ...previousParams(view), ...extra };
+  const startMs = view.period.startMs - (view.period.endMs - view.period.startMs);
+  const isCoarser = view.granularity === "hour" && !areHoursKept(startMs, view.nowMs);
+  const granularity = isCoarser ? "day" : view.granularity;
+  const canAsk = !isCoarser || /^\d{4}-\d\d-\d\d$/.test(params.startDate);
+  const asked = useAnswer<A>(
+    view.isCompared && canAsk ? url(path, { ...params, granularity }) : null,
+  );
+  const isThere = view.isCompared && asked.answer !== undefined && !asked.isOld;
+  const rows = isThere && asked.answer !== undefined ? rowsOf(asked.answer) : undefined;
+  return { rows, granularity, isCoarser: view.isCompared && isCoarser };
+}
+
+/** The line of the period before, step beside step; empty where its steps are coarser. */
+export function previousLine<R extends Row>(
+  axis: TimeAxis,
+  previous: Previous<R>,
+  pick: (row: R) => number | null,
+): (number | null)[] | null {
+  if (previous.isCoarser || previous.rows === undefined) return null;
+  return beside(axis, previous.rows, pick);
+}
+
+export interface SumChange {
+  change: Change;
+  before: number | null;
+}
+
+type Pick<R> = (row: R) => number | null;
+
+function sum<R>(rows: readonly R[], pick: Pick<R>): number | null {
+  let total = 0;
+  for (const row of rows) {
+    const value = pick(row);
+    if (value === null) return null;
+    total += value;
+  }
+  return total;
+}
+
+/**
+ * How a sum has changed, over the steps that are over in this period and the same ones before.
+ *
+ * A day that has only begun would look like a loss beside a whole one. Counts and money alone are
+ * added here; what cannot be added comes from the service.
+ */
+export function sumChange<R extends Row>(
+  view: View,
+  rows: readonly R[],
+  previous: Previous<R>,
+  pick: Pick<R>,
+  good: Good,
+): SumChange | null {
+  if (previous.rows === undefined) return null;
+  const { nowMs, zone, period } = view;
+  let over: readonly R[];
+  let steps: number;
+  if (previous.isCoarser) {
+    const today = isoDate(nowMs, zone);
+    const isOver = (row: R): boolean => isoDate(Date.parse(row.start), zone) < today;
+    over = period.isRunning ? rows.filter(isOver) : rows;
+    steps = new Set(over.map((row) => isoDate(Date.parse(row.start), zone))).size;
+  } else {
+    const endMs = (at: number): number => Date.parse(rows[at + 1]?.start ?? "") || period.endMs;
+    over = rows.filter((_, at) => endMs(at) <= nowMs);
+    steps = over.length;
+  }
+  if (steps === 0) return null;
+  const now = sum(over, pick);
+  const before = sum(previous.rows.slice(0, steps), pick);
+  // Nothing beside nothing: a newcomer's first hour needs no comparison.
+  if (now === 0 && before === 0) return null;
+  return { change: change(now, before, "amount", good), before };
+}

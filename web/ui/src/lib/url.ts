@@ -1,0 +1,72 @@
+// The address holds the state of the page: `#/services/svc-stt?range=7d&granularity=hour`.
+
+import { createStore } from "./store";
+
+export interface Route {
+  /** Parts of the path, decoded: ["services", "svc-stt"]; [] is the overview. */
+  path: readonly string[];
+  query: Readonly<Record<string, string>>;
+}
+
+export function parseHash(hash: string): Route {
+  const text = hash.replace(/^#\/?/, "");
+  const cut = text.indexOf("?");
+  const path = (cut < 0 ? text : text.slice(0, cut)).split("/").filter((part) => part !== "");
+  const query = new URLSearchParams(cut < 0 ? "" : text.slice(cut + 1));
+  return { path: path.map(decoded), query: Object.fromEntries(query) };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+export type Query = Record<string, string | null | undefined>;
+
+/** The address of a view; parameters that are null or undefined are left out. */
+export function hashOf(path: readonly string[], query: Query = {}): string {
+  const pairs: string[] = [];
+  for (const [name, value] of Object.entries(query)) {
+    if (value == null) continue;
+    // Commas, colons and slashes may stand in a fragment, and read better there.
+    const text = encodeURIComponent(value).replace(/%(2C|3A|2F)/g, decodeURIComponent);
+    pairs.push(`${encodeURIComponent(name)}=${text}`);
+  }
+  const tail = pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+  return `#/${path.map(encodeURIComponent).join("/")}${tail}`;
+}
+
+export const route = createStore<Route>(parseHash(location.hash));
+
+addEventListener("hashchange", () => route.set(parseHash(location.hash)));
+
+/** What a link from view to view takes along. */
+const KEPT = ["range", "compare", "granularity", "tz", "theme", "kiosk"] as const;
+
+export function kept(query: Route["query"]): Query {
+  return Object.fromEntries(KEPT.map((name) => [name, query[name]]));
+}
+
+/** A link to another view, with the period and zone that are chosen now. */
+export function linkTo(path: readonly string[], more: Query = {}): string {
+  return hashOf(path, { ...kept(route.get().query), ...more });
+}
+
+export function go(path: readonly string[], more: Query = {}): void {
+  location.hash = linkTo(path, more);
+}
+
+/** Change parameters of this view; with `replace`, without a step for the back button. */
+export function setQuery(changed: Query, options: { replace: boolean } = { replace: false }): void {
+  const { path, query } = route.get();
+  const hash = hashOf(path, { ...query, ...changed });
+  if (!options.replace) {
+    location.hash = hash;
+    return;
+  }
+  history.replaceState(null, "", hash);
+  route.set(parseHash(hash));
+}

@@ -1,0 +1,144 @@
+// What a view is seen through: period, zone, granularity and comparison, all from the address.
+
+import { useEffect, useMemo } from "preact/hooks";
+import { ask, url } from "./api";
+import { granularityFor, periodOf, type Period } from "./period";
+import { createStore, useStore } from "./store";
+import { remember, remembered } from "./theme";
+import { DAY_MS, isZone } from "./time";
+import { toast } from "./toasts";
+import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
+import { route, type Route } from "./url";
+
+/** The clock of the page, in steps: what is derived from it changes only when it must. */
+const TICK_MS = 15_000;
+export const clockMs = createStore(Date.now());
+setInterval(() => clockMs.set(Date.now()), TICK_MS);
+
+/** The service's reporting zone; null until it has told it. */
+export const reportingZone = createStore<string | null>(null);
+export const settings = createStore<Settings>({});
+
+/** Whether the service had ever seen an event when the page was opened. */
+export const wasEmpty = createStore(false);
+
+const STORED_ZONE = "tallymark.zone";
+
+/**
+ * Learn the service's settings. Who was here before need not wait for the zone: it is chosen once
+ * for a data folder, and is put right if this is another one.
+ *
+ * An older service does not tell its zone, but every answer says the one that it was cut in.
+ */
+export async function findSettings(): Promise<void> {
+  const last = remembered(STORED_ZONE);
+  if (last !== null && isZone(last)) reportingZone.set(last);
+  const health = await ask<Health>("/health");
+  const told = health.settings ?? {};
+  settings.set(told);
+  wasEmpty.set(health.events === 0);
+  const zone = told.timezone ?? (await zoneOfAnswers());
+  reportingZone.set(zone);
+  // Not before there are events: the page of a newcomer must not begin with empty figures.
+  remember(STORED_ZONE, health.events === 0 ? null : zone);
+}
+
+async function zoneOfAnswers(): Promise<string> {
+  const answer = await ask<MarketplaceAnswer>(url("/metrics/marketplace", { limit: 1 }));
+  return answer.range.timezone;
+}
+
+const KEEP_HOURS_DAYS = 8;
+
+/** Whether the service still tells the hours of a period that begins then. */
+export function areHoursKept(startMs: number, nowMs: number): boolean {
+  return nowMs - startMs <= (settings.get().keepHoursDays ?? KEEP_HOURS_DAYS) * DAY_MS;
+}
+
+export const REFRESH_MS = 30_000;
+const COMPARED_DAYS_MAX = 200;
+
+export interface ViewDefaults {
+  range: string;
+  /** The finest step that makes sense here. */
+  finest: "hour" | "day";
+}
+
+export interface View {
+  route: Route;
+  zone: string;
+  reportingZone: string;
+  nowMs: number;
+  period: Period;
+  granularity: Granularity;
+  isCompared: boolean;
+  /** Why there is no comparison; null where there can be one. */
+  compareReason: string | null;
+  /** startDate, endDate and timezone of every question of this view. */
+  params: { startDate: string; endDate: string; timezone?: string };
+  /** How often figures are asked for anew: never, where the period is over. */
+  refreshMs: number;
+}
+
+const told = new Set<string>();
+
+function complain(name: string, value: string, taken: string): void {
+  const key = `${name}=${value}`;
+  if (told.has(key)) return;
+  told.add(key);
+  toast(`“${value}” is no ${name} that this page knows. It shows ${taken}.`);
+}
+
+export function useView(defaults: ViewDefaults): View {
+  const here = useStore(route, (value) => value);
+  const home = useStore(reportingZone, (value) => value) ?? "UTC";
+  const nowMs = useStore(clockMs, (value) => value);
+  const asked = here.query["tz"];
+  const isKnownZone = asked === undefined || isZone(asked);
+  const zone = asked !== undefined && isKnownZone ? asked : home;
+  const word = here.query["range"] ?? defaults.range;
+  const found = useMemo(() => periodOf(word, zone, nowMs), [word, zone, nowMs]);
+  const period = found ?? periodOf(defaults.range, zone, nowMs);
+  if (period === null) throw new Error(`the default range ${defaults.range} means nothing`);
+  useEffect(() => {
+    if (found === null) complain("range", word, period.label.toLowerCase());
+    if (!isKnownZone) complain("time zone", asked, zone);
+  }, [word, asked]);
+  const compareReason =
+    period.days > COMPARED_DAYS_MAX ? "The period before is no longer kept whole." : null;
+  const granularity = granularityFor(period, {
+    wanted: here.query["granularity"] ?? null,
+    finest: defaults.finest,
+    areHoursKept: areHoursKept(period.startMs, nowMs),
+  });
+  return {
+    route: here,
+    zone,
+    reportingZone: home,
+    nowMs,
+    period,
+    granularity,
+    isCompared: here.query["compare"] !== "off" && compareReason === null,
+    compareReason,
+    params: {
+      startDate: period.start,
+      endDate: period.end,
+      ...(zone === home ? {} : { timezone: zone }),
+    },
+    refreshMs: period.isRunning ? REFRESH_MS : 0,
+  };
+}
+
+/** The parameters of the period before, for its own series. */
+export function previousParams(view: View): View["params"] {
+  const { period, params } = view;
+  const isDates = /^\d{4}-\d\d-\d\d$/.test(period.start);
+  if (!isDates) {
+    const length = period.endMs - period.startMs;
+    const [start, end] = [period.startMs - length, period.startMs];
+    return { ...params, startDate: new Date(start).toISOString(), endDate: new Date(end).toISOString() };
+  }
+  const back = (date: string): string =>
+    new Date(Date.parse(`${date}T00:00:00Z`) - period.days * 86_400_000).toISOString().slice(0, 10);
+  return { ...params, startDate: back(period.start), endDate: back(period.end) };
+}

@@ -1,0 +1,55 @@
+// The page begins here: the live figures, the reporting zone, then the view of the address.
+
+import { render, type JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { keyAsked } from "./lib/api";
+import { start } from "./lib/live";
+import { useStore } from "./lib/store";
+import { route } from "./lib/url";
+import { findSettings, reportingZone } from "./lib/view";
+import { Shell } from "./ui/shell";
+import { Embed, sharedIn } from "./views/embed";
+import { SignIn } from "./views/signin";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/parts.css";
+import "./styles/views.css";
+
+const RETRY_MS = 2_000;
+
+const shared = sharedIn(location);
+
+function Page(): JSX.Element | null {
+  const here = useStore(route, (value) => value);
+  const zone = useStore(reportingZone, (value) => value);
+  const isKeyAsked = useStore(keyAsked, (value) => value);
+  const [isWaiting, setWaiting] = useState(false);
+  useEffect(() => {
+    const look = (): void => {
+      findSettings().catch(() => {
+        // What a share link opens needs no zone of the service: its answers tell theirs.
+        if (shared !== null) {
+          reportingZone.set("UTC");
+          return;
+        }
+        setWaiting(true);
+        setTimeout(look, RETRY_MS);
+      });
+    };
+    look();
+  }, []);
+  if (isKeyAsked) return <SignIn />;
+  if (zone !== null && shared !== null) return <Embed shared={shared} />;
+  if (zone !== null) return <Shell route={here} />;
+  return isWaiting ? (
+    <main class="waiting" role="status">
+      <h1>Tallymark</h1>
+      <p>The service does not answer questions yet. The page looks again every 2 seconds.</p>
+    </main>
+  ) : null;
+}
+
+const box = document.getElementById("page");
+if (box !== null) render(<Page />, box);
+if (shared === null) start();

@@ -1,0 +1,60 @@
+// What the charts of all views share: the figure above, the unit, the line before, what a drag does.
+
+import type { JSX } from "preact";
+import type { SumChange } from "../lib/previous";
+import { wordFor } from "../lib/period";
+import type { TimeAxis } from "../lib/series";
+import { setQuery } from "../lib/url";
+import type { View } from "../lib/view";
+import type { Line } from "./chart";
+import { ChangeText } from "./figure";
+
+/** Drag on a chart: the address takes the range, cut to the chart's own steps. */
+export function rangeSetter(axis: TimeAxis, zone: string): (from: number, to: number) => void {
+  return (from, to) => {
+    const first = axis.startsMs.findLastIndex((ms) => ms <= from * 1000 + 1);
+    const last = axis.endsMs.findIndex((ms) => ms >= to * 1000 - 1);
+    const startMs = axis.startsMs[Math.max(0, first)];
+    const endMs = axis.endsMs[last < 0 ? axis.endsMs.length - 1 : last];
+    if (startMs === undefined || endMs === undefined || endMs <= startMs) return;
+    setQuery({ range: wordFor(startMs, endMs, zone), granularity: null });
+  };
+}
+
+/** A click on a point shows that step alone. */
+export function stepOpener(axis: TimeAxis, zone: string): (at: number) => void {
+  return (at) => {
+    const [startMs, endMs] = [axis.startsMs[at], axis.endsMs[at]];
+    if (startMs === undefined || endMs === undefined || axis.xs.length < 3) return;
+    setQuery({ range: wordFor(startMs, endMs, zone), granularity: null });
+  };
+}
+
+export function FigureOver({ figure, sum, format }: {
+  figure: string;
+  sum: SumChange | null;
+  format: (value: number) => string;
+}): JSX.Element {
+  return (
+    <>
+      {figure}
+      {sum !== null && (
+        <span title="Compared with the same full steps of the period before">
+          <ChangeText change={sum.change} />
+          {sum.before !== null && <span class="from"> from {format(sum.before)}</span>}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** Why the period before has no line, where it is compared all the same. */
+export function beforeNote(view: View, isCoarser: boolean): string | null {
+  return isCoarser ? `${capital(view.period.previousLabel)}: kept by day only` : null;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+export function previousOf(view: View, values: (number | null)[]): Line {
+  return { label: capital(view.period.previousLabel), color: "--prev", isDashed: true, values };
+}

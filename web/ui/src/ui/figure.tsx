@@ -1,0 +1,44 @@
+// Figures and their changes, as they stand in bands, over charts and in cells.
+
+import type { JSX } from "preact";
+import type { Change } from "../lib/change";
+import type { Figure } from "../lib/format";
+
+const ROLE_CLASS = { main: "main-part", unit: "unit-part", minor: "minor-part" } as const;
+
+export function FigureText({ figure, isAbout = false }: { figure: Figure; isAbout?: boolean }): JSX.Element {
+  return (
+    <span class="figure-text">
+      {isAbout && <span class="about">≈</span>}
+      {figure.map(({ text, role }, at) => (
+        <>
+          {at > 0 && role !== "minor" && <span class="unseen">{"\u00a0"}</span>}
+          <span key={at} class={ROLE_CLASS[role]}>
+            {text}
+          </span>
+        </>
+      ))}
+    </span>
+  );
+}
+
+export function ChangeText({ change }: { change: Change }): JSX.Element {
+  const tone = change.tone === "plain" ? "" : ` ${change.tone}`;
+  return (
+    <span class={`change${tone}`}>
+      {change.arrow !== "" && <span aria-hidden="true">{change.arrow} </span>}
+      <span aria-hidden="true">{change.text}</span>
+      <span class="unseen">{change.spoken}</span>
+    </span>
+  );
+}
+
+/** "↑ 6.2 % vs yesterday" */
+export function ChangeLine({ change, than }: { change: Change; than: string }): JSX.Element {
+  return (
+    <>
+      <ChangeText change={change} />
+      <span class="than"> vs {than}</span>
+    </>
+  );
+}

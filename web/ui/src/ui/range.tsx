@@ -1,0 +1,200 @@
+// The period of the page: a button that shows it, and a popover to choose another.
+
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { PRESETS, periodOf, stepsOf } from "../lib/period";
+import { createStore, useStore } from "../lib/store";
+import { isoDate, zoneName, zones } from "../lib/time";
+import { setQuery } from "../lib/url";
+import type { View } from "../lib/view";
+import { Icon } from "./icons";
+import { Popover } from "./popover";
+import { Segments } from "./segments";
+
+export const isRangeOpen = createStore(false);
+
+interface Props {
+  view: View;
+  /** The range that the view has without a choice: it is not written into the address. */
+  defaultRange: string;
+  hasGranularity: boolean;
+}
+
+export function RangeButton({ view, defaultRange, hasGranularity }: Props): JSX.Element {
+  const isOpen = useStore(isRangeOpen, (value) => value);
+  const { period } = view;
+  const choose = (word: string): void => {
+    setQuery({ range: word === defaultRange ? null : word });
+    isRangeOpen.set(false);
+  };
+  return (
+    <Popover
+      label="Period"
+      class="range-popover"
+      isOpen={isOpen}
+      onClose={() => isRangeOpen.set(false)}
+      button={
+        <button
+          type="button"
+          class="button"
+          aria-expanded={isOpen}
+          aria-haspopup="dialog"
+          title={`${period.dates}, ${view.zone}`}
+          onClick={() => isRangeOpen.set(!isOpen)}
+        >
+          <Icon name="calendar" size={14} />
+          {period.label}
+          <span class="dim range-dates">{period.dates}</span>
+          <Icon name="down" size={12} />
+        </button>
+      }
+    >
+      <div class="presets">
+        {PRESETS.map(({ word, label }) => (
+          <button
+            key={word}
+            type="button"
+            class="menu-item"
+            aria-pressed={word === period.word}
+            onClick={() => choose(word)}
+          >
+            {label}
+            {word === period.word && (
+              <span class="tail">
+                <Icon name="check" size={14} />
+              </span>
+            )}
+          </button>
+        ))}
+      </div>
+      <div class="custom">
+        <CustomDates view={view} onChoose={choose} />
+        {hasGranularity && (
+          <div class="only-narrow">
+            <span class="label">Granularity</span>
+            <Granularities view={view} />
+          </div>
+        )}
+        <ZoneSearch view={view} />
+      </div>
+    </Popover>
+  );
+}
+
+function CustomDates({ view, onChoose }: { view: View; onChoose: (word: string) => void }): JSX.Element {
+  const { zone, period } = view;
+  const [first, setFirst] = useState(isoDate(period.startMs, zone));
+  const [last, setLast] = useState(isoDate(period.endMs - 1, zone));
+  const word = `${first}..${last}`;
+  const isGood = periodOf(word, zone, view.nowMs) !== null;
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (isGood) onChoose(word);
+  };
+  return (
+    <form class="dates" onSubmit={submit}>
+      <label>
+        <span class="label">From</span>
+        <input
+          type="date"
+          class="field"
+          value={first}
+          onInput={(event) => setFirst(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        <span class="label">To, included</span>
+        <input
+          type="date"
+          class="field"
+          value={last}
+          onInput={(event) => setLast(event.currentTarget.value)}
+        />
+      </label>
+      {!isGood && <p class="bad">The period ends before it begins.</p>}
+      <button type="submit" class="button" disabled={!isGood}>
+        Show these dates
+      </button>
+    </form>
+  );
+}
+
+const ZONES_SHOWN = 30;
+
+function ZoneSearch({ view }: { view: View }): JSX.Element {
+  const [text, setText] = useState("");
+  const [all, setAll] = useState<string[]>([]);
+  useEffect(() => setAll(zones()), []);
+  const wanted = text.trim().toLowerCase().replaceAll(" ", "_");
+  const found = wanted === "" ? [] : all.filter((zone) => zone.toLowerCase().includes(wanted));
+  const choose = (zone: string): void => {
+    setQuery({ tz: zone === view.reportingZone ? null : zone });
+    setText("");
+  };
+  return (
+    <div>
+      <label>
+        <span class="label">Time zone: {view.zone}</span>
+        <input
+          type="search"
+          class="field"
+          placeholder="Find a zone"
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
+      </label>
+      {view.zone !== view.reportingZone && (
+        <button type="button" class="menu-item" onClick={() => choose(view.reportingZone)}>
+          Back to {zoneName(view.reportingZone)}
+        </button>
+      )}
+      {wanted !== "" && (
+        <div class="zone-list">
+          {found.slice(0, ZONES_SHOWN).map((zone) => (
+            <button key={zone} type="button" class="menu-item" onClick={() => choose(zone)}>
+              {zone.replaceAll("_", " ")}
+            </button>
+          ))}
+          {found.length === 0 && <p class="dim">No zone of that name.</p>}
+        </div>
+      )}
+    </div>
+  );
+}
+
+export function CompareButton({ view }: { view: View }): JSX.Element {
+  const { isCompared, compareReason, period } = view;
+  return (
+    <button
+      type="button"
+      class="button"
+      aria-pressed={isCompared}
+      disabled={compareReason !== null}
+      title={compareReason ?? (isCompared ? "Stop comparing" : "Compare with the period before")}
+      onClick={() => setQuery({ compare: isCompared ? "off" : null })}
+    >
+      <Icon name="compare" size={14} />
+      {isCompared ? (
+        <span>
+          vs<span class="unseen"> </span> {period.previousLabel}
+        </span>
+      ) : (
+        "Compare"
+      )}
+    </button>
+  );
+}
+
+export function Granularities({ view }: { view: View }): JSX.Element {
+  const steps = stepsOf(view.period);
+  // Months would only ever be grey on a week: they appear with the ranges that have them.
+  const shown = steps.filter(({ granularity, reason }) => granularity !== "month" || reason === null);
+  return (
+    <Segments
+      label="Granularity"
+      value={view.granularity}
+      choices={shown.map(({ granularity, label, reason }) => ({ value: granularity, label, reason }))}
+      onChoose={(granularity) => setQuery({ granularity })}
+    />
+  );
+}

@@ -1,0 +1,342 @@
+// The frame around every view: navigation, header, bottom bar on the phone, keys.
+
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { useAnswer, url } from "../lib/api";
+import { NBSP, count } from "../lib/format";
+import { headerTools, heading } from "../lib/heading";
+import { log } from "../lib/healthlog";
+import { listenToKeys } from "../lib/keys";
+import { togglePause, tryNow } from "../lib/live";
+import { moved } from "../lib/period";
+import { useStore } from "../lib/store";
+import { theme, toggleTheme } from "../lib/theme";
+import { zoneName } from "../lib/time";
+import { copy } from "../lib/toasts";
+import type { Dashboard, ExperimentsAnswer, Health, ServicesAnswer } from "../lib/types";
+import { go, hashOf, kept, linkTo, setQuery, type Route } from "../lib/url";
+import { settings, useView, wasEmpty, type View } from "../lib/view";
+import { FirstRun } from "../views/firstrun";
+import { VIEWS, type ViewDef } from "../views/registry";
+import { Icon, Logo } from "./icons";
+import { KeySheet } from "./keysheet";
+import { LiveState, SpokenHeadline } from "./livestate";
+import { CompareButton, Granularities, RangeButton, isRangeOpen } from "./range";
+import { Toasts } from "./toasts";
+
+const HEALTH_MS = 10_000;
+const LISTENING_MS = 1_000;
+
+function defOf(route: Route): ViewDef {
+  const found = VIEWS.find(({ name }) => name === (route.path[0] ?? ""));
+  return found ?? (VIEWS[0] as ViewDef);
+}
+
+export function Shell({ route }: { route: Route }): JSX.Element {
+  const def = defOf(route);
+  const view = useView(def.defaults.range === "start" ? { range: "28d", finest: "day" } : def.defaults);
+  const [isEmpty, setEmpty] = useState(wasEmpty.get());
+  const [isLeaving, setLeaving] = useState(false);
+  const health = useAnswer<Health>("/health", isEmpty && !isLeaving ? LISTENING_MS : HEALTH_MS).answer;
+  const [areKeysShown, setKeysShown] = useState(false);
+  const [isMenuOpen, setMenuOpen] = useState(false);
+  const isKiosk = route.query["kiosk"] === "1";
+  useEffect(() => {
+    if (health?.events === 0) setEmpty(true);
+    if (health === undefined) return;
+    log(health);
+    tryNow();
+  }, [health]);
+  useEffect(() => setMenuOpen(false), [route]);
+  useKeys(def, view, () => setKeysShown(true));
+  useTitle(def);
+  // The first event does not throw its sender out of the page on which it was watched for.
+  const isFirstRun = isEmpty && !isLeaving && def.name !== "status";
+  const isDetail = route.path.length > 1 && def.detail !== undefined;
+  const Content = isDetail && def.detail !== undefined ? def.detail : def.component;
+  const path = route.path.join("/");
+  return (
+    <div class={`shell${isKiosk ? " kiosk" : ""}`}>
+      <a class="skip" href="#content" onClick={skip}>
+        Skip to the figures
+      </a>
+      <Nav route={route} health={health} isEmpty={isFirstRun} />
+      <div class="main">
+        <Header
+          def={def}
+          view={view}
+          isFirstRun={isFirstRun}
+          isDetail={isDetail}
+          isListening={isEmpty && (health?.events ?? 0) === 0}
+          onMenu={() => setMenuOpen(!isMenuOpen)}
+        />
+        <main class="content" id="content" tabIndex={-1}>
+          {isFirstRun ? (
+            <FirstRun health={health} onDone={() => setLeaving(true)} />
+          ) : (
+            <Content key={path} view={view} />
+          )}
+        </main>
+      </div>
+      <BottomBar route={route} isOpen={isMenuOpen} onMore={() => setMenuOpen(!isMenuOpen)} />
+      {areKeysShown && <KeySheet onClose={() => setKeysShown(false)} />}
+      <Toasts />
+      <SpokenHeadline />
+    </div>
+  );
+}
+
+/** A fragment of its own would be taken for a view. */
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("content")?.focus();
+}
+
+function useTitle(def: ViewDef): void {
+  const title = useStore(heading, (value) => value?.title) ?? def.title;
+  useEffect(() => {
+    document.title = `${title} · Tallymark`;
+  }, [title]);
+}
+
+function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
+  useEffect(() => {
+    const shift = (steps: -1 | 1): void => {
+      const word = def.hasRange ? moved(view.period, steps, view.zone, view.nowMs) : null;
+      if (word !== null) setQuery({ range: word });
+    };
+    const goes = VIEWS.map(({ key, name }): [string, () => void] => [
+      `g ${key}`,
+      () => go(name === "" ? [] : [name]),
+    ]);
+    return listenToKeys({
+      ...Object.fromEntries(goes),
+      "?": showKeys,
+      "/": () => document.querySelector<HTMLElement>("[data-search]")?.focus(),
+      d: () => def.hasRange && isRangeOpen.set(!isRangeOpen.get()),
+      c: () => def.hasCompare && setQuery({ compare: view.isCompared ? "off" : null }),
+      "[": () => shift(-1),
+      "]": () => shift(1),
+      l: togglePause,
+      t: toggleTheme,
+    });
+  }, [def, view.period, view.zone, view.isCompared]);
+}
+
+interface Counts {
+  services?: string;
+  experiments?: string;
+  dashboards?: string;
+}
+
+function useCounts(isEmpty: boolean): Counts {
+  const services = useAnswer<ServicesAnswer>(isEmpty ? null : url("/metrics/services", { limit: 1 }));
+  const experiments = useAnswer<ExperimentsAnswer>(isEmpty ? null : "/metrics/experiments");
+  const dashboards = useAnswer<{ data: Dashboard[] }>(isEmpty ? null : "/dashboards");
+  return {
+    ...(services.answer === undefined ? {} : { services: count(services.answer.rows) }),
+    ...(experiments.answer === undefined ? {} : { experiments: count(experiments.answer.data.length) }),
+    ...(dashboards.answer === undefined ? {} : { dashboards: count(dashboards.answer.data.length) }),
+  };
+}
+
+/** Load is there only where the service says that it runs loads. */
+const useHasLoad = (): boolean => useStore(settings, ({ loadRuns }) => loadRuns === true);
+
+function Nav({ route, health, isEmpty }: {
+  route: Route;
+  health: Health | undefined;
+  isEmpty: boolean;
+}): JSX.Element {
+  const counts: Record<string, string> = { ...useCounts(isEmpty) };
+  const hasLoad = useHasLoad();
+  const rate = health?.eventsPerSecond;
+  if (rate !== undefined) counts["status"] = `${count(rate)}${NBSP}ev/s`;
+  const shown = VIEWS.filter(({ name }) => name !== "load" || hasLoad);
+  const group = (name: ViewDef["group"]): JSX.Element[] =>
+    shown
+      .filter((def) => def.group === name)
+      .map((def) => <NavItem key={def.name} def={def} route={route} tail={counts[def.name]} />);
+  return (
+    <nav class="nav" aria-label="Views">
+      <a class="brand" href={linkTo([])} aria-label="Tallymark, overview">
+        <Logo />
+        <span class="name">Tallymark</span>
+      </a>
+      <div class="nav-group">{group("")}</div>
+      {(["Measure", "Build"] as const).map((name) => (
+        <>
+          <div class="nav-title">
+            <span>{name}</span>
+          </div>
+          <div class="nav-group">{group(name)}</div>
+        </>
+      ))}
+      <div class="nav-group nav-foot">
+        {group("foot")}
+        <ThemeButton />
+      </div>
+    </nav>
+  );
+}
+
+function NavItem({ def, route, tail }: {
+  def: ViewDef;
+  route: Route;
+  tail: string | undefined;
+}): JSX.Element {
+  const isHere = (route.path[0] ?? "") === def.name;
+  return (
+    <a
+      class="nav-item"
+      href={hashOf(def.name === "" ? [] : [def.name], kept(route.query))}
+      title={def.title}
+      {...(isHere ? { "aria-current": "page" as const } : {})}
+    >
+      <Icon name={def.icon} />
+      <span class="text">{def.title}</span>
+      {tail !== undefined && <span class="tail">{tail}</span>}
+    </a>
+  );
+}
+
+function ThemeButton(): JSX.Element {
+  const now = useStore(theme, (value) => value);
+  const other = now === "dark" ? "light" : "dark";
+  return (
+    <button
+      type="button"
+      class="nav-item"
+      title={`Change to the ${other} theme`}
+      aria-label={`Theme: ${now}. Change to ${other}`}
+      onClick={toggleTheme}
+    >
+      <Icon name={now === "dark" ? "moon" : "sun"} />
+      <span class="text">Theme: {now}</span>
+    </button>
+  );
+}
+
+interface HeaderProps {
+  def: ViewDef;
+  view: View;
+  isFirstRun: boolean;
+  isDetail: boolean;
+  isListening: boolean;
+  onMenu: () => void;
+}
+
+function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: HeaderProps): JSX.Element {
+  const told = useStore(heading, (value) => value);
+  const tools = useStore(headerTools, (value) => value);
+  // Who arranges widgets needs the room for that.
+  const isEditing = view.route.query["edit"] === "1";
+  const hasGranularity = (def.hasGranularity || isDetail) && !isEditing;
+  const hasRange = (def.hasRange || isDetail) && !isEditing;
+  const hasCompare = (def.hasCompare || isDetail) && !isEditing;
+  return (
+    <header class="header">
+      <div class="heading">
+        <span class="logo-small">
+          <Logo />
+        </span>
+        {told?.crumb !== undefined && (
+          <a class="crumb" href={linkTo(told.crumb.path)}>
+            {told.crumb.label}
+            {NBSP}/
+          </a>
+        )}
+        <h1>{told?.title ?? def.title}</h1>
+        {told?.id !== undefined && <IdChip id={told.id} />}
+        {told?.chip !== undefined && <span class="chip">{told.chip}</span>}
+      </div>
+      <LiveState zone={view.zone} isListening={isListening} isOver={hasRange && !view.period.isRunning} />
+      {hasRange && <span class="period-shown">{view.period.dates}</span>}
+      <button type="button" class="icon-button menu-button" aria-label="Menu" title="Menu" onClick={onMenu}>
+        <Icon name="menu" />
+      </button>
+      {!isFirstRun && (
+        <div class="controls">
+          {hasRange && (
+            <>
+              <button
+                type="button"
+                class="zone"
+                title={`Time zone: ${view.zone}`}
+                aria-label={`Time zone ${view.zone}, change`}
+                onClick={() => isRangeOpen.set(true)}
+              >
+                {zoneName(view.zone)}
+              </button>
+              <RangeButton view={view} defaultRange={def.defaults.range} hasGranularity={hasGranularity} />
+            </>
+          )}
+          {hasCompare && <CompareButton view={view} />}
+          {hasGranularity && (
+            <div class="granularity">
+              <Granularities view={view} />
+            </div>
+          )}
+          {tools}
+        </div>
+      )}
+    </header>
+  );
+}
+
+function IdChip({ id }: { id: string }): JSX.Element {
+  return (
+    <button type="button" class="chip mono" title="Copy the id" onClick={() => void copy(id, "Id copied")}>
+      {id}
+    </button>
+  );
+}
+
+const ON_PHONE = ["", "services", "revenue", "users"];
+
+function BottomBar({ route, isOpen, onMore }: {
+  route: Route;
+  isOpen: boolean;
+  onMore: () => void;
+}): JSX.Element {
+  const here = route.path[0] ?? "";
+  const current = (name: string): object => (here === name ? { "aria-current": "page" } : {});
+  return (
+    <>
+      <nav class="bottom-bar" aria-label="Main views">
+        {VIEWS.filter(({ name }) => ON_PHONE.includes(name)).map(({ name, title, icon }) => (
+          <a key={name} href={linkTo(name === "" ? [] : [name])} {...current(name)}>
+            <Icon name={icon} />
+            {title}
+          </a>
+        ))}
+        <button type="button" aria-expanded={isOpen} onClick={onMore}>
+          <Icon name="more" />
+          More
+        </button>
+      </nav>
+      {isOpen && <MoreSheet />}
+    </>
+  );
+}
+
+function MoreSheet(): JSX.Element {
+  const hasLoad = useHasLoad();
+  const others = VIEWS.filter(
+    ({ name }) => !ON_PHONE.includes(name) && (name !== "load" || hasLoad),
+  );
+  return (
+    <div class="float menu sheet" role="dialog" aria-label="More views">
+      {others.map(({ name, title, icon }) => (
+        <a key={name} class="menu-item" href={linkTo([name])}>
+          <Icon name={icon} />
+          {title}
+        </a>
+      ))}
+      <button type="button" class="menu-item" onClick={toggleTheme}>
+        <Icon name="moon" />
+        Change the theme
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,48 @@
+// A shared dashboard: what a token opens, to be looked at in a frame or a tab of its own.
+
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { useAnswer, url } from "../lib/api";
+import type { Dashboard } from "../lib/types";
+import { useView } from "../lib/view";
+import { Logo } from "../ui/icons";
+import { Answered } from "../ui/panel";
+import { Widgets } from "./board";
+
+export interface Shared {
+  id: string;
+  token: string;
+}
+
+/** What the address of the page shares; null where it is the page itself. */
+export function sharedIn({ pathname, search }: { pathname: string; search: string }): Shared | null {
+  const id = /^\/embed\/([^/]+)\/?$/.exec(pathname)?.[1];
+  const token = new URLSearchParams(search).get("token");
+  return id === undefined || token === null ? null : { id: decodeURIComponent(id), token };
+}
+
+export function Embed({ shared }: { shared: Shared }): JSX.Element {
+  const view = useView({ range: "7d", finest: "hour" });
+  const base = `/embed/${encodeURIComponent(shared.id)}`;
+  const asked = useAnswer<{ data: Dashboard }>(url(`${base}/dashboard`, { token: shared.token }));
+  const name = asked.answer?.data.name ?? "Dashboard";
+  useEffect(() => {
+    document.title = `${name} · Tallymark`;
+  }, [name]);
+  return (
+    <div class="embed">
+      <header class="embed-head">
+        <Logo />
+        <h1>{name}</h1>
+        <span class="dim">
+          {view.period.dates}, {view.zone}
+        </span>
+      </header>
+      <main>
+        <Answered asked={asked} what="this dashboard" height={400}>
+          {({ data }) => <Widgets board={data} view={view} source={{ base, token: shared.token }} />}
+        </Answered>
+      </main>
+    </div>
+  );
+}

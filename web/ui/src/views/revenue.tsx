@@ -1,0 +1,306 @@
+// Revenue: how much, from what, what is left?
+
+import type { JSX } from "preact";
+import { useAnswer, url, type Asked } from "../lib/api";
+import { change, type Good } from "../lib/change";
+import { count, counted, money, moneyTick, percent, plain, type Figure } from "../lib/format";
+import { previousLine, sumChange, usePrevious, type Previous } from "../lib/previous";
+import { PER } from "../lib/period";
+import { known, timeAxis } from "../lib/series";
+import { monthDay } from "../lib/time";
+import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../lib/types";
+import { linkTo } from "../lib/url";
+import type { View } from "../lib/view";
+import { ChartFrame, CsvLink, type Line } from "../ui/chart";
+import { FigureOver, beforeNote, previousOf, rangeSetter, stepOpener } from "../ui/charting";
+import { ChangeLine } from "../ui/figure";
+import { Answered, Notice, Panel } from "../ui/panel";
+import { FullBar, InlineBar } from "../ui/spark";
+import { Band, Stat } from "../ui/stat";
+import { DataTable } from "../ui/table";
+
+const TOP = 8;
+
+export function Revenue({ view }: { view: View }): JSX.Element {
+  const asked = useAnswer<RevenueAnswer>(
+    url("/metrics/revenue", {
+      ...view.params,
+      granularity: view.granularity,
+      limit: TOP,
+      compare: view.isCompared ? "previous" : null,
+    }),
+    view.refreshMs,
+  );
+  const reason = asked.answer?.data.reason ?? null;
+  const currencies = <Currencies view={view} asked={asked} />;
+  return (
+    <div class="grid">
+      {reason !== null && (
+        <div class="span-12">
+          <Notice tone="warn">{reason}</Notice>
+        </div>
+      )}
+      <Figures view={view} asked={asked} />
+      {reason !== null && currencies}
+      <GmvChart view={view} asked={asked} />
+      <FromGross asked={asked} />
+      <TopSellers view={view} asked={asked} />
+      {reason === null && currencies}
+    </div>
+  );
+}
+
+function useRevenueBefore(view: View): Previous<RevenueStep> {
+  return usePrevious<RevenueAnswer, RevenueStep>(
+    view, "/metrics/revenue", ({ data }) => data.series, { limit: 1 },
+  );
+}
+
+function Figures({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): JSX.Element {
+  const now = asked.answer?.data;
+  const before = view.isCompared ? asked.answer?.previous : undefined;
+  const steps = useRevenueBefore(view);
+  const rows = now?.series ?? [];
+  const gmv = sumChange(view, rows, steps, (row) => row.gmv, "up");
+  const orders = sumChange(view, rows, steps, (row) => row.transactionCount, "up");
+  const cash = (value: number | null | undefined): Figure => money(value, now?.currency ?? "USD");
+  const line = (
+    pick: (figures: RevenueFigures) => number | null,
+    measure: "amount" | "rate",
+    good: Good,
+  ): JSX.Element | undefined =>
+    now && before && <ChangeLine change={change(pick(now), pick(before), measure, good)} than="previous" />;
+  const lastMs = Math.min(view.period.endMs - 1, view.nowMs);
+  return (
+    <Band label="Revenue" isLoading={now === undefined}>
+      <Stat
+        label="GMV"
+        figure={cash(now?.gmv)}
+        title="Sales less refunds; compared by full steps of the period"
+        line={gmv !== null && <ChangeLine change={gmv.change} than="previous" />}
+      />
+      <Stat
+        label="MRR"
+        figure={cash(now?.mrr)}
+        title="Payments that recur, per month"
+        line={`on ${monthDay(lastMs, view.zone)}`}
+      />
+      <Stat
+        label="Take rate"
+        figure={percent(now?.takeRate, 1)}
+        line={line(({ takeRate }) => takeRate, "rate", "neutral")}
+      />
+      <Stat
+        label="Creator earnings"
+        figure={cash(now?.creatorEarnings)}
+        line={now?.gmv ? `${plain(percent((100 * (now.creatorEarnings ?? 0)) / now.gmv, 1))} of GMV` : null}
+      />
+      <Stat
+        label="Orders"
+        figure={counted(now?.transactionCount)}
+        line={orders !== null && <ChangeLine change={orders.change} than="previous" />}
+      />
+      <Stat
+        label="Average order"
+        figure={cash(now?.avgOrderValue)}
+        line={line(({ avgOrderValue }) => avgOrderValue, "amount", "up")}
+      />
+    </Band>
+  );
+}
+
+function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): JSX.Element {
+  const previous = useRevenueBefore(view);
+  return (
+    <section class="panel span-8" aria-label="GMV">
+      <Answered
+        asked={asked}
+        what="revenue"
+        height={320}
+        empty={({ data }) =>
+          data.reason ?? (data.transactionCount === 0 && (data.refunds ?? 0) === 0
+            ? `No sales in this period (${view.period.dates}).`
+            : null)
+        }
+      >
+        {({ data }) => {
+          const rows = data.series ?? [];
+          const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
+          const before = previousLine(axis, previous, (row) => row.gmv);
+          const cash = (value: number): string => plain(money(value, data.currency));
+          const line: Line = {
+            label: "GMV", color: "--s3", hasArea: true, values: known(axis, rows, (row) => row.gmv),
+          };
+          return (
+            <ChartFrame
+              title="GMV"
+              name="GMV"
+              unit={`${PER[view.granularity]}, less refunds`}
+              legendNote={beforeNote(view, previous.isCoarser)}
+              figure={
+                <FigureOver
+                  figure={cash(data.gmv ?? 0)}
+                  sum={sumChange(view, rows, previous, (row) => row.gmv, "up")}
+                  format={cash}
+                />
+              }
+              csv={url("/export/revenue", { ...view.params, granularity: view.granularity, format: "csv" })}
+              {...axis}
+              lines={before === null ? [line] : [line, previousOf(view, before)]}
+              hasLegend
+              yTick={(value) => moneyTick(value, data.currency)}
+              format={cash}
+              footAt={(at) => `${count(rows[at]?.transactionCount)} orders`}
+              onRange={rangeSetter(axis, view.zone)}
+              onPoint={stepOpener(axis, view.zone)}
+            />
+          );
+        }}
+      </Answered>
+    </section>
+  );
+}
+
+interface Step {
+  label: string;
+  value: number | null;
+  kind: "" | "minus" | "kept";
+  isSum: boolean;
+  start: number;
+}
+
+/** Gross − refunds = GMV − fees = creator earnings: each bar begins where the one before ends. */
+function stepsOf(data: InCurrency): Step[] {
+  const { grossGmv, refunds, gmv, fees, creatorEarnings } = data;
+  return [
+    { label: "Gross sales", value: grossGmv, kind: "", isSum: false, start: 0 },
+    { label: "Refunds", value: refunds === null ? null : -refunds, kind: "minus", isSum: false, start: gmv ?? 0 },
+    { label: "GMV", value: gmv, kind: "", isSum: true, start: 0 },
+    { label: "Fees", value: fees === null ? null : -fees, kind: "minus", isSum: false, start: creatorEarnings ?? 0 },
+    { label: "Creator earnings", value: creatorEarnings, kind: "kept", isSum: true, start: 0 },
+  ];
+}
+
+function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
+  return (
+    <Panel span={4} title="From gross to earnings">
+      <Answered
+        asked={asked}
+        what="revenue"
+        height={280}
+        empty={({ data }) => data.reason ?? (data.grossGmv === 0 ? "No sales in this period." : null)}
+      >
+        {({ data }) => {
+          const most = Math.max(1, data.grossGmv ?? 0);
+          return (
+            <ul class="share-list steps">
+              {stepsOf(data).map(({ label, value, kind, isSum, start }) => (
+                <li key={label}>
+                  <span class="line">
+                    <span class={isSum ? "strong" : "soft"}>{label}</span>
+                    <span class={`value${isSum ? " strong" : ""}`}>{plain(money(value, data.currency))}</span>
+                    <span class="part">{plain(percent((100 * Math.abs(value ?? 0)) / most, 1))}</span>
+                  </span>
+                  <FullBar
+                    share={Math.max(0, Math.min(1, Math.abs(value ?? 0) / most))}
+                    start={Math.max(0, Math.min(1, start / most))}
+                    kind={kind}
+                  />
+                </li>
+              ))}
+            </ul>
+          );
+        }}
+      </Answered>
+    </Panel>
+  );
+}
+
+type Seller = RevenueFigures["topServices"][number];
+
+function TopSellers({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): JSX.Element {
+  const csv = url("/export/revenue", { ...view.params, format: "csv" });
+  return (
+    <Panel span={6} title="Top services" unit="by GMV" tools={<CsvLink href={csv} name="Top services" />}>
+      <Answered
+        asked={asked}
+        what="services"
+        height={320}
+        empty={({ data }) => (data.topServices.length === 0 ? "No service sold anything in this period." : null)}
+      >
+        {({ data }) => {
+          const most = Math.max(...data.topServices.map(({ gmv }) => gmv ?? 0));
+          return (
+            <DataTable<Seller>
+              label="Top services by GMV"
+              rows={data.topServices}
+              rowKey={(row) => row.id}
+              hasLinks
+              columns={[
+                {
+                  key: "name", head: "Service", class: "name-cell",
+                  cell: (row) => (
+                    <a class="row-link" href={linkTo(["services", row.id])}>
+                      {row.name}
+                    </a>
+                  ),
+                },
+                { key: "orders", head: "Orders", isNumber: true, cell: (row) => count(row.transactionCount) },
+                {
+                  key: "gmv", head: "GMV", isNumber: true,
+                  cell: (row) => (
+                    <span class="with-bar">
+                      {plain(money(row.gmv, data.currency))}
+                      <InlineBar value={row.gmv ?? 0} most={most} />
+                    </span>
+                  ),
+                },
+              ]}
+            />
+          );
+        }}
+      </Answered>
+    </Panel>
+  );
+}
+
+type CurrencyRow = InCurrency & { code: string };
+
+function Currencies({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): JSX.Element {
+  const csv = url("/export/revenue", { ...view.params, format: "csv" });
+  const cash = (row: CurrencyRow, value: number | null): string => plain(money(value, row.code));
+  return (
+    <Panel span={6} class="as-high-as-needed" title="By currency" tools={<CsvLink href={csv} name="By currency" />}>
+      <Answered
+        asked={asked}
+        what="currencies"
+        height={160}
+        empty={({ data }) => (Object.keys(data.byCurrency).length === 0 ? "No sales in this period." : null)}
+      >
+        {({ data }) => (
+          <div class="table-box scrolls" tabIndex={0} role="region" aria-label="Currencies, rows">
+            <DataTable<CurrencyRow>
+              label="By currency"
+              rows={Object.entries(data.byCurrency).map(([code, row]) => ({ code, ...row }))}
+              rowKey={(row) => row.code}
+              columns={[
+                { key: "code", head: "Currency", class: "medium", cell: (row) => row.code },
+                { key: "gmv", head: "GMV", isNumber: true, cell: (row) => cash(row, row.gmv) },
+                { key: "orders", head: "Orders", isNumber: true, cell: (row) => count(row.transactionCount) },
+                {
+                  key: "average", head: "Average order", isNumber: true, class: "phone-not",
+                  cell: (row) => cash(row, row.avgOrderValue),
+                },
+                {
+                  key: "take", head: "Take rate", isNumber: true, class: "phone-not",
+                  cell: (row) => plain(percent(row.takeRate, 1)),
+                },
+                { key: "mrr", head: "MRR", isNumber: true, cell: (row) => cash(row, row.mrr) },
+              ]}
+            />
+          </div>
+        )}
+      </Answered>
+    </Panel>
+  );
+}
