@@ -106,6 +106,26 @@ class Config(Struct, frozen=True, kw_only=True):
     slice_ms_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
     """Milliseconds for which a long answer may hold up everything else."""
 
+    # What one query of SQL may use
+    sql_table: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "events"
+    """The name of the table of events, and what its column `dataset` says."""
+    sql_workers: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Queries that run at the same time, each in a process of its own."""
+    sql_threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Threads of one query."""
+    sql_queue_max: Positive = 32
+    """Queries that wait for a process; beyond it 429."""
+    sql_deadline_s: Positive = 10
+    """Seconds after which a query is ended."""
+    sql_text_bytes_max: Annotated[int, Meta(ge=1, le=MIB)] = 16 * KIB
+    """Bytes of the text of one query."""
+    sql_rows_max: Positive = 1_000_000
+    """Rows of one answer."""
+    sql_answer_bytes_max: Positive = 64 * MIB
+    """Bytes of one answer."""
+    sql_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 512 * MIB
+    """Bytes that one query may use for its work."""
+
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000
     """Event ids remembered to drop duplicates; 8 bytes each."""
@@ -291,6 +311,8 @@ def _expected(kind: msgspec.inspect.Type) -> str:
             return "true or false"
         case LiteralType():
             return "one of " + ", ".join(map(str, kind.values))
+        case StrType(pattern=str(pattern)) if "_" in pattern:
+            return "a name of letters, digits and _"
         case StrType(pattern=str()):
             return "a currency of three capital letters"
         case VarTupleType():

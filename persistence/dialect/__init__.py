@@ -1,1 +1,1 @@
-"""The SQL of Cloudflare Analytics Engine: from a text to SQL for the archive, or to a reason."""
+"""The SQL of Cloudflare Analytics Engine: a text becomes SQL for the archive, or a reason."""

@@ -1,9 +1,9 @@
 """The functions that make one value of many rows, by lower-case name.
 
-quantileExactWeighted has no counterpart in DuckDB. Where every weight is 1 it is quantile_disc:
-the value of rank ceil(q * n). Elsewhere each row first learns the running weight up to it within
-its group, by a window, and the answer is the smallest value whose running weight reaches
-ceil(q * total): the rule of ClickHouse's QuantileExactWeighted.h, for any weights.
+quantileExactWeighted has no counterpart in DuckDB. Where every weight is 1 it is
+quantile_disc: the value of rank ceil(q * n). Elsewhere each row first learns the running weight
+up to it within its group, by a window, and the answer is the smallest value whose running
+weight reaches ceil(q * total): the rule of ClickHouse's QuantileExactWeighted.h.
 """
 
 from collections.abc import Callable
@@ -184,10 +184,14 @@ def _weighted(name: str, level: float, what: Made, weight: Made, around: Around)
     made.number(weight, name)
     number = f"NOT isnan({value})" if what.kind.base == "Float64" else ""
     if weight.value == 1 or (weight.unit and around.unit_weights()):
-        return Core(f"quantile_disc({value}, {made.floated(level).sql})", what.kind, "{}", number)
+        return Core(
+            f"quantile_disc({value}, {made.floated(level).sql})", what.kind, "{}", number
+        )
     running, total = around.running_weight(what, weight)
     reached = f"{running} >= ceil({made.floated(level).sql} * {total})"
-    return Core(f"min({value})", what.kind, "{}", f"{reached} AND {number}" if number else reached)
+    return Core(
+        f"min({value})", what.kind, "{}", f"{reached} AND {number}" if number else reached
+    )
 
 
 def _top_count(call: Call) -> int:
@@ -206,7 +210,9 @@ _MOST_FIRST: Final = (
 
 def _top(call: Call, _: Around) -> Core:
     (what,) = call.args
-    entries = "list_transform(map_entries({}), lambda e: {{'n': -(e.value::BIGINT), 'k': e.key}})"
+    entries = (
+        "list_transform(map_entries({}), lambda e: {{'n': -(e.value::BIGINT), 'k': e.key}})"
+    )
     wrap = _MOST_FIRST.format(entries=entries, count=_top_count(call))
     value = f"({what.sql})::BIGINT" if what.truth else what.sql
     return Core(f"histogram({value})", kinds.array(what.kind), f"coalesce({wrap}, [])")
@@ -234,7 +240,9 @@ def _list(distinct: str) -> Callable[[Call, Around], Core]:
         wrap = "coalesce({}, [])"
         if call.params:
             wrap = f"coalesce(list_slice({{}}, 1, {_top_count(call)}), [])"
-        return Core(f"list({distinct}{value})", kinds.array(what.kind), wrap, f"({value}) IS NOT NULL")
+        return Core(
+            f"list({distinct}{value})", kinds.array(what.kind), wrap, f"({value}) IS NOT NULL"
+        )
 
     return make
 
@@ -248,7 +256,9 @@ AGGREGATES: Final = {
     "quantileexactweighted": Aggregate(
         _weighted_curried, 1, 2, 2, extra=False, over=False, has_if=False
     ),
-    "quantileweighted": Aggregate(_weighted_plain, 0, 3, 3, extra=False, over=False, has_if=False),
+    "quantileweighted": Aggregate(
+        _weighted_plain, 0, 3, 3, extra=False, over=False, has_if=False
+    ),
     "argmax": Aggregate(_arg("arg_max"), 0, 2, 2, extra=False),
     "argmin": Aggregate(_arg("arg_min"), 0, 2, 2, extra=False),
     "first_value": Aggregate(_ordered("first"), 0, 1, 1, extra=False, has_if=False),

@@ -19,7 +19,7 @@ def _wide(part: Made, name: str) -> str:
 
 
 def _mask(bits: int) -> int:
-    return 2**bits - 1
+    return (1 << bits) - 1
 
 
 def _both(left: Made, right: Made) -> Kind:

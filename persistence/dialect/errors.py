@@ -13,7 +13,7 @@ class InvalidQuery(TallymarkError):
     title = "Invalid query"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(PREFIX + reason)
+        super().__init__(reason if reason.startswith(PREFIX) else PREFIX + reason)
 
 
 class QueryTooLong(TallymarkError):

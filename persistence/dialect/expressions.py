@@ -16,7 +16,7 @@ from persistence.dialect.aggregates import AGGREGATES, WINDOWS, Call, Core
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.made import Made, of
 
-_COMPARISONS: Final[dict[type[exp.Expression], str]] = {
+_COMPARISONS: Final[dict[type[exp.Expr], str]] = {
     exp.EQ: "=",
     exp.NEQ: "<>",
     exp.LT: "<",
@@ -24,7 +24,7 @@ _COMPARISONS: Final[dict[type[exp.Expression], str]] = {
     exp.GT: ">",
     exp.GTE: ">=",
 }
-_ARITHMETIC: Final[dict[type[exp.Expression], str]] = {
+_ARITHMETIC: Final[dict[type[exp.Expr], str]] = {
     exp.Add: "+",
     exp.Sub: "-",
     exp.Mul: "*",
@@ -42,12 +42,12 @@ class Surroundings(aggregates.Around, Protocol):
 
     def column(self, node: exp.Column) -> Made: ...
     def is_grouped(self, sql: str) -> bool: ...
-    def subquery(self, node: exp.Expression, where: str) -> tuple[str, Made]: ...
+    def subquery(self, node: exp.Expr, where: str) -> tuple[str, Made]: ...
     def spend(self) -> None: ...
     def inside_aggregate(self, *, inside: bool) -> bool: ...
 
 
-def only(node: exp.Expression, *known: str) -> None:
+def only(node: exp.Expr, *known: str) -> None:
     """Refuse a node that has more to it than these arguments."""
     for name, value in node.args.items():
         if value and name not in known:
@@ -61,7 +61,7 @@ class Expressions:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
 
-    def make(self, node: exp.Expression) -> Made:
+    def make(self, node: exp.Expr) -> Made:
         """The SQL and the type of a node. Raises InvalidQuery."""
         self._around.spend()
         maker = _MAKERS.get(type(node))
@@ -72,7 +72,7 @@ class Expressions:
             return replace(found, loose=None)
         return found
 
-    # -- leaves -----------------------------------------------------------------------------------
+    # -- leaves -------------------------------------------------------------------------------
 
     def _literal(self, node: exp.Literal) -> Made:
         value = str(node.this)
@@ -81,7 +81,9 @@ class Expressions:
         return _number(value)
 
     def _boolean(self, node: exp.Boolean) -> Made:
-        return Made("TRUE" if node.this else "FALSE", kinds.UINT8, truth=True, value=int(node.this))
+        return Made(
+            "TRUE" if node.this else "FALSE", kinds.UINT8, truth=True, value=int(node.this)
+        )
 
     def _null(self, _: exp.Null) -> Made:
         return Made("NULL", kinds.NULL)
@@ -103,13 +105,13 @@ class Expressions:
             raise InvalidQuery(f"unsupported unit of an INTERVAL: {unit.name.upper()}")
         return times.span(str(quantity.this), unit.name)
 
-    # -- operators --------------------------------------------------------------------------------
+    # -- operators ----------------------------------------------------------------------------
 
     def _arithmetic(self, node: exp.Binary) -> Made:
         only(node, "this", "expression", "typed", "safe")
         operator = _ARITHMETIC[type(node)]
-        chain: list[tuple[str, exp.Expression]] = []
-        left: exp.Expression = node
+        chain: list[tuple[str, exp.Expr]] = []
+        left: exp.Expr = node
         while type(left) in _ARITHMETIC:  # a + b + c hangs to the left, as long as you like
             only(left, "this", "expression", "typed", "safe")
             chain.append((_ARITHMETIC[type(left)], left.expression))
@@ -126,7 +128,11 @@ class Expressions:
         inner = node.this
         if isinstance(inner, exp.Literal) and not inner.is_string:
             value = _number(str(inner.this)).value
-            return made.counted(-value) if isinstance(value, int) else made.floated(-float(str(value)))
+            return (
+                made.counted(-value)
+                if isinstance(value, int)
+                else made.floated(-float(str(value)))
+            )
         part = self.make(inner)
         sql = made.number(part, "-")
         if part.kind.base == "Float64":
@@ -232,9 +238,9 @@ class Expressions:
             raise InvalidQuery("unsupported expression type: CAST")
         return functions.FUNCTIONS[name].make(self.make(node.this))
 
-    # -- calls ------------------------------------------------------------------------------------
+    # -- calls --------------------------------------------------------------------------------
 
-    def _call(self, node: exp.Expression) -> Made:
+    def _call(self, node: exp.Expr) -> Made:
         name = _name_of(node)
         if name in AGGREGATES or name.removesuffix("if") in AGGREGATES:
             return self._aggregate(node)
@@ -259,13 +265,13 @@ class Expressions:
         day = self._around.now.date()
         return Made(f"DATE '{day.isoformat()}'", kinds.DATE, value=day)
 
-    def _aggregate(self, node: exp.Expression) -> Made:
+    def _aggregate(self, node: exp.Expr) -> Made:
         core, only_if, parts = self._core(node)
         sql = core.wrap.format(core.sql + only_if)
         found = of(sql, core.kind, *parts)
         return replace(found, aggregate=True, loose=None)
 
-    def _core(self, node: exp.Expression, *, over: bool = False) -> tuple[Core, str, list[Made]]:
+    def _core(self, node: exp.Expr, *, over: bool = False) -> tuple[Core, str, list[Made]]:
         """An aggregate, its FILTER, and what it was made of."""
         name = _name_of(node)
         has_if = name not in AGGREGATES
@@ -286,7 +292,7 @@ class Expressions:
         return core, filtered, parts
 
     def _arguments(
-        self, node: exp.Expression, aggregate: aggregates.Aggregate, *, has_if: bool, over: bool
+        self, node: exp.Expr, aggregate: aggregates.Aggregate, *, has_if: bool, over: bool
     ) -> tuple[Call, Made | None]:
         told = _told(node)
         params, given = [], list(node.expressions)
@@ -322,7 +328,7 @@ class Expressions:
             raise InvalidQuery(f"a window stands inside of {short(told)}")
         return Call(told, made_params, tuple(args), distinct, star), condition
 
-    # -- windows ----------------------------------------------------------------------------------
+    # -- windows ------------------------------------------------------------------------------
 
     def _window(self, node: exp.Window) -> Made:
         only(node, "this", "partition_by", "order", "spec", "over")
@@ -339,7 +345,7 @@ class Expressions:
         sql, kind, parts = self._window_function(node.this, f" OVER ({' '.join(pieces)})")
         return replace(of(sql, kind, *parts, *keys, *by), windowed=True)
 
-    def _window_order(self, order: exp.Expression | None) -> tuple[list[str], list[Made]]:
+    def _window_order(self, order: exp.Expr | None) -> tuple[list[str], list[Made]]:
         told, parts = [], []
         for one in [] if order is None else order.expressions:
             only(one, "this", "desc", "nulls_first")
@@ -348,7 +354,7 @@ class Expressions:
             told.append(f"{part.sql} {'DESC' if one.args.get('desc') else 'ASC'} NULLS LAST")
         return told, parts
 
-    def _window_function(self, node: exp.Expression, over: str) -> tuple[str, kinds.Kind, list[Made]]:
+    def _window_function(self, node: exp.Expr, over: str) -> tuple[str, kinds.Kind, list[Made]]:
         if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc | exp.ParameterizedAgg):
             raise InvalidQuery(f"unsupported function of a window: {_named(node)}")
         name = _name_of(node)
@@ -372,7 +378,7 @@ class Expressions:
         return pattern.format(*(arg.sql for arg in args)) + over, kind, args
 
 
-# -- pieces ---------------------------------------------------------------------------------------
+# -- pieces -----------------------------------------------------------------------------------
 
 
 def _number(value: str) -> Made:
@@ -440,14 +446,22 @@ def _matched(left: Made, right: Made) -> tuple[str, str, Made]:
 
 
 def _number_of(value: str) -> Made:
-    return made.counted(-int(value[1:])) if value[:1] == "-" and value[1:].isdigit() else _number(value)
+    return (
+        made.counted(-int(value[1:]))
+        if value[:1] == "-" and value[1:].isdigit()
+        else _number(value)
+    )
 
 
 def _matched_times(left: Made, right: Made) -> tuple[str, str, Made]:
     time, other = (left, right) if left.kind.is_time else (right, left)
     if isinstance(other.value, str):
         is_day = time.kind.base == "Date" and len(other.value.strip()) == 10
-        other = times.parsed_date(other.value) if is_day else times.parsed(other.value, time.kind.zone)
+        other = (
+            times.parsed_date(other.value)
+            if is_day
+            else times.parsed(other.value, time.kind.zone)
+        )
     elif other.kind.is_number and other.kind.base != "Null":
         other = replace(times.to_datetime(other), loose=other.loose, aggregate=other.aggregate)
     kind = kinds.common([time.kind, other.kind], "a comparison")
@@ -459,7 +473,7 @@ def _matched_times(left: Made, right: Made) -> tuple[str, str, Made]:
 
 
 def _pattern(pattern: Made, word: str) -> str:
-    r"""A LIKE pattern; ClickHouse's backslash makes %, _ and \ plain, and is plain elsewhere."""
+    r"""A LIKE pattern; a backslash makes %, _ and \ plain, and is plain elsewhere."""
     sql = made.text(pattern, word)
     if not isinstance(pattern.value, str) or "\\" not in pattern.value:
         return sql
@@ -474,7 +488,7 @@ def _pattern(pattern: Made, word: str) -> str:
     return f"{made.texted(out).sql} ESCAPE '\\'"
 
 
-def _frame(spec: exp.Expression | None) -> list[str]:
+def _frame(spec: exp.Expr | None) -> list[str]:
     if spec is None:
         return []
     only(spec, "kind", "start", "start_side", "end", "end_side")
@@ -484,7 +498,9 @@ def _frame(spec: exp.Expression | None) -> list[str]:
     first = _border(spec.args.get("start"), spec.args.get("start_side"))
     if spec.args.get("end") is None:
         return [f"{kind} {first}"]
-    return [f"{kind} BETWEEN {first} AND {_border(spec.args['end'], spec.args.get('end_side'))}"]
+    return [
+        f"{kind} BETWEEN {first} AND {_border(spec.args['end'], spec.args.get('end_side'))}"
+    ]
 
 
 def _border(border: Any, side: Any) -> str:  # noqa: ANN401  # sqlglot has texts and nodes here
@@ -501,7 +517,7 @@ def _border(border: Any, side: Any) -> str:  # noqa: ANN401  # sqlglot has texts
 _SIDES: Final = ("PRECEDING", "FOLLOWING")
 
 
-def _flat(node: exp.Expression) -> Iterator[exp.Expression]:
+def _flat(node: exp.Expr) -> Iterator[exp.Expr]:
     """The members of a AND b AND c, however long, from left to right."""
     waiting, kind = [node], type(node)
     while waiting:
@@ -513,19 +529,21 @@ def _flat(node: exp.Expression) -> Iterator[exp.Expression]:
             yield one
 
 
-def _told(node: exp.Expression) -> str:
+def _told(node: exp.Expr) -> str:
     """The name of a function as it was written."""
     name = node.this
     return str(name.this if isinstance(name, exp.Identifier) else name)
 
 
-def _name_of(node: exp.Expression) -> str:
+def _name_of(node: exp.Expr) -> str:
     return _told(node).lower()
 
 
-def _named(node: exp.Expression) -> str:
+def _named(node: exp.Expr) -> str:
     name = type(node).__name__
-    return short("".join(f" {letter}" if letter.isupper() else letter for letter in name).strip().upper())
+    return short(
+        "".join(f" {letter}" if letter.isupper() else letter for letter in name).strip().upper()
+    )
 
 
 def _count(fewest: int, most: int) -> str:
@@ -533,7 +551,7 @@ def _count(fewest: int, most: int) -> str:
     return few if fewest == most else f"{fewest} to {most} arguments"
 
 
-_MAKERS: Final[dict[type[exp.Expression], Callable[..., Made]]] = {
+_MAKERS: Final[dict[type[exp.Expr], Callable[..., Made]]] = {
     exp.Literal: Expressions._literal,
     exp.Boolean: Expressions._boolean,
     exp.Null: Expressions._null,

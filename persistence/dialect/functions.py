@@ -1,4 +1,4 @@
-"""The functions that make one value of the values of a row: the allow-list, by lower-case name."""
+"""The functions of the values of one row: the allow-list, by lower-case name."""
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -30,10 +30,12 @@ class Function(NamedTuple):
     extra: bool = False
 
 
-# -- texts ----------------------------------------------------------------------------------------
+# -- texts ------------------------------------------------------------------------------------
 
 
-def _of_text(name: str, pattern: str, kind: Kind, *, truth: bool = False) -> Callable[..., Made]:
+def _of_text(
+    name: str, pattern: str, kind: Kind, *, truth: bool = False
+) -> Callable[..., Made]:
     """A function of texts alone, as a pattern of SQL with {0}, {1}."""
 
     def make(*parts: Made) -> Made:
@@ -128,7 +130,7 @@ def _in_base(name: str, digits: int) -> Callable[[Made], Made]:
     return make
 
 
-# -- numbers --------------------------------------------------------------------------------------
+# -- numbers ----------------------------------------------------------------------------------
 
 
 def _of_double(name: str, pattern: str) -> Callable[..., Made]:
@@ -206,7 +208,7 @@ def to_double(what: Made) -> Made:
     return of(made.double(what, "toFloat64"), kinds.FLOAT64, what)
 
 
-# -- choice ---------------------------------------------------------------------------------------
+# -- choice -----------------------------------------------------------------------------------
 
 
 def choose(condition: Made, then: Made, otherwise: Made) -> Made:
@@ -395,7 +397,10 @@ _EXTRA_MAKERS: dict[str, Any] = _EXTRA
 
 FUNCTIONS: Final = {
     **{name.lower(): Function(*told) for name, told in _STRICT_MAKERS.items()},
-    **{name.lower(): Function(*told, extra=True) for name, told in _EXTRA_MAKERS.items()},
+    **{
+        name.lower(): Function(*told)._replace(extra=True)
+        for name, told in _EXTRA_MAKERS.items()
+    },
 }
 """{lower-case name: what it is}; what is not here, and no aggregate, does not exist."""
 

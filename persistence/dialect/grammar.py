@@ -7,7 +7,7 @@ special forms: CASE, IF, CAST, EXTRACT(unit FROM t), POSITION(needle IN s), INTE
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import sqlglot
 from sqlglot import exp
@@ -21,9 +21,9 @@ _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
 
 
 class _Parser(ClickHouseParser):
-    FUNCTIONS: Any = {}
-    NO_PAREN_FUNCTIONS: Any = {}
-    FUNCTION_PARSERS: Any = {
+    FUNCTIONS: ClassVar[Any] = {}
+    NO_PAREN_FUNCTIONS: ClassVar[Any] = {}
+    FUNCTION_PARSERS: ClassVar[Any] = {
         name: parse
         for name, parse in ClickHouseParser.FUNCTION_PARSERS.items()
         if name in _SPECIAL
@@ -53,7 +53,7 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 """It warns of what it does not know; we refuse that, and say so."""
 
 
-def parse(text: str) -> exp.Expression:
+def parse(text: str) -> exp.Expr:
     """The tree of the one statement in `text`. Raises InvalidQuery."""
     try:
         found = sqlglot.parse(text, read=_Dialect)
@@ -70,7 +70,7 @@ def parse(text: str) -> exp.Expression:
     if len(trees) > 1:
         raise InvalidQuery("only one statement can be run at a time")
     tree = trees[0]
-    assert isinstance(tree, exp.Expression)
+    assert isinstance(tree, exp.Expr)
     return tree
 
 

@@ -1,4 +1,4 @@
-"""One expression on its way: its SQL for DuckDB, its type here, and what may be done with it."""
+"""One expression on its way: its SQL for DuckDB, its type here, and what holds of it."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class Made:
     sql        of DuckDB, to be put anywhere without brackets around it
     kind       what it is to the user
     truth      its SQL is a BOOLEAN, which the user sees as UInt8
-    value      of a literal, or of a time that is known before running: str, int, float, datetime
+    value      of a literal, or of a time that is known: str, int, float, datetime
     aggregate  holds an aggregate
     windowed   holds a window function
     loose      a column that stands outside of aggregates and of what is grouped by, or None

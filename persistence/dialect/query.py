@@ -70,13 +70,13 @@ class Query:
     asks_weights  its SQL is simpler where every `_sample_interval` is 1
     """
 
-    def __init__(self, tree: exp.Expression, rules: Rules) -> None:
+    def __init__(self, tree: exp.Expr, rules: Rules) -> None:
         self._tree = tree
         self._rules = rules
         self.format = _format(_format_name(tree), extra=rules.extra)
         self._relation, self._shared = self._made(unit=True)
         self.outputs = self._relation.outputs
-        self.counts_groups = not self._relation.whole_rows and tree.args.get("limit") is not None
+        self.counts_groups = self._relation.total
         self.offset = _offset(tree)
         self.reads_events = bool(self._shared.ranges)
         self.asks_weights = self._shared.asks_weights
@@ -86,7 +86,9 @@ class Query:
         self.last = None if None in lasts else max(filter(None, lasts), default=None)
 
     def sql(self, files: Sequence[str], *, unit: bool, quoted_integers: bool) -> str:
-        """For DuckDB. Columns come as an answer shows them; one more holds the rows before LIMIT.
+        """For DuckDB. Columns come as an answer shows them.
+
+        Where `counts_groups`, one more holds the number of groups before LIMIT.
 
         files            of the archive, each by its path
         unit             every `_sample_interval` in them is 1
@@ -99,7 +101,8 @@ class Query:
             f"{_shown(f'c{at}', one.kind, quoted_integers, truth=one.truth)} AS c{at}"
             for at, one in enumerate(relation.outputs)
         )
-        body = f"SELECT {shown} FROM ({relation.sql})"
+        total = ", total" if relation.total else ""
+        body = f"SELECT {shown}{total} FROM ({relation.sql})"
         if not self.reads_events:
             return body
         return f"WITH {self._events(files)} {body}"
@@ -110,7 +113,8 @@ class Query:
             f"{_SQL[name] if name != 'dataset' else dataset} AS {quoted(name)}"
             for name in sorted(self._shared.used)
         )
-        return f"{EVENTS} AS NOT MATERIALIZED (SELECT {columns or '1 AS one'} FROM {source_of(files)})"
+        source = source_of(files)
+        return f"{EVENTS} AS NOT MATERIALIZED (SELECT {columns or '1 AS one'} FROM {source})"
 
     def _made(self, *, unit: bool) -> tuple[Relation, Shared]:
         shared = Shared(
@@ -140,10 +144,12 @@ def _show(what: str, format_name: str | None, rules: Rules) -> Answered:
         outputs = (Output("dataset", kinds.STRING), Output("type", kinds.STRING))
         return Answered(outputs, tuple((name, "managed") for name in rules.tables), format_)
     names = zones.NAMES if what == "timezones" else (TIMEZONE,)
-    return Answered((Output("timezone", kinds.STRING),), tuple((one,) for one in names), format_)
+    return Answered(
+        (Output("timezone", kinds.STRING),), tuple((one,) for one in names), format_
+    )
 
 
-def _format_name(tree: exp.Expression) -> str | None:
+def _format_name(tree: exp.Expr) -> str | None:
     told = tree.args.get("format")
     return None if told is None else str(told.name)
 
@@ -157,12 +163,12 @@ def _format(name: str | None, *, extra: bool) -> Format:
     return found
 
 
-def _offset(tree: exp.Expression) -> int:
+def _offset(tree: exp.Expr) -> int:
     told = tree.args.get("offset")
     return int(str(told.expression.this)[:18]) if told is not None else 0
 
 
-def _shown(sql: str, kind: Kind, quoted_integers: bool, *, truth: bool = False) -> str:  # noqa: FBT001
+def _shown(sql: str, kind: Kind, quoted_integers: bool, *, truth: bool = False) -> str:
     """A value as an answer has it: times as texts, and integers of 64 bits as is asked."""
     if truth:
         return f"({sql})::UTINYINT"

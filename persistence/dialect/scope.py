@@ -85,7 +85,7 @@ class Scope:
     """
 
     sources: list[Source] = field(default_factory=list)
-    aliases: dict[str, exp.Expression] = field(default_factory=dict)
+    aliases: dict[str, exp.Expr] = field(default_factory=dict)
     resolving: list[str] = field(default_factory=list)
 
     def find(self, name: str, table: str | None) -> tuple[Source, Column] | None:
@@ -105,7 +105,7 @@ class Scope:
             raise unknown_column(name if table is None else f"{table}.{name}")
         return found
 
-    def alias(self, name: str) -> exp.Expression | None:
+    def alias(self, name: str) -> exp.Expr | None:
         """What an alias stands for, where it may be meant."""
         tree = self.aliases.get(name)
         if tree is None or name in self.resolving:
@@ -129,7 +129,7 @@ class Scope:
         return seen
 
 
-def _names(tree: exp.Expression) -> Iterator[str]:
+def _names(tree: exp.Expr) -> Iterator[str]:
     for column in tree.find_all(exp.Column):
         if not column.table:
             yield column.name

@@ -47,12 +47,12 @@ class Relation(NamedTuple):
 
     sql      with c0, c1, ... as the names of its columns
     outputs  what the user calls them, and their types
-    starred  the user's names that `*` stands for
+    total    one more column, `total`, holds how many groups there were before LIMIT
     """
 
     sql: str
     outputs: tuple[Output, ...]
-    whole_rows: bool = False
+    total: bool = False
 
 
 @dataclass(slots=True)
@@ -79,7 +79,11 @@ class Shared:
 
 
 def select(
-    node: exp.Expression, shared: Shared, ctes: Mapping[str, exp.Expression], *, top: bool = False
+    node: exp.Expr,
+    shared: Shared,
+    ctes: Mapping[str, exp.Expr],
+    *,
+    top: bool = False,
 ) -> Relation:
     """A SELECT, or where the superset is allowed a UNION ALL of them. Raises InvalidQuery."""
     node = _unwrapped(node)
@@ -91,20 +95,20 @@ def select(
     return _Select(node, shared, ctes, top=top).relation()
 
 
-def _unwrapped(node: exp.Expression) -> exp.Expression:
+def _unwrapped(node: exp.Expr) -> exp.Expr:
     while isinstance(node, exp.Subquery):
         only(node, "this", "alias")
         node = node.this
     return node
 
 
-def _union(node: exp.Union, shared: Shared, ctes: Mapping[str, exp.Expression]) -> Relation:
+def _union(node: exp.Union, shared: Shared, ctes: Mapping[str, exp.Expr]) -> Relation:
     only(node, "this", "expression", "format", "with_")
     if node.args.get("distinct"):
         raise InvalidQuery("only UNION ALL can be run")
     ctes = _with(node, shared, ctes)
-    members: list[exp.Expression] = []
-    left: exp.Expression = node
+    members: list[exp.Expr] = []
+    left: exp.Expr = node
     while isinstance(left, exp.Union):
         if left is not node:
             only(left, "this", "expression")
@@ -131,8 +135,8 @@ def _union(node: exp.Union, shared: Shared, ctes: Mapping[str, exp.Expression]) 
 
 
 def _with(
-    node: exp.Expression, shared: Shared, ctes: Mapping[str, exp.Expression]
-) -> Mapping[str, exp.Expression]:
+    node: exp.Expr, shared: Shared, ctes: Mapping[str, exp.Expr]
+) -> Mapping[str, exp.Expr]:
     told = node.args.get("with_")
     if told is None:
         return ctes
@@ -141,7 +145,9 @@ def _with(
         raise InvalidQuery("unsupported in a query: WITH" + " RECURSIVE" * bool(shared.extra))
     known = dict(ctes)
     for one in told.expressions:
-        if not isinstance(one, exp.CTE) or not isinstance(one.args.get("alias"), exp.TableAlias):
+        if not isinstance(one, exp.CTE) or not isinstance(
+            one.args.get("alias"), exp.TableAlias
+        ):
             raise InvalidQuery("WITH takes names and sub-queries: WITH x AS (SELECT ...)")
         only(one, "this", "alias")
         only(one.args["alias"], "this")
@@ -150,10 +156,10 @@ def _with(
     return known
 
 
-class _Bound(exp.Expression):
+class _Bound(exp.Expr):
     """A sub-query of a WITH, with the names that it may use."""
 
-    def __init__(self, node: exp.Expression, ctes: Mapping[str, exp.Expression]) -> None:
+    def __init__(self, node: exp.Expr, ctes: Mapping[str, exp.Expr]) -> None:
         super().__init__()
         self.node = node
         self.ctes = ctes
@@ -173,15 +179,16 @@ class _Select:
         self,
         node: exp.Select,
         shared: Shared,
-        ctes: Mapping[str, exp.Expression],
+        ctes: Mapping[str, exp.Expr],
         *,
         top: bool,
     ) -> None:
         only(
-            node, "expressions", "from_", "where", "group", "having", "order", "limit", "offset",
-            "with_", "distinct", "joins", "format" if top else "this",
+            node, "expressions", "from_", "where", "group", "having", "order", "limit",
+            "offset", "with_", "distinct", "joins", "format" if top else "this",
         )  # fmt: skip
         self._node = node
+        self._top = top
         self._shared = shared
         self.extra = shared.extra
         self.now = shared.now
@@ -196,7 +203,7 @@ class _Select:
         self._ordering: list[str] = []
         self._uses_order = False
 
-    # -- what an expression asks ------------------------------------------------------------------
+    # -- what an expression asks --------------------------------------------------------------
 
     def spend(self) -> None:
         """Count one node more."""
@@ -205,7 +212,7 @@ class _Select:
             raise InvalidQuery("the query is too large once its aliases are put in")
 
     def inside_aggregate(self, *, inside: bool) -> bool:
-        """Say whether arguments of an aggregate are being read; answers what was said before."""
+        """Say whether an aggregate's arguments are being read; answers what was said before."""
         before, self._inside = self._inside, inside
         return before
 
@@ -244,7 +251,7 @@ class _Select:
         found = self._weights.setdefault(sql, _Weight(sql, f"w{len(self._weights)}"))
         return f"{self._scope.sources[0].sql_name}.{found.name}"
 
-    def subquery(self, node: exp.Expression, where: str) -> tuple[str, Made]:
+    def subquery(self, node: exp.Expr, where: str) -> tuple[str, Made]:
         """A sub-query of one column, as a list of values."""
         relation = select(node, self._shared, self._ctes)
         if len(relation.outputs) != 1:
@@ -273,7 +280,7 @@ class _Select:
             unit=column.unit,
         )
 
-    def _of_alias(self, name: str, tree: exp.Expression) -> Made | None:
+    def _of_alias(self, name: str, tree: exp.Expr) -> Made | None:
         """The expression behind an alias; None where a column of that name is meant."""
         self._scope.resolving.append(name)
         was_inside = self.inside_aggregate(inside=False)
@@ -292,7 +299,7 @@ class _Select:
             )
         return replace(found, loose=None) if was_inside else found
 
-    # -- the whole --------------------------------------------------------------------------------
+    # -- the whole ----------------------------------------------------------------------------
 
     def relation(self) -> Relation:
         """The SELECT, ready."""
@@ -315,13 +322,17 @@ class _Select:
         if aggregated:
             self._must_be_grouped([one for _, one in outputs], having)
             order = [(sql, one) for sql, one in order if not self._is_dropped(one)]
-        sql = self._assembled(joined, where, outputs, having, order)
+        total = self._top and bool(self._groups) and node.args.get("limit") is not None
+        total = total and not node.args.get("distinct")
+        sql = self._assembled(joined, where, outputs, having, order, total=total)
         if len(sql) > SQL_CHARS_MAX:
             raise InvalidQuery("the query is too large once its aliases are put in")
         return Relation(
             sql,
-            tuple(Output(name, one.kind, truth=one.truth, unit=one.unit) for name, one in outputs),
-            whole_rows=not aggregated and not self._node.args.get("distinct"),
+            tuple(
+                Output(name, one.kind, truth=one.truth, unit=one.unit) for name, one in outputs
+            ),
+            total=total,
         )
 
     def _assembled(
@@ -331,11 +342,14 @@ class _Select:
         outputs: Sequence[tuple[str, Made]],
         having: Made | None,
         order: Sequence[tuple[str, Made]],
+        *,
+        total: bool,
     ) -> str:
         shown = ", ".join(f"{one.sql} AS c{at}" for at, (_, one) in enumerate(outputs))
         distinct = "DISTINCT " if self._node.args.get("distinct") else ""
         filtered = f" WHERE {where.sql}" if where is not None else ""
-        pieces = [f"SELECT {distinct}{shown}"]
+        counted = ", count(*) OVER () AS total" if total else ""
+        pieces = [f"SELECT {distinct}{shown}{counted}"]
         if self._weights:
             (source,) = self._scope.sources
             by = f"PARTITION BY {', '.join(self._groups)}" if self._groups else ""
@@ -357,7 +371,7 @@ class _Select:
         pieces.append(self._limits())
         return "".join(pieces)
 
-    # -- FROM -------------------------------------------------------------------------------------
+    # -- FROM ---------------------------------------------------------------------------------
 
     def _from(self) -> str:
         node = self._node.args.get("from_")
@@ -376,11 +390,18 @@ class _Select:
             sql += self._join(join)
         return sql
 
-    def _join(self, join: exp.Expression) -> str:
+    def _join(self, join: exp.Expr) -> str:
         only(join, "this", "on", "side", "kind", "using")
         side, kind = str(join.args.get("side") or ""), str(join.args.get("kind") or "")
-        if (side.upper(), kind.upper()) not in {("", ""), ("", "INNER"), ("LEFT", ""), ("LEFT", "OUTER")}:
-            raise InvalidQuery(f"unsupported in a query: {short(f'{side} {kind}'.strip())} JOIN")
+        if (side.upper(), kind.upper()) not in {
+            ("", ""),
+            ("", "INNER"),
+            ("LEFT", ""),
+            ("LEFT", "OUTER"),
+        }:
+            raise InvalidQuery(
+                f"unsupported in a query: {short(f'{side} {kind}'.strip())} JOIN"
+            )
         known = list(self._scope.sources)
         source = self._source(join.this)
         if join.args.get("using"):
@@ -404,7 +425,7 @@ class _Select:
             f"{old.sql_name}.{old.columns[name].name} = {new.sql_name}.{new.columns[name].name}"
         )
 
-    def _source(self, node: exp.Expression) -> str:
+    def _source(self, node: exp.Expr) -> str:
         self._shared.sources += 1
         if self._shared.sources > SOURCES_MAX:
             raise InvalidQuery(f"more than {SOURCES_MAX} sources in one query")
@@ -435,11 +456,13 @@ class _Select:
     def _nested(self, relation: Relation, alias: str | None, sql_name: str) -> str:
         columns: dict[str, Column] = {}
         for at, one in enumerate(relation.outputs):
-            columns.setdefault(one.name, Column(f"c{at}", one.kind, truth=one.truth, unit=one.unit))
+            columns.setdefault(
+                one.name, Column(f"c{at}", one.kind, truth=one.truth, unit=one.unit)
+            )
         self._scope.sources.append(Source(alias, sql_name, columns, tuple(columns)))
         return f"({relation.sql}) AS {sql_name}"
 
-    # -- WHERE, GROUP BY, HAVING, ORDER BY --------------------------------------------------------
+    # -- WHERE, GROUP BY, HAVING, ORDER BY ----------------------------------------------------
 
     def _where(self) -> Made | None:
         self._no_aggregate = "WHERE"
@@ -449,7 +472,11 @@ class _Select:
             raise InvalidQuery("an aggregate has no place in WHERE; HAVING takes it")
         if any(source.events for source in self._scope.sources):
             self._shared.ranges.append(self._range(found))
-        return found if found is None else Made(made.condition(found, "WHERE"), kinds.UINT8, truth=True)
+        return (
+            found
+            if found is None
+            else Made(made.condition(found, "WHERE"), kinds.UINT8, truth=True)
+        )
 
     def _condition(self, name: str, told: str) -> Made | None:
         node = self._node.args.get(name)
@@ -479,14 +506,14 @@ class _Select:
         self._groups = texts
         self._group_texts = frozenset(texts)
 
-    def _counted(self, node: exp.Expression, told: str) -> exp.Expression:
+    def _counted(self, node: exp.Expr, told: str) -> exp.Expr:
         """GROUP BY 1 and ORDER BY 1: what is selected at that place."""
         if not isinstance(node, exp.Literal) or node.is_string or not str(node.this).isdigit():
             return node
         at = int(str(node.this)) if len(str(node.this)) < 6 else 0
         if not 1 <= at <= len(self._node.expressions):
             raise InvalidQuery(f"{told} {short(str(node.this))}: there is no such column")
-        found: exp.Expression = self._node.expressions[at - 1]
+        found: exp.Expr = self._node.expressions[at - 1]
         return found.this if isinstance(found, exp.Alias) else found
 
     def _orders_for_aggregates(self) -> None:
@@ -496,7 +523,7 @@ class _Select:
             if not found.aggregate and not found.windowed and found.loose is not None:
                 self._ordering.append(_ordered(found.sql, one))
 
-    def _order_nodes(self) -> Sequence[exp.Expression]:
+    def _order_nodes(self) -> Sequence[exp.Expr]:
         node = self._node.args.get("order")
         if node is None:
             return ()
@@ -509,14 +536,13 @@ class _Select:
 
     def _order(self, outputs: Sequence[tuple[str, Made]]) -> list[tuple[str, Made]]:
         places: dict[str, int] = {}
-        for at, (_, one) in enumerate(outputs, 1):
-            places.setdefault(one.sql, at)
+        for at, (_, output) in enumerate(outputs, 1):
+            places.setdefault(output.sql, at)
         told = []
         for one in self._order_nodes():
             found = self._expressions.make(self._counted(one.this, "ORDER BY"))
-            if found.loose is None and not found.aggregate and not found.windowed:
-                if not self._groups:
-                    continue  # a constant, which orders nothing
+            if not _orders(found) and found.sql not in self._group_texts:
+                continue
             sql = str(places[found.sql]) if found.sql in places else found.sql
             told.append((_ordered(sql, one), found))
         return told
@@ -534,7 +560,7 @@ class _Select:
             if one.loose is not None:
                 raise _not_grouped(one.loose)
 
-    # -- SELECT, LIMIT ----------------------------------------------------------------------------
+    # -- SELECT, LIMIT ------------------------------------------------------------------------
 
     def _outputs(self) -> list[tuple[str, Made]]:
         distinct = self._node.args.get("distinct")
@@ -557,7 +583,7 @@ class _Select:
                 told.append(self._output(node))
         return told
 
-    def _output(self, node: exp.Expression) -> tuple[str, Made]:
+    def _output(self, node: exp.Expr) -> tuple[str, Made]:
         if isinstance(node, exp.Alias):
             only(node, "this", "alias")
             self._scope.resolving.append(node.alias)
@@ -583,7 +609,12 @@ class _Select:
                 sql = f"{source.sql_name}.{column.name}"
                 loose = None if self.is_grouped(sql) else name
                 told.append(
-                    (name, Made(sql, column.kind, truth=column.truth, loose=loose, unit=column.unit))
+                    (
+                        name,
+                        Made(
+                            sql, column.kind, truth=column.truth, loose=loose, unit=column.unit
+                        ),
+                    )
                 )
         return told
 
@@ -602,7 +633,7 @@ class _Select:
             sql += f" OFFSET {_whole(offset.expression, 'OFFSET')}"
         return sql
 
-    # -- which files ------------------------------------------------------------------------------
+    # -- which files --------------------------------------------------------------------------
 
     def _range(self, where: Made | None) -> tuple[dt.datetime | None, dt.datetime | None]:
         """The moments that a WHERE lets through, where its own ANDs say so; else None."""
@@ -616,7 +647,7 @@ class _Select:
             last = min((one for one in (last, high) if one is not None), default=None)
         return first, last
 
-    def _bounds(self, node: exp.Expression) -> tuple[dt.datetime | None, dt.datetime | None]:
+    def _bounds(self, node: exp.Expr) -> tuple[dt.datetime | None, dt.datetime | None]:
         if isinstance(node, exp.Between):
             if self._is_timestamp(node.this):
                 return self._moment(node.args["low"]), self._moment(node.args["high"])
@@ -635,13 +666,13 @@ class _Select:
             return None, None
         return moment if above else None, moment if below else None
 
-    def _is_timestamp(self, node: exp.Expression) -> bool:
+    def _is_timestamp(self, node: exp.Expr) -> bool:
         if not isinstance(node, exp.Column):
             return False
         found = self._expressions.make(node)
         return found.sql.endswith('."timestamp"') and self._scope.sources[0].events
 
-    def _moment(self, node: exp.Expression) -> dt.datetime | None:
+    def _moment(self, node: exp.Expr) -> dt.datetime | None:
         """When a moment is that is known before running; else None."""
         try:
             found = self._expressions.make(node)
@@ -664,7 +695,7 @@ def made_time(value: str) -> dt.datetime | None:
     return moment if isinstance(moment, dt.datetime) else None
 
 
-def _conjuncts(node: exp.Expression) -> list[exp.Expression]:
+def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
     waiting, found = [node], []
     while waiting:
         one = waiting.pop()
@@ -677,7 +708,7 @@ def _conjuncts(node: exp.Expression) -> list[exp.Expression]:
     return found
 
 
-def _alias(node: exp.Expression) -> str | None:
+def _alias(node: exp.Expr) -> str | None:
     alias = node.args.get("alias")
     if alias is None:
         return None
@@ -685,11 +716,16 @@ def _alias(node: exp.Expression) -> str | None:
     return str(node.alias)
 
 
-def _ordered(sql: str, node: exp.Expression) -> str:
+def _orders(found: Made) -> bool:
+    """Whether rows may differ in it; a constant orders nothing."""
+    return found.loose is not None or found.aggregate or found.windowed
+
+
+def _ordered(sql: str, node: exp.Expr) -> str:
     return f"{sql} {'DESC' if node.args.get('desc') else 'ASC'} NULLS LAST"
 
 
-def _whole(node: exp.Expression, told: str) -> int:
+def _whole(node: exp.Expr, told: str) -> int:
     if not isinstance(node, exp.Literal) or node.is_string or not str(node.this).isdigit():
         raise InvalidQuery(f"{told} takes a whole number")
     return min(int(str(node.this)[:19]), 2**62)

@@ -35,7 +35,7 @@ _COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def check(text: str, *, bytes_max: int) -> None:
-    """Refuse what is too long, too deep, or not of letters. Raises QueryTooLong, InvalidQuery."""
+    """Refuse what is too long or too deep. Raises QueryTooLong, InvalidQuery."""
     size_bytes = len(text.encode())
     if size_bytes > bytes_max:
         raise QueryTooLong(

@@ -1,8 +1,8 @@
 """Functions of dates and times.
 
-A DateTime is an instant, kept as a TIMESTAMP in UTC; its zone belongs to its type and says how
-it is shown and cut. Buckets follow ClickHouse (base/DateLUTImpl.h): days and longer begin at the
-zone's midnight, hours are counted from midnight, and an hour that clocks show twice is two.
+A DateTime is an instant, kept as a TIMESTAMP in UTC; its zone belongs to its type and says
+how it is shown and cut. Buckets follow ClickHouse (base/DateLUTImpl.h): days and longer begin
+at the zone's midnight, hours are counted from it, and an hour that clocks show twice is two.
 """
 
 import datetime as dt
@@ -80,7 +80,9 @@ def shifted(time: Made, by: Made, *, back: bool) -> Made:
     sql = zones.instant(f"({zones.local(time.sql, zone)} {sign} {by.sql})", zone)
     value = None
     if isinstance(time.value, dt.datetime):
-        value = _moved(time.value.astimezone(zones.zone_of(zone)), -count if back else count, unit)
+        value = _moved(
+            time.value.astimezone(zones.zone_of(zone)), -count if back else count, unit
+        )
     return of(sql, time.kind, time, value=value)
 
 
@@ -88,15 +90,16 @@ def _moved(moment: dt.datetime, count: int, unit: str) -> dt.datetime | None:
     try:
         match unit:
             case "MONTH" | "YEAR":
-                months = moment.year * 12 + moment.month - 1 + count * (12 if unit == "YEAR" else 1)
+                months = (
+                    moment.year * 12 + moment.month - 1 + count * (12 if unit == "YEAR" else 1)
+                )
                 year, month = months // 12, months % 12 + 1
                 day = min(moment.day, monthrange(year, month)[1])
                 return moment.replace(year=year, month=month, day=day)
             case "DAY" | "WEEK":
                 return moment + dt.timedelta(days=count * (7 if unit == "WEEK" else 1))
             case _:
-                moved = moment.astimezone(dt.UTC) + dt.timedelta(microseconds=count * _US[unit])
-                return moved
+                return moment.astimezone(dt.UTC) + dt.timedelta(microseconds=count * _US[unit])
     except (OverflowError, ValueError):
         return None
 
@@ -298,6 +301,8 @@ def added(unit: str, *, back: bool) -> Callable[..., Made]:
     """addDays, subtractHours and their like, with a whole number in the text of the query."""
 
     def made(what: Made, count: Made) -> Made:
-        return shifted(what, span(str(constant_integer(count, "the quantity")), unit), back=back)
+        return shifted(
+            what, span(str(constant_integer(count, "the quantity")), unit), back=back
+        )
 
     return made
