@@ -69,6 +69,14 @@ class Config(Struct, frozen=True, kw_only=True):
     """Days for which hours are told apart."""
     keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 400
     """Days for which days are told apart; an older event is refused."""
+    archive: bool = True
+    """Write every event to the archive of Parquet files, in a process beside the server."""
+    raw_keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
+    """Days for which the archive keeps single events; an older one is counted, not archived."""
+    thin_above_per_s: Positive = 100_000
+    """Events of one index key in a second above which the archive keeps a sample of them."""
+    archive_backlog_bytes_max: Positive = 8192 * MIB
+    """Bytes of journal kept for an archive that lags; beyond it events go unarchived."""
     snapshot_interval_s: Positive = 60
     """Seconds between snapshots; what came after the last one is replayed at a start."""
     segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB

@@ -36,7 +36,7 @@ _NOT_GIVEN: Final = (None, False, ())
 """What click hands over for an option that was left out; a setting is never one of these."""
 
 _CONFIG_OPTIONS: Final = (
-    ("--data", "DIR", "Folder of the journal and the snapshots."),
+    ("--data", "DIR", "Folder of the journal, the snapshots and the archive."),
     ("--host", "ADDRESS", "Address to listen on."),
     ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
     ("--durability", "fsync|write|none", "What an acknowledgement waits for."),
@@ -71,6 +71,12 @@ def _config_options(command: _Command) -> _Command:
         multiple=True,
         metavar="NAME",
         help="A name that the Host header may carry besides those of loopback; repeatable.",
+    )(command)
+    command = click.option(
+        "--archive/--no-archive",
+        default=None,
+        callback=lambda _context, _option, value: None if value is None else str(value).lower(),
+        help="Keep every event in Parquet files; on by default.",
     )(command)
     for name, metavar, text in reversed(_CONFIG_OPTIONS):
         command = click.option(name, metavar=metavar, help=text)(command)

@@ -19,6 +19,7 @@ from persistence.lock import hold
 from persistence.recovery import Recovered, recover
 from web import hosting, logs
 from web.app import create_app
+from web.archiving import Archiving
 from web.collecting import tune_collector
 from web.service import LateEngine
 
@@ -79,33 +80,38 @@ async def _live(config: Config) -> None:
     service = LateEngine(config)
     app = create_app(service, config)
     listeners = await hosting.listen(config.host, config.port)
-    with trio.CancelScope() as life:
-        async with trio.open_nursery() as actors:
-            async with trio.open_nursery() as doors:
-                await doors.start(_stop_at_signal, stop)
-                await doors.start(
-                    partial(
-                        hosting.serve,
-                        app,
-                        config,
-                        listeners,
-                        stop=stop,
-                        grace_s=config.stop_deadline_s / 2,
+    async with trio.open_nursery() as archive:
+        with trio.CancelScope() as life:
+            async with trio.open_nursery() as actors:
+                async with trio.open_nursery() as doors:
+                    await doors.start(_stop_at_signal, stop)
+                    await doors.start(
+                        partial(
+                            hosting.serve,
+                            app,
+                            config,
+                            listeners,
+                            stop=stop,
+                            grace_s=config.stop_deadline_s / 2,
+                        )
                     )
-                )
-                for listener in listeners:
-                    line = f"listening on {hosting.url_of(listener)}"
-                    log.info(line)
-                recovered = await _recover(config, stop)
-                if recovered is not None:
-                    service.engine = _engine(config, recovered)
-                    await actors.start(service.engine.run)
-                    log.info("ready")
-                await stop.wait()
-                life.deadline = trio.current_time() + config.stop_deadline_s
-                app.end_streams()
-            if service.engine is not None:  # all that was accepted is answered
-                service.engine.stop()
+                    for listener in listeners:
+                        line = f"listening on {hosting.url_of(listener)}"
+                        log.info(line)
+                    recovered = await _recover(config, stop)
+                    if recovered is not None:
+                        service.archive = Archiving(config, log=_log_of_engine)
+                        service.engine = _engine(config, recovered, service.archive)
+                        await actors.start(service.engine.run)
+                        await archive.start(service.archive.run, service.engine)
+                        log.info("ready")
+                    await stop.wait()
+                    life.deadline = trio.current_time() + config.stop_deadline_s
+                    app.end_streams()
+                if service.engine is not None:  # all that was accepted is answered
+                    service.engine.stop()
+        if service.archive is not None:
+            service.archive.stop()
     if life.cancelled_caught:
         raise StoppedLate(
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
@@ -113,7 +119,7 @@ async def _live(config: Config) -> None:
         )
 
 
-def _engine(config: Config, recovered: Recovered) -> Engine:
+def _engine(config: Config, recovered: Recovered, archive: Archiving) -> Engine:
     return Engine(
         config,
         recovered.calendar,
@@ -124,6 +130,7 @@ def _engine(config: Config, recovered: Recovered) -> Engine:
         clock_ms=lambda: time.time_ns() // 1_000_000,
         log=_log_of_engine,
         snapshot_ms=recovered.snapshot_ms,
+        archived_seq=archive.trimmable_seq,
     )
 
 

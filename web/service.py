@@ -6,6 +6,7 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from web.archiving import ArchiveHealth, Archiving
 
 
 class LateEngine:
@@ -14,6 +15,7 @@ class LateEngine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.engine: Engine | None = None
+        self.archive: Archiving | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -28,6 +30,10 @@ class LateEngine:
     def health(self) -> Health:
         """How the engine does."""
         return self._recovered().health()
+
+    def archive_health(self) -> ArchiveHealth | None:
+        """How the archive does; None before there is one."""
+        return None if self.archive is None else self.archive.health()
 
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
