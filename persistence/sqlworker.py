@@ -39,6 +39,9 @@ GRACE_S: Final = 0.5
 
 ROWS_AT_ONCE: Final = 2_048
 
+RECURSION_MAX: Final = 5_000
+"""Frames; sqlglot takes 16 for a bracket, and 60 of those may stand within each other."""
+
 Json = dict[str, Any]
 
 _TOO_MUCH_MEMORY: Final = "the query needs more memory than a query may have"
@@ -46,9 +49,10 @@ _TOO_MUCH_MEMORY: Final = "the query needs more memory than a query may have"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use."""
+    """What one query may use; of its time `left_s` is left."""
 
     deadline_s: float
+    left_s: float
     rows_max: int
     bytes_max: int
 
@@ -65,12 +69,12 @@ class Watch:
         threading.Thread(target=self._run, daemon=True).start()
 
     @contextlib.contextmanager
-    def over(self, connection: duckdb.DuckDBPyConnection, deadline_s: float) -> Iterator[None]:
-        """Within it the connection has until the deadline."""
+    def over(self, connection: duckdb.DuckDBPyConnection, left_s: float) -> Iterator[None]:
+        """Within it the connection has so much time."""
         with self._changed:
             self.rang = False
             self._watches += 1
-            self._connection, self._left_s = connection, deadline_s
+            self._connection, self._left_s = connection, left_s
             self._changed.notify()
         try:
             yield
@@ -216,11 +220,11 @@ class Worker:
         files: list[str] = asked["files"]
         connection = self._database.over(files)
         try:
-            with self._watch.over(connection, limits.deadline_s):
+            with self._watch.over(connection, limits.left_s):
                 return self._rows(connection, query, files, limits)
         except duckdb.Error as error:
             self._database.drop()
-            if isinstance(error, duckdb.IOException) and not all(map(os.path.exists, files)):
+            if not all(map(os.path.exists, files)):
                 return {"gone": True}, []
             if self._watch.rang:
                 raise _late(limits) from None
@@ -332,6 +336,7 @@ def main() -> None:
     memory_bytes, threads = int(sys.argv[1]), int(sys.argv[2])
     source, sink = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not end up between two messages
+    sys.setrecursionlimit(RECURSION_MAX)
     sandbox.die_with_parent()
     sandbox.limit(memory_bytes)
     database = Database(memory_bytes=memory_bytes, threads=threads)

@@ -22,6 +22,7 @@ from web.app import create_app
 from web.archiving import Archiving
 from web.collecting import tune_collector
 from web.service import LateEngine
+from web.sql import Sql
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -78,13 +79,15 @@ async def _live(config: Config) -> None:
     """Start from the outside in, so that /ready can say "not yet"; stop in the same order."""
     stop = trio.Event()
     service = LateEngine(config)
-    app = create_app(service, config)
+    sql = Sql(config, service, log=_log_of_engine)
+    app = create_app(service, config, sql)
     listeners = await hosting.listen(config.host, config.port)
     async with trio.open_nursery() as archive:
         with trio.CancelScope() as life:
             async with trio.open_nursery() as actors:
                 async with trio.open_nursery() as doors:
                     await doors.start(_stop_at_signal, stop)
+                    await actors.start(sql.run)
                     await doors.start(
                         partial(
                             hosting.serve,
@@ -108,6 +111,7 @@ async def _live(config: Config) -> None:
                     await stop.wait()
                     life.deadline = trio.current_time() + config.stop_deadline_s
                     app.end_streams()
+                sql.stop()
                 if service.engine is not None:  # all that was accepted is answered
                     service.engine.stop()
         if service.archive is not None:

@@ -1,5 +1,7 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
+from pathlib import Path
+
 from engine.actors.health import Health
 from engine.actors.runtime import Engine
 from engine.answers import experiments, marketplace, revenue, services, users
@@ -35,6 +37,14 @@ class LateEngine:
         """How the archive does; None before there is one."""
         return None if self.archive is None else self.archive.health()
 
+    def parts(self, start_ms: int, end_ms: int) -> list[Path]:
+        """The files of the archive that may hold rows of that time, the end left out."""
+        return self._archived().parts(start_ms, end_ms)
+
+    async def fresh(self) -> None:
+        """Return when the files hold every event that has been acknowledged."""
+        await self._archived().fresh(self._recovered().durable_seq)
+
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
         return self._recovered().accepted_times()
@@ -60,6 +70,11 @@ class LateEngine:
 
     async def counters(self) -> dict[str, int | float | None]:
         return await self._recovered().counters()
+
+    def _archived(self) -> Archiving:
+        if self.archive is None or not self.config.archive:
+            raise NotReady("There is no archive to ask: it is off, or not found yet.")
+        return self.archive
 
     def _recovered(self) -> Engine:
         if self.engine is None:

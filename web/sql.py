@@ -51,11 +51,14 @@ class TooManyQueries(Overloaded):
     title = "Too many queries"
 
 
-class Archive(Protocol):
-    """What SQL needs of the archive; `web.archiving` is it."""
+class Archived(Protocol):
+    """What SQL needs of the service: the files of the archive, and how far it is."""
+
+    @property
+    def is_ready(self) -> bool: ...
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]: ...
-    async def fresh(self, seq: int) -> None: ...
+    async def fresh(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,33 +163,20 @@ class _Worker:
 
 
 class Sql:
-    """Answers SQL. `run` is its life; until it runs, and after `stop`, `answer` is NotReady.
-
-    archive     where the files come from
-    newest_seq  the last event that was acknowledged
-    is_ready    whether the service has recovered
-    """
+    """Answers SQL. `run` is its life; until it runs, and after `stop`, `answer` is NotReady."""
 
     def __init__(
-        self,
-        config: Config,
-        archive: Archive,
-        *,
-        newest_seq: Callable[[], int],
-        is_ready: Callable[[], bool],
-        log: Callable[..., object],
+        self, config: Config, archived: Archived, *, log: Callable[..., object]
     ) -> None:
         self._config = config
-        self._archive = archive
-        self._newest_seq = newest_seq
-        self._is_ready = is_ready
+        self._archived = archived
         self._log = log
         self._warm: deque[_Worker] = deque()
         self._alive = 0
         self._wanted = trio.Event()
         self._arrived = trio.Condition()
         self._places = trio.CapacityLimiter(config.sql_workers)
-        self._waiting = 0
+        self._asked = 0
         self._stopped = trio.Event()
         self._runs = False
         self.restarts = 0
@@ -218,9 +208,11 @@ class Sql:
         self._stopped.set()
 
     async def answer(self, asked: Asked) -> Answer:
-        """Run a query. Raises InvalidQuery, QueryTooLong, TooManyQueries, NotReady, and what
-        `Archive.fresh` raises."""
-        if not self._is_ready() or not self._runs:
+        """Run a query.
+
+        Raises InvalidQuery, QueryTooLong, TooManyQueries, NotReady, and what `fresh` raises.
+        """
+        if not self._archived.is_ready or not self._runs:
             raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
         size_bytes = len(asked.text.encode())
         if size_bytes > self._config.sql_text_bytes_max:
@@ -228,21 +220,19 @@ class Sql:
                 f"The query has {size_bytes} bytes; {self._config.sql_text_bytes_max} is the "
                 f"most that is read."
             )
-        if self._waiting >= self._config.sql_queue_max:
+        if self._asked >= self._config.sql_workers + self._config.sql_queue_max:
             raise TooManyQueries(
-                f"{self._waiting} queries wait already, as many as may. Try again in a second."
+                f"{self._config.sql_queue_max} queries wait already, as many as may. Try again "
+                f"in a second."
             )
-        self._waiting += 1
+        self._asked += 1
         try:
             if asked.fresh:
-                await self._archive.fresh(self._newest_seq())
-            await self._places.acquire()
+                await self._archived.fresh()
+            async with self._places:
+                return await self._with_worker(asked)
         finally:
-            self._waiting -= 1
-        try:
-            return await self._with_worker(asked)
-        finally:
-            self._places.release()
+            self._asked -= 1
 
     async def _with_worker(self, asked: Asked) -> Answer:
         worker = await self._take()
@@ -291,7 +281,8 @@ class Sql:
                 return told
             left_s = self._config.sql_deadline_s - (trio.current_time() - began)
             limits = {
-                "deadline_s": max(0.001, left_s),
+                "deadline_s": self._config.sql_deadline_s,
+                "left_s": max(0.001, left_s),
                 "rows_max": self._config.sql_rows_max,
                 "bytes_max": self._config.sql_answer_bytes_max,
             }
@@ -305,13 +296,13 @@ class Sql:
         if not head["reads_events"]:
             return []
         first_ms, last_ms = head["first_ms"], head["last_ms"]
-        found = self._archive.parts(
+        found = self._archived.parts(
             0 if first_ms is None else max(0, first_ms),
             LATEST_MS if last_ms is None else max(0, last_ms) + 1_000,
         )
         return [str(path) for path in found]
 
-    # -- workers ---------------------------------------------------------------------------------
+    # -- workers
 
     async def _take(self) -> _Worker:
         with trio.move_on_after(self._config.sql_deadline_s):
