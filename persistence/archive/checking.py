@@ -47,11 +47,13 @@ def check(data: Path, manifest: Manifest) -> Iterator[Flaw]:
         for file in manifest.files:
             path = folder / file.name
             try:
-                flaws = list(_flaws_of(database, path, file))
+                if database.has_our_columns(path):
+                    readable.append(path)
+                    flaws = list(_flaws_of(database, path, file))
+                else:
+                    flaws = ["its columns are not those of the archive"]
             except (OSError, duckdb.Error) as error:
                 flaws = [f"it cannot be read: {str(error).splitlines()[0]}"]
-            else:
-                readable.append(path)
             yield from (Flaw(path, flaw) for flaw in flaws)
         if readable:
             twice = database.numbers_twice(readable)
@@ -61,9 +63,6 @@ def check(data: Path, manifest: Manifest) -> Iterator[Flaw]:
 
 
 def _flaws_of(database: Merger, path: Path, file: File) -> Iterator[str]:
-    if not database.has_our_columns(path):
-        yield "its columns are not those of the archive"
-        return
     found = database.content(path)
     if (found.rows, found.weight) != (file.rows, file.weight):
         yield f"it has {found.rows} rows for {found.weight} events, not {file.rows} for " + (

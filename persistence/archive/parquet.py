@@ -172,6 +172,8 @@ class Merger(Database):
 
     def days(self, paths: Sequence[Path]) -> list[str]:
         """The UTC days of the rows of these files, as ISO dates."""
+        if not paths:
+            return []
         source = source_of([str(path) for path in paths])
         found = self.ask(f'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM {source} ORDER BY 1')
         return [day for (day,) in found]

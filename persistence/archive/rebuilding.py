@@ -33,9 +33,9 @@ class Rebuilt(NamedTuple):
 def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     """Make the archive of `config.data` anew: one file a day, and up to the journal's end.
 
-    Rows whose number the journal has not reached go: their numbers will come again. Where the
-    manifest is lost, all files that are there are taken, each number once, and the tally
-    begins anew. No server may be running. Raises FolderInUse, Corruption.
+    Where the manifest is lost, or the archive is ahead of the journal, what the journal holds
+    is taken from there alone, what came before from all files that are there, each number
+    once, and the tally begins anew. No server may be running. Raises FolderInUse, Corruption.
     """
     folder = config.data / ARCHIVE_FOLDER
     folder.mkdir(exist_ok=True)
@@ -45,7 +45,8 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
         store = ArchiveStore(folder)
         is_whole = former is not None and former.covered_seq <= journal.last_seq
         with Merger(store.temp) as merger:
-            manifest = _anew(store, merger, former, journal.last_seq, is_whole=is_whole)
+            limit_seq = journal.last_seq if is_whole else journal.first_seq - 1
+            manifest = _anew(store, merger, former, limit_seq, is_whole=is_whole)
             store.begin_anew(manifest)
             if not is_whole:
                 _remember(config, store, merger)
@@ -72,36 +73,33 @@ def _anew(
     store: ArchiveStore,
     merger: Merger,
     former: Manifest | None,
-    last_seq: int,
+    limit_seq: int,
     *,
     is_whole: bool,
 ) -> Manifest:
-    """One file for each day of the rows that are there, and the manifest that lists them."""
+    """One file for each day of the rows up to a number, and the manifest that lists them."""
     if former is None:
         inputs = sorted(store.folder.glob("*/*.parquet"))
     else:
         inputs = [store.path_of(file) for file in former.files]
-    files = list(_files_by_day(store, merger, inputs, last_seq))
+    files = list(_files_by_day(store, merger, inputs, limit_seq))
     rows = sum(file.rows for file in files)
     next_file = store.manifest.next_file
     if former is not None and is_whole:
         return msgspec.structs.replace(former, files=tuple(files), next_file=next_file)
-    covered_seq = max((file.last_seq for file in files), default=0)
     tally = Tally(events=rows, rows=rows)
-    return Manifest(
-        covered_seq=covered_seq, next_file=next_file, files=tuple(files), tally=tally
-    )
+    return Manifest(covered_seq=limit_seq, next_file=next_file, files=tuple(files), tally=tally)
 
 
 def _files_by_day(
-    store: ArchiveStore, merger: Merger, inputs: list[Path], last_seq: int
+    store: ArchiveStore, merger: Merger, inputs: list[Path], limit_seq: int
 ) -> Iterator[File]:
     for day in merger.days(inputs):
-        name = store.free_name(day, 0, last_seq)
+        name = store.free_name(day, 0, limit_seq)
         content = merger.merge(
             inputs,
             store.folder / name,
-            f"\"timestamp\"::DATE = DATE '{day}' AND seq <= {last_seq} "
+            f"\"timestamp\"::DATE = DATE '{day}' AND seq <= {limit_seq} "
             "QUALIFY row_number() OVER (PARTITION BY seq) = 1",
         )
         if content.rows:

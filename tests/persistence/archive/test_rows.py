@@ -29,7 +29,7 @@ FULL: list[dict[str, Any]] = [
         "serviceId": "s",
     },
     {"eventType": "marketplace_search", "searchQuery": "", "resultCount": 2**53 - 1},
-    {"eventType": "marketplace_search", "searchQuery": "a\u0000'\"\\\nÜ😀", "userId": "ü" * 128},
+    {"eventType": "marketplace_search", "searchQuery": "a\u0000'\"\\\nÜ😀", "userId": "ü" * 99},
     {"eventType": "marketplace_view", "serviceId": "s", "serviceName": "N"},
     {"eventType": "marketplace_conversion", "serviceId": "s"},
     {
