@@ -43,10 +43,12 @@ class ArchiveLate(TallymarkError):
 class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
     """How the archive does; `lag` counts events that are on the disk and not in it yet.
 
-    state  `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
+    state    `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
+    process  its number, while there is one
     """
 
     state: str
+    process: int | None
     covered_seq: int
     lag: int
     files: int
@@ -101,20 +103,19 @@ class Archiving:
         """Up to where the journal is no longer needed; None: the archive does not matter."""
         return None if self._state == "off" else self._trimmable_seq
 
-    @property
-    def process_id(self) -> int | None:
-        """Of the process, while there is one."""
-        return None if self._process is None else self._process.pid
-
     async def fresh(self, seq: int, *, deadline_s: float = FRESH_DEADLINE_S) -> None:
         """Return when files cover `seq`, which has been acknowledged. Raises ArchiveLate."""
         with trio.move_on_after(deadline_s):
             while self._covered_seq < seq and self._state not in ("off", "failed"):
                 self._wake.set()
-                await self._moved.wait()
+                await self.moved()
         if self._covered_seq < seq:
             why = self._reason or f"it is {self._state} and covers {self._covered_seq}"
             raise ArchiveLate(f"The archive does not reach event {seq}: {why}.")
+
+    async def moved(self) -> None:
+        """Return when the process has said something, or has died."""
+        await self._moved.wait()
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         """The files that may hold rows from `start_ms` up to `end_ms`, by UTC days.
@@ -130,6 +131,7 @@ class Archiving:
         durable_seq = 0 if self._engine is None else self._engine.durable_seq
         return ArchiveHealth(
             state=self._state,
+            process=None if self._process is None else self._process.pid,
             covered_seq=self._covered_seq,
             lag=max(0, durable_seq - self._covered_seq),
             files=len(manifest.files),

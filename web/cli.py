@@ -1,4 +1,4 @@
-"""The command `tallymark`: serve, demo, import, verify, config, version; each a thin call.
+"""The command `tallymark`: serve, demo, import, verify, archive, config, version.
 
 What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
 
@@ -261,6 +261,27 @@ def verify(folder: Path, as_json: bool) -> int:
     for one in flawed:
         _complain(f"{one.path} is damaged: {one.flaw}. A start skips this snapshot.")
     return DAMAGED if flawed else 0
+
+
+@tallymark.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--check", "is_checked", is_flag=True, help="Read every file and compare.")
+@click.option("--rebuild", "is_rebuilt", is_flag=True, help="Make it anew; no server may run.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) -> int:
+    """List the archive of the data folder DIR by days; check it, or make it anew.
+
+    --rebuild merges the files to one a day and adds what the journal still holds.
+    """
+    from web import archive_command
+
+    if is_rebuilt:
+        resolved = settings.read({"data": str(folder)}, os.environ, None)
+        archive_command.remake(resolved.config)
+    flaws = archive_command.show(folder, is_checked=is_checked, as_json=as_json)
+    for flaw in flaws:
+        _complain(f"{flaw.path} is damaged: {flaw.reason}.")
+    return DAMAGED if flaws else 0
 
 
 @tallymark.command("version")

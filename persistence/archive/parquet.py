@@ -170,6 +170,29 @@ class Merger(Database):
             return Content(0, 0, 0, 0, 0, 0, path.stat().st_size)
         return Content._make((rows, *map(int, rest), path.stat().st_size))
 
+    def days(self, paths: Sequence[Path]) -> list[str]:
+        """The UTC days of the rows of these files, as ISO dates."""
+        if not paths:
+            return []
+        source = source_of([str(path) for path in paths])
+        found = self.ask(f'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM {source} ORDER BY 1')
+        return [day for (day,) in found]
+
+    def numbers_twice(self, paths: Sequence[Path]) -> int:
+        """How many rows of these files have a number that another has."""
+        source = source_of([str(path) for path in paths])
+        return int(self.ask(f"SELECT count(*) - count(DISTINCT seq) FROM {source}")[0][0])
+
+    def ids_in_order(self, paths: Sequence[Path]) -> Iterator[tuple[int, str]]:
+        """(received_ms, eventId) of the rows that have an id, by number."""
+        source = source_of([str(path) for path in paths])
+        found = self._connection.execute(
+            f'SELECT epoch_ms("receivedAt"), "eventId" FROM {source} '
+            f'WHERE "eventId" IS NOT NULL ORDER BY seq'
+        )
+        while rows := found.fetchmany(100_000):
+            yield from rows
+
     def is_sorted(self, path: Path) -> bool:
         """Whether the rows stand in the order of SORTED_BY."""
         keys = f"({_ORDER})"

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, get_args
 import msgspec
 
 from engine import events
+from engine.codec import pack, unpack_all
 from engine.config import Config
 from engine.dedup import IdWindow
 from engine.events import (
@@ -213,7 +214,7 @@ class Taking:
 
     def dump(self, *, full: bool) -> list[bytes]:
         """The ids seen, or those since the last dump; for `load`."""
-        return self._window.dump(full=full)
+        return [pack(part) for part in self._window.dump(full=full)]
 
     def meta(self) -> dict[str, Any]:
         """The rest of it, small; for `load`."""
@@ -221,7 +222,7 @@ class Taking:
 
     def load(self, parts: Sequence[bytes], meta: Mapping[str, Any]) -> None:
         """Take back dumps, oldest first, and what `meta` said with the last one."""
-        self._window.load(parts)
+        self._window.load([one for part in parts for one in unpack_all(part)])
         self._thinning.load(meta["thinning"])
 
 
