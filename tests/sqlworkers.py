@@ -47,7 +47,8 @@ def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
             writer.writerow([_NULL if full.get(name) is None else full[name] for name in names])
     source = (
         f"read_csv('{told}', header = true, columns = {{{columns}}}, nullstr = '{_NULL}', "
-        f"allow_quoted_nulls = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"')"
+        "allow_quoted_nulls = true, auto_detect = false, delim = ',', quote = '\"', "
+        "escape = '\"')"
     )
     with duckdb.connect() as connection:
         connection.execute(f"COPY (FROM {source}) TO '{path}' (FORMAT parquet)")

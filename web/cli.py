@@ -286,6 +286,41 @@ def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) 
     return DAMAGED if flaws else 0
 
 
+@tallymark.command()
+@click.argument("query")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
+@click.option("--key", help="A read key, where the server asks for one.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Ask the archive in the data folder DIR in place of a server.",
+)
+@click.option("--format", "format_name", metavar="FORMAT", help="JSON, CSV, …, no table.")
+def sql(
+    query: str, *, url: str, key: str | None, data: Path | None, format_name: str | None
+) -> None:
+    """Run a query over every event and print a table; `-` reads it from stdin.
+
+    docs/sql.md has the dialect and worked questions.
+    """
+    from load.connection import Target
+    from web import sql_command
+
+    text = sys.stdin.read() if query == "-" else query
+    config = settings.read({}, os.environ, None).config
+    body = sql_command.ask(
+        sql_command.with_format(text, format_name),
+        target=Target(url, key),
+        data=data,
+        config=config,
+    )
+    if format_name is None:
+        sql_command.show(body)
+    else:
+        click.echo(body, nl=not body.endswith(b"\n"))
+
+
 @tallymark.command("version")
 def version_() -> None:
     """Print the version."""

@@ -98,7 +98,7 @@ def refused_plainly(error: TallymarkError | Internal) -> Reply:
     return reply._replace(headers=reply.headers + wire.headers_of(error))
 
 
-def _decoded(content: bytes) -> str:
+def _decoded(content: bytes | bytearray) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:

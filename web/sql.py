@@ -305,7 +305,7 @@ class Sql:
     # -- workers
 
     async def _take(self) -> _Worker:
-        with trio.move_on_after(self._config.sql_deadline_s):
+        with trio.move_on_after(START_S):
             while True:
                 while self._warm:
                     worker = self._warm.popleft()

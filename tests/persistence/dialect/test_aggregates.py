@@ -11,7 +11,7 @@ import pytest
 
 from tests.sqlworkers import Asking, written
 
-DICE = random.Random(11)  # noqa: S311
+DICE = random.Random(11)
 ROWS: list[dict[str, Any]] = [
     {
         "blob2": f"s-{DICE.randrange(4)}",
@@ -133,8 +133,10 @@ def test_the_most_frequent_come_first(worker: Asking, thinned: list[str]) -> Non
 def test_conditions_stand_in_the_last_argument(worker: Asking, thinned: list[str]) -> None:
     (found,) = worker.rows(
         "SELECT COUNTIF(blob6 = 'error') AS errors, sumIf(_sample_interval, blob5 IN ('a') "
-        "AND double1 > 10) AS a, avgIf(double1, blob5 = 'b') AS b, SUMif(double1, 1 = 2) AS no, "
-        "avgIf(double1, 1 = 2) AS never, count(DISTINCT blob3) AS users, sum(DISTINCT double1) AS d "
+        "AND double1 > 10) AS a, avgIf(double1, blob5 = 'b') AS b, "
+        "SUMif(double1, 1 = 2) AS no, "
+        "avgIf(double1, 1 = 2) AS never, count(DISTINCT blob3) AS users, "
+        "sum(DISTINCT double1) AS d "
         "FROM events",
         thinned,
     )
@@ -153,7 +155,8 @@ def test_conditions_stand_in_the_last_argument(worker: Asking, thinned: list[str
 
 def test_nothing_counts_as_nothing(worker: Asking, empty: list[str]) -> None:
     assert worker.rows(
-        "SELECT count() AS n, sum(double1) AS s, sum(_sample_interval) AS i, avg(double1) AS a, "
+        "SELECT count() AS n, sum(double1) AS s, sum(_sample_interval) AS i, "
+        "avg(double1) AS a, "
         "topK(3)(blob1) AS t FROM events",
         empty,
     ) == [{"n": "0", "s": 0.0, "i": "0", "a": None, "t": []}]

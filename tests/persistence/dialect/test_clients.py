@@ -18,7 +18,7 @@ import pytest
 
 from tests.sqlworkers import Asking, written
 
-DICE = random.Random(7)  # noqa: S311
+DICE = random.Random(7)
 START = dt.datetime(2025, 9, 26)  # noqa: DTZ001  as the files have it
 ROWS: list[dict[str, Any]] = [
     {
@@ -51,7 +51,7 @@ def test_counterscale_views_by_day(worker: Asking, files: list[str], zone: str) 
     found = worker.rows(
         f"""
         SELECT SUM(_sample_interval) as count,
-        /* interval start needs local timezone, e.g. 00:00 in America/New York means start of day in NYC */
+        /* a day begins by the clocks of the zone, 00:00 there */
         toStartOfInterval(timestamp, INTERVAL '1' DAY, '{zone}') as _bucket,
         /* output as UTC */
         toDateTime(_bucket, 'Etc/UTC') as bucket
@@ -124,8 +124,10 @@ def test_grafana_time_series_with_a_weighted_average(worker: Asking, files: list
 
 def test_grafana_cloudflare_page_by_minute(worker: Asking, files: list[str]) -> None:
     answer = worker.answer(
-        "SELECT intDiv(toUInt32(timestamp), 60) * 60 AS t, blob1 AS label, SUM(_sample_interval) "
-        "AS n FROM events WHERE timestamp >= toDateTime(1758844800) GROUP BY blob1, t ORDER BY t",
+        "SELECT intDiv(toUInt32(timestamp), 60) * 60 AS t, blob1 AS label, "
+        "SUM(_sample_interval) "
+        "AS n FROM events WHERE timestamp >= toDateTime(1758844800) GROUP BY "
+        "blob1, t ORDER BY t",
         files,
         quoted=True,
     )
@@ -171,7 +173,8 @@ def test_a_metrics_page_with_conditions_and_a_sub_query(
     worker: Asking, files: list[str]
 ) -> None:
     (found,) = worker.rows(
-        "SELECT SUM(_sample_interval) AS total, SUMIf(_sample_interval, blob6 = 'error' AND blob5 "
+        "SELECT SUM(_sample_interval) AS total, SUMIf(_sample_interval, blob6 "
+        "= 'error' AND blob5 "
         "NOT IN ('us', '')) AS errors, count(DISTINCT blob3) AS users, "
         "quantileExactWeighted(0.5)(double1, _sample_interval) AS p50, "
         "quantileExactWeighted(0.95)(double1, _sample_interval) AS p95 FROM events "
@@ -216,7 +219,8 @@ def test_a_poller_aliases_every_column_and_names_the_zone(
 ) -> None:
     found = worker.rows(
         "SELECT timestamp AS ts, blob2 AS path, double1 AS ms FROM events WHERE timestamp > "
-        "toDateTime('2025-09-30 00:00:00', 'UTC') AND timestamp < toDateTime('2025-09-30 06:00:00',"
+        "toDateTime('2025-09-30 00:00:00', 'UTC') AND timestamp < "
+        "toDateTime('2025-09-30 06:00:00',"
         " 'UTC') ORDER BY ts, ms LIMIT 20000",
         files,
     )
