@@ -34,18 +34,16 @@ def main() -> None:
 
 
 def _print_archive() -> None:
-    print(
-        f"\nArchive, {ARCHIVED:,} events in parts of {PART_EVENTS:,}; CPU in µs an event, and"
-    )
-    print("as a multiple of msgspec's decoding alone; bytes a row on disk")
+    print(f"\nArchive, {ARCHIVED:,} events in parts of {PART_EVENTS:,}: CPU in µs an event,")
+    print("and as a multiple of msgspec's decoding alone; bytes a row on disk")
     for uuids in (False, True):
         found = archived(ARCHIVED, part_events=PART_EVENTS, uuids=uuids)
-        ratio = found.parts_us / found.decoding_us
-        print(
-            f"  {'UUIDs' if uuids else 'short ids':10} parts {found.parts_us:5.2f} ×{ratio:5.2f}   "
-            f"each merge {found.merging_us:5.2f} ×{found.merging_us / found.decoding_us:5.2f}   "
-            f"bytes {found.part_bytes:5.1f}, merged {found.merged_bytes:5.1f}"
-        )
+        yardstick_us = found.decoding_us
+        parts = f"{found.parts_us:5.2f} ×{found.parts_us / yardstick_us:5.2f}"
+        merges = f"{found.merging_us:5.2f} ×{found.merging_us / yardstick_us:5.2f}"
+        sizes = f"{found.part_bytes:5.1f}, merged {found.merged_bytes:5.1f}"
+        name = "UUIDs" if uuids else "short ids"
+        print(f"  {name:10} parts {parts}   each merge {merges}   bytes {sizes}")
 
 
 def _print_ingest() -> None:
