@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help env run test lint format bench lock clean
+.PHONY: help env run test lint format bench bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -33,6 +33,9 @@ format: $(ENV) ## Put all code into the house format
 
 bench: $(ENV) ## Measure CPU per event, events per second and latencies
 	@$(BIN)/python -m bench
+
+bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events
+	@$(BIN)/python -m bench.sql
 
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in

@@ -135,6 +135,8 @@ class Database:
         """Make the next instance, if there is none."""
         if self._next is None:
             self._next = duckdb.connect(":memory:", config=self._config)
+            for setting in ("LOAD parquet", "LOAD icu", "SET parquet_metadata_cache = true"):
+                self._next.execute(setting)  # both are built in; nothing is fetched
 
     def over(self, files: Sequence[str]) -> duckdb.DuckDBPyConnection:
         """A connection that can read these files, and do nothing else outside of itself."""

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -171,7 +170,7 @@ class Sql:
         self._config = config
         self._archived = archived
         self._log = log
-        self._warm: deque[_Worker] = deque()
+        self._warm: list[_Worker] = []
         self._alive = 0
         self._wanted = trio.Event()
         self._arrived = trio.Condition()
@@ -307,8 +306,8 @@ class Sql:
     async def _take(self) -> _Worker:
         with trio.move_on_after(START_S):
             while True:
-                while self._warm:
-                    worker = self._warm.popleft()
+                while self._warm:  # the one that worked last knows the files best
+                    worker = self._warm.pop()
                     if worker.lives:
                         return worker
                     self._alive -= 1

@@ -30,6 +30,13 @@ class Around(Protocol):
         """The column of the weight of all rows of a group that have the same value."""
         ...
 
+    def levels(self, value: str, level: float) -> tuple[str, str]:
+        """What stands for the list of all levels asked of a value, and for the place of one.
+
+        One sort then answers them all: three quantiles cost half of what they cost alone.
+        """
+        ...
+
     def order(self) -> str:
         """The ORDER BY of the query for use inside of an aggregate, or nothing."""
         ...
@@ -182,11 +189,11 @@ def _weighted_plain(call: Call, around: Around) -> Core:
 def _weighted(name: str, level: float, what: Made, weight: Made, around: Around) -> Core:
     value = what.sql if what.kind.is_time else made.number(what, name)
     made.number(weight, name)
-    number = f"NOT isnan({value})" if what.kind.base == "Float64" else ""
+    may_be_nan = what.kind.base == "Float64" and not what.stored
+    number = f"NOT isnan({value})" if may_be_nan else ""
     if weight.value == 1 or (weight.unit and around.unit_weights()):
-        return Core(
-            f"quantile_disc({value}, {made.floated(level).sql})", what.kind, "{}", number
-        )
+        levels, place = around.levels(value, level)
+        return Core(f"quantile_disc({value}, {levels})", what.kind, f"({{}})[{place}]", number)
     running, total = around.running_weight(what, weight)
     reached = f"{running} >= ceil({made.floated(level).sql} * {total})"
     return Core(

@@ -24,6 +24,7 @@ class Made:
     windowed   holds a window function
     loose      a column that stands outside of aggregates and of what is grouped by, or None
     unit       it is `_sample_interval` itself, which is 1 in every row unless rows were thinned
+    stored     it is a column of events as it is, in which every number is one
     """
 
     sql: str
@@ -34,6 +35,7 @@ class Made:
     windowed: bool = False
     loose: str | None = None
     unit: bool = False
+    stored: bool = False
 
 
 def of(sql: str, kind: Kind, *parts: Made, truth: bool = False, value: object = None) -> Made:

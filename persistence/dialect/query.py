@@ -94,15 +94,15 @@ class Query:
         unit             every `_sample_interval` in them is 1
         quoted_integers  integers of 64 bits come as texts
         """
-        relation = self._relation
+        relation, shared = self._relation, self._shared
         if self.asks_weights and not unit:
-            relation, _ = self._made(unit=False)
+            relation, shared = self._made(unit=False)
         shown = ", ".join(
             f"{_shown(f'c{at}', one.kind, quoted_integers, truth=one.truth)} AS c{at}"
             for at, one in enumerate(relation.outputs)
         )
         total = ", total" if relation.total else ""
-        body = f"SELECT {shown}{total} FROM ({relation.sql})"
+        body = f"SELECT {shown}{total} FROM ({shared.levels.written(relation.sql)})"
         if not self.reads_events:
             return body
         return f"WITH {self._events(files)} {body}"

@@ -56,6 +56,30 @@ class Relation(NamedTuple):
 
 
 @dataclass(slots=True)
+class Levels:
+    """The levels that are asked of each value, gathered so that one sort answers them all.
+
+    Where they are asked stands a mark, until all are known. A mark has a character in it that
+    no text of a query may hold.
+    """
+
+    asked: dict[str, tuple[int, dict[float, int]]] = field(default_factory=dict)
+
+    def marks(self, value: str, level: float) -> tuple[str, str]:
+        """What stands for the list, and for the place of a level in it."""
+        number, levels = self.asked.setdefault(value, (len(self.asked), {}))
+        place = levels.setdefault(level, len(levels) + 1)
+        return f"\x00{number}\x00", str(place)
+
+    def written(self, sql: str) -> str:
+        """The SQL with lists in place of marks."""
+        for number, levels in self.asked.values():
+            told = ", ".join(made.floated(level).sql for level in levels)
+            sql = sql.replace(f"\x00{number}\x00", f"[{told}]")
+        return sql
+
+
+@dataclass(slots=True)
 class Shared:
     """What all SELECTs of one query share.
 
@@ -74,6 +98,7 @@ class Shared:
     used: set[str] = field(default_factory=set)
     ranges: list[tuple[dt.datetime | None, dt.datetime | None]] = field(default_factory=list)
     asks_weights: bool = False
+    levels: Levels = field(default_factory=Levels)
     work: int = 0
     sources: int = 0
 
@@ -225,6 +250,10 @@ class _Select:
         self._shared.asks_weights = True
         return self._shared.unit
 
+    def levels(self, value: str, level: float) -> tuple[str, str]:
+        """Two marks, which `Levels.written` replaces."""
+        return self._shared.levels.marks(value, level)
+
     def order(self) -> str:
         """The ORDER BY of the query, for first_value and last_value."""
         self._uses_order = True
@@ -278,6 +307,7 @@ class _Select:
             truth=column.truth,
             loose=None if self._inside else name,
             unit=column.unit,
+            stored=source.events,
         )
 
     def _of_alias(self, name: str, tree: exp.Expr) -> Made | None:
