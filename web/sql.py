@@ -178,7 +178,6 @@ class Sql:
         self._asked = 0
         self._stopped = trio.Event()
         self._runs = False
-        self.restarts = 0
 
     @property
     def process_ids(self) -> list[int]:
@@ -254,7 +253,6 @@ class Sql:
                 await self._tell_arrived()
             else:
                 self._alive -= 1
-                self.restarts += 1
                 self._wanted.set()
                 await worker.end()
         raise InvalidQuery(

@@ -60,6 +60,7 @@ async def test_a_worker_that_was_killed_is_replaced() -> None:
         killed = sql.process_ids
         for process in killed:
             os.kill(process, signal.SIGKILL)
+            os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
         assert await answer(sql) == b"1\n"
         assert not set(killed) & set(sql.process_ids)
 
