@@ -1,13 +1,14 @@
 """The Quart-Trio application: the route table, and a handler for every row of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, Protocol
 
 import structlog
 import trio
-from quart import Request, Response, request
+from quart import Request, Response, g, request
+from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
@@ -20,8 +21,10 @@ from web import body, health, home, ingest, openapi, queries, wire
 from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.exposition import Exposition, Measured
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
+from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
 from web.sql import Sql
 from web.wire import INTERNAL, Reply
@@ -31,10 +34,11 @@ log: Final = structlog.get_logger()
 Handler = Callable[..., Awaitable[Response]]
 
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
+_PATHS: Final = {route.name: route.path for route in ROUTES}
 _READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
 
 
-class Service(Acceptor, health.Watched, Protocol):
+class Service(Acceptor, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
     async def services(self, asked: services.Asked) -> services.Answer: ...
@@ -45,8 +49,14 @@ class Service(Acceptor, health.Watched, Protocol):
     async def counters(self) -> dict[str, int | float | None]: ...
 
 
+class Answer(Response):
+    """A whole answer of ours, which knows the problem that it tells."""
+
+    problem = ""
+
+
 class Application(QuartTrio):
-    """Quart, with the live stream that belongs to it.
+    """Quart, with the live stream that belongs to it, and the meter of all answers.
 
     Its lifespan runs the task that makes the stream's frames, so an ASGI server must run that.
     """
@@ -54,9 +64,10 @@ class Application(QuartTrio):
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, meter: Meter) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
+        self.meter = meter
 
     def end_streams(self) -> None:
         """End all streams; a server that stops calls it first, for they never end alone."""
@@ -84,11 +95,12 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
         lambda: service.accepted_times().now_ms,
         subscribers_max=config.stream_subscribers_max,
     )
-    app = Application(live)
+    meter = Meter()
+    app = Application(live, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, live, sql)
+    handlers = _Handlers(service, config, live, meter, sql)
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
@@ -97,6 +109,7 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
             methods=[route.method],
             provide_automatic_options=False,
         )
+    _count_answers(app, meter)
     _refuse_strangers(app, config)
     _refuse_in_problems(app)
 
@@ -114,7 +127,9 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
 class _Handlers:
     """One handler for each route, under its name."""
 
-    def __init__(self, service: Service, config: Config, live: Live, sql: Sql | None) -> None:
+    def __init__(
+        self, service: Service, config: Config, live: Live, meter: Meter, sql: Sql | None
+    ) -> None:
         self._service = service
         self._sql = sql
         self._config = config
@@ -122,6 +137,13 @@ class _Handlers:
         self._version = health.running_version()
         self._started_s = monotonic()
         self._openapi = openapi.encoded(ROUTES, version=self._version)
+        self._exposition = Exposition(
+            service,
+            meter,
+            version=self._version,
+            subscribers=lambda: live.subscribers,
+            subscribers_max=config.stream_subscribers_max,
+        )
         answers: dict[str, Callable[..., Awaitable[Any]]] = {
             "services": service.services,
             "revenue": service.revenue,
@@ -143,6 +165,7 @@ class _Handlers:
             "trackBatchPreflight": lambda _: self._preflight,
             "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
+            "prometheus": lambda _: self._exposed,
             "openapi": lambda _: self._described,
             "sqlSent": lambda _: partial(self._query, queries.superset, in_body=True),
             "sqlAsked": lambda _: partial(self._query, queries.superset, in_body=False),
@@ -237,19 +260,44 @@ class _Handlers:
         wire.question(request.query_string, NothingAsked)
         return _response(wire.sent(self._openapi))
 
+    async def _exposed(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
+        return _response(wire.sent(await _whole(pieces), media=media))
+
 
 def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
     """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
 
     async def handler(**path_parameters: str) -> Response:
         asked = wire.question(request.query_string, route.asked)
-        pieces: list[bytes] = []
-        for piece in wire.pieces(await answer(asked, **path_parameters)):
-            pieces.append(piece)
-            await trio.lowlevel.checkpoint()
-        return _response(wire.sent(b"".join(pieces)))
+        pieces = wire.pieces(await answer(asked, **path_parameters))
+        return _response(wire.sent(await _whole(pieces)))
 
     return handler
+
+
+async def _whole(pieces: Iterator[bytes]) -> bytes:
+    """All pieces together, each made in a turn of its own."""
+    made: list[bytes] = []
+    for piece in pieces:
+        made.append(piece)
+        await trio.lowlevel.checkpoint()
+    return b"".join(made)
+
+
+def _count_answers(app: Application, meter: Meter) -> None:
+    async def before() -> None:
+        g.started_s = perf_counter()
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        route = _PATHS.get(request.endpoint or "", NO_ROUTE)
+        problem = response.problem if isinstance(response, Answer) else ""
+        meter.answered(route, perf_counter() - g.started_s, problem)
+        return response
+
+    app.before_request(before)
+    app.after_request(after)
 
 
 def _refuse_strangers(app: Application, config: Config) -> None:
@@ -305,7 +353,8 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    response = Response(reply.body, status=reply.status)
+    response = Answer(reply.body, status=reply.status)
+    response.problem = reply.problem
     response.headers.clear()
     response.headers.extend(reply.headers)
     if reply.status != 204:

@@ -98,7 +98,7 @@ async def _live(config: Config) -> None:
                             listeners,
                             stop=stop,
                             grace_s=config.stop_deadline_s / 2,
-                            lane=Lane(service, config, app.live),
+                            lane=Lane(service, config, app.live, app.meter),
                         )
                     )
                     for url in urls:

@@ -95,7 +95,9 @@ def refused_plainly(error: TallymarkError | Internal) -> Reply:
     """A refusal as the clients of Analytics Engine read it."""
     text = error.detail if isinstance(error, Internal) else str(error)
     reply = wire.sent(text.encode(), status=error.status, media=PLAIN)
-    return reply._replace(headers=reply.headers + wire.headers_of(error))
+    return reply._replace(
+        headers=reply.headers + wire.headers_of(error), problem=wire.problem_slug(error.title)
+    )
 
 
 def _decoded(content: bytes | bytearray) -> str:

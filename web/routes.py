@@ -277,6 +277,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         refusals=(NotReady, JournalFailed),
     ),
     Route(
+        name="prometheus",
+        method="GET",
+        path="/metrics/prometheus",
+        summary="What the service counts of itself, for Prometheus.",
+        media="text/plain",
+    ),
+    Route(
         name="openapi",
         method="GET",
         path="/openapi.json",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from engine.actors.health import Health
+from engine.actors.measures import Measures
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
 from engine.actors.sequencer import Released
@@ -47,6 +48,10 @@ class LateEngine:
     async def fresh(self) -> None:
         """Return when the files hold every event that has been acknowledged."""
         await self._archived().fresh(self._recovered().durable_seq)
+
+    def measures(self) -> Measures:
+        """What the engine counts and times."""
+        return self._recovered().measures()
 
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
