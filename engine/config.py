@@ -38,7 +38,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # Where it runs
     data: Path = Path("data")
-    """Folder of the journal and the snapshots; made when absent, used by one process alone."""
+    """Folder of the journal, snapshots and archive; made when absent, for one process alone."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     """Address to listen on; one beyond loopback needs `allow_public`."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
