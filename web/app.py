@@ -21,7 +21,7 @@ from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.routes import ROUTES, Route
 from web.wire import INTERNAL, Reply
 
@@ -133,8 +133,10 @@ class _Handlers:
             **{name: partial(_answering, answer) for name, answer in answers.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
+            "trackBulk": lambda _: partial(self._take, Kind.BULK),
             "trackPreflight": lambda _: self._preflight,
             "trackBatchPreflight": lambda _: self._preflight,
+            "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
             "openapi": lambda _: self._described,
         }
@@ -148,7 +150,7 @@ class _Handlers:
             content = await body.read(
                 aiter(request.body),
                 stated_bytes=request.content_length,
-                bytes_max=self._config.body_bytes_max,
+                bytes_max=kind.body_bytes_max(self._config),
                 deadline_s=self._config.body_deadline_s,
             )
         except TallymarkError as error:
@@ -158,8 +160,8 @@ class _Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=request.headers.get("Content-Type"),
-            content_encoding=request.headers.get("Content-Encoding"),
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
 
@@ -183,9 +185,9 @@ class _Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
-        response = Response(subscriber, content_type="text/event-stream")
+        response = Response(subscriber, content_type=STREAM_MEDIA)
         response.headers.update(dict(wire.SAFE_HEADERS))
         response.timeout = None  # Quart would end it after a minute
         return response
@@ -232,6 +234,10 @@ def _refuse_strangers(app: Application, config: Config) -> None:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
 
     app.before_request(before)
+
+
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 def _has_body(asked: Request) -> bool:
