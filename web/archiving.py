@@ -19,7 +19,7 @@ from msgspec import Struct
 from engine.config import Config
 from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
-from persistence.archive.manifest import ARCHIVE_FOLDER, Manifest, between
+from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, Manifest, between
 from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, encode
 
 TICK_S: Final = 0.5
@@ -127,7 +127,10 @@ class Archiving:
 
     def health(self) -> ArchiveHealth:
         """How it does."""
-        manifest = self._read_manifest()
+        try:
+            manifest = self._read_manifest()
+        except BadManifest:  # of which the process says more
+            manifest = Manifest()
         durable_seq = 0 if self._engine is None else self._engine.durable_seq
         return ArchiveHealth(
             state=self._state,

@@ -28,7 +28,7 @@ MERGED_LEVEL: Final = 3
 
 ROW_GROUP_ROWS: Final = 61_440
 """A query for one service reads one or two of them in each file: smaller ones skip more, and
-cost more bytes a row (docs/decisions/0005)."""
+cost more bytes a row (docs/decisions/0006)."""
 
 _MADE_TYPES: Final = ("BIGINT", "BIGINT", "BIGINT", "UINTEGER")
 _TYPES: Final = {column.name: column.sql_type for column in STORED}

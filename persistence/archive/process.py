@@ -74,6 +74,8 @@ def main() -> int:
     The lock is never let go of: threads may be at work until the process is gone.
     """
     die_with_parent(os.getppid())
+    for number in (signal.SIGINT, signal.SIGTERM):  # a whole group gets them; we end by input
+        signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     gc.disable()  # rows are no circles, and there are a hundred thousand of them at once
     numbers = Numbers(sys.stdin.fileno())

@@ -1,7 +1,7 @@
 """From journal records to rows: duplicates, what is too old, thinning, exact money.
 
 A pure function of the records in their order. What is dropped as a duplicate is what
-`engine.sequence` drops: the same window of ids, asked with the same calls.
+`engine.sequence` drops: the same window of ids, asked with the same calls, portion by portion.
 """
 
 import operator
@@ -24,6 +24,7 @@ from engine.events import (
 )
 from engine.hashing import hash64_each
 from engine.money import fee_micros, micros
+from engine.sequence import portions
 from engine.timebucket import DAY_MS
 from persistence.archive.columns import STORED
 from persistence.archive.thinning import Thinning
@@ -186,7 +187,22 @@ class Taking:
         """Events that were not seen before, their instants by our clock, their numbers."""
         found: list[Event] = []
         times_ms: list[int] = []
-        for batch in batches:
+        seqs: list[int] = []
+        for portion in portions(batches):
+            more, more_ms, more_seqs = self._fresh_of(first_seq, received_ms, portion)
+            first_seq += sum(len(batch.events) for batch in portion)
+            found += more
+            times_ms += more_ms
+            seqs += more_seqs
+        return found, times_ms, seqs
+
+    def _fresh_of(
+        self, first_seq: int, received_ms: int, portion: Sequence[Batch]
+    ) -> tuple[list[Event], list[int], Sequence[int]]:
+        """The same of what is asked of the window at once."""
+        found: list[Event] = []
+        times_ms: list[int] = []
+        for batch in portion:
             skew_ms = correction_ms(received_ms, batch.sent_at_ms)
             found += batch.events
             times_ms += [

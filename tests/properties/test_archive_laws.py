@@ -1,6 +1,7 @@
 """The archive holds every event once, whatever happens to it and however it is merged."""
 
 import datetime as dt
+import random
 import tempfile
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.archives import DAY_MS, EPOCH, House, true_rows
+from engine.sequence import Sequencing, portions
+from engine.timebucket import Calendar
+from persistence.archive.rows import batches_of
+from tests.archives import DAY_MS, EPOCH, House, true_rows, view
 from tests.properties.histories import NOW_MS, history
 
 STEPS = st.lists(
@@ -70,3 +74,29 @@ def test_rows_do_not_depend_on_where_parts_are_cut(tmp_path: Path, cut: int) -> 
     assert house.follow().rows() == whole.follow().rows()
     assert house.manifest.tally == whole.manifest.tally
     assert whole.manifest.tally.thinned > 0
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 10**6), ids_max=st.sampled_from([16, 100, 1_000]))
+def test_the_archive_drops_what_the_metrics_drop_however_small_the_window(
+    seed: int, ids_max: int
+) -> None:
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        house = House(Path(folder), dedupe_ids_max=ids_max)
+        for number in range(20):
+            events = [view(eventId=f"{chance.randrange(3 * ids_max)}") for _ in range(600)]
+            count = chance.choice([1, 600, 600])
+            batches = [events[n : n + 25] for n in range(0, count, 25)]
+            house.append(NOW_MS + number * DAY_MS // 4, batches * chance.choice([1, 5]))
+        sequencing = Sequencing(house.config, Calendar("UTC"))
+        for record in house.journal.replay(0):
+            for portion in portions(list(batches_of(record.bodies))):
+                sequencing.take(record.received_ms, portion)
+            if chance.random() < 0.3:
+                house.follow(record.last_seq)
+                house.close() if chance.random() < 0.5 else house.crash()
+        tally = house.follow().manifest.tally
+        counted = sequencing.tally
+        assert (tally.events, tally.duplicates) == (counted.events, counted.duplicates)
+        assert tally.rows == len(house.rows()) == counted.events - counted.duplicates

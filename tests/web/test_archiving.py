@@ -101,6 +101,35 @@ async def test_a_stop_leaves_nothing_unarchived(tmp_path: Path) -> None:
     assert (manifest.covered_seq, manifest.rows) == (25, 25)
 
 
+async def test_signals_to_the_whole_group_do_not_end_it_before_its_work_is_done(
+    tmp_path: Path,
+) -> None:
+    config = config_of(tmp_path)
+    async with beside(config) as house:
+        assert await house.fresh_rows() == []
+        await house.archiving.moved()  # it lives, and has said so
+        process = house.archiving.health().process
+        assert process is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(process, number)
+        await house.track(view())
+        assert house.archiving.health().restarts == 0
+    manifest = manifests.read(config.data / "archive")
+    assert manifest is not None
+    assert manifest.covered_seq == 1
+
+
+async def test_a_damaged_manifest_is_a_failure_that_says_what_to_do(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    (config.data / "archive").mkdir(parents=True)
+    (config.data / "archive" / "manifest.json").write_text("{")
+    async with beside(config) as house:
+        await house.track(view())
+        with pytest.raises(ArchiveLate, match="tallymark archive --rebuild"):
+            await house.archiving.fresh(1, deadline_s=60)
+        assert house.archiving.health().state == "failed"
+
+
 async def test_parts_are_those_of_the_days_asked_for(tmp_path: Path) -> None:
     async with beside(config_of(tmp_path)) as house:
         for days in range(3):

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ async def test_a_worker_that_was_killed_is_replaced() -> None:
         killed = sql.process_ids
         for process in killed:
             os.kill(process, signal.SIGKILL)
-            os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+            gone = partial(os.waitid, os.P_PID, process, os.WEXITED | os.WNOWAIT)
+            await trio.to_thread.run_sync(gone)
         assert await answer(sql) == b"1\n"
         assert not set(killed) & set(sql.process_ids)
 
