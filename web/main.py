@@ -89,7 +89,8 @@ async def _live(config: Config) -> None:
             async with trio.open_nursery() as actors:
                 async with trio.open_nursery() as doors:
                     await doors.start(_stop_at_signal, stop)
-                    await actors.start(sql.run)
+                    if config.archive:
+                        await actors.start(sql.run)
                     await doors.start(
                         partial(
                             hosting.serve,

@@ -94,8 +94,8 @@ class LateEngine:
         return await self._recovered().counters()
 
     def _archived(self) -> Archiving:
-        if self.archive is None or not self.config.archive:
-            raise NotReady("There is no archive to ask: it is off, or not found yet.")
+        if self.archive is None:
+            raise NotReady("The archive is not found yet. Try again in a second.")
         return self.archive
 
     def _recovered(self) -> Engine:

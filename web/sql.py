@@ -99,7 +99,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a file there would be one that it may not write
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=_environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -210,6 +210,8 @@ class Sql:
 
         Raises InvalidQuery, QueryTooLong, TooManyQueries, NotReady, and what `fresh` raises.
         """
+        if not self._config.archive:
+            raise NotReady("There is no archive to ask: it is off (`archive = false`).")
         if not self._archived.is_ready or not self._runs:
             raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
         size_bytes = len(asked.text.encode())
@@ -341,6 +343,12 @@ class Sql:
                 await self._tell_arrived()
             self._wanted = trio.Event()
             await self._wanted.wait()
+
+
+def _environment() -> dict[str, str]:
+    """What a worker knows of the outside: no setting, and so no key."""
+    kept = {name: text for name, text in os.environ.items() if "TALLYMARK_" not in name}
+    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _answer(head: Json, body: bytes) -> Answer | None:
