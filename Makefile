@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help env run test lint format bench bench-http lock clean
+.PHONY: help env run test lint format bench bench-http bench-sql lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -37,6 +37,8 @@ bench: $(ENV) ## Measure CPU per event, events per second and latencies
 
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
+bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events
+	@$(BIN)/python -m bench.sql
 
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in

@@ -9,12 +9,15 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.archive import archived
 from bench.engine import YARDSTICK, Bench, ingest
 from bench.metrics import answers
 from web.collecting import tune_collector
 
 EVENTS: Final = 250_000
 ROUNDS: Final = 5
+ARCHIVED: Final = 500_000
+PART_EVENTS: Final = 50_000
 
 
 def main() -> None:
@@ -27,6 +30,20 @@ def main() -> None:
     _print_ingest()
     gc.unfreeze()
     _print_answers()
+    _print_archive()
+
+
+def _print_archive() -> None:
+    print(f"\nArchive, {ARCHIVED:,} events in parts of {PART_EVENTS:,}: CPU in µs an event,")
+    print("and as a multiple of msgspec's decoding alone; bytes a row on disk")
+    for uuids in (False, True):
+        found = archived(ARCHIVED, part_events=PART_EVENTS, uuids=uuids)
+        yardstick_us = found.decoding_us
+        parts = f"{found.parts_us:5.2f} ×{found.parts_us / yardstick_us:5.2f}"
+        merges = f"{found.merging_us:5.2f} ×{found.merging_us / yardstick_us:5.2f}"
+        sizes = f"{found.part_bytes:5.1f}, merged {found.merged_bytes:5.1f}"
+        name = "UUIDs" if uuids else "short ids"
+        print(f"  {name:10} parts {parts}   each merge {merges}   bytes {sizes}")
 
 
 def _print_ingest() -> None:

@@ -38,7 +38,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # Where it runs
     data: Path = Path("data")
-    """Folder of the journal and the snapshots; made when absent, used by one process alone."""
+    """Folder of the journal, snapshots and archive; made when absent, for one process alone."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     """Address to listen on; one beyond loopback needs `allow_public`."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
@@ -73,6 +73,14 @@ class Config(Struct, frozen=True, kw_only=True):
     """Days for which hours are told apart."""
     keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 400
     """Days for which days are told apart; an older event is refused."""
+    archive: bool = True
+    """Write every event to the archive of Parquet files, in a process beside the server."""
+    raw_keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
+    """Days for which the archive keeps single events; an older one is counted, not archived."""
+    thin_above_per_s: Positive = 100_000
+    """Events of one index key in a second above which the archive keeps a sample of them."""
+    archive_backlog_bytes_max: Positive = 8192 * MIB
+    """Bytes of journal kept for an archive that lags; beyond it events go unarchived."""
     snapshot_interval_s: Positive = 60
     """Seconds between snapshots; what came after the last one is replayed at a start."""
     segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB
@@ -127,6 +135,26 @@ class Config(Struct, frozen=True, kw_only=True):
     """Messages that wait for one shard; full means that the sequencer waits."""
     slice_ms_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
     """Milliseconds for which a long answer may hold up everything else."""
+
+    # What one query of SQL may use
+    sql_table: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "events"
+    """The name of the table of events, and what its column `dataset` says."""
+    sql_workers: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Queries that run at the same time, each in a process of its own."""
+    sql_threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Threads of one query."""
+    sql_queue_max: Positive = 32
+    """Queries that wait for a process; beyond it 429."""
+    sql_deadline_s: Positive = 10
+    """Seconds after which a query is ended."""
+    sql_text_bytes_max: Annotated[int, Meta(ge=1, le=MIB)] = 16 * KIB
+    """Bytes of the text of one query."""
+    sql_rows_max: Positive = 1_000_000
+    """Rows of one answer."""
+    sql_answer_bytes_max: Positive = 64 * MIB
+    """Bytes of one answer."""
+    sql_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 512 * MIB
+    """Bytes that one query may use for its work."""
 
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000
@@ -317,6 +345,8 @@ def _expected(kind: msgspec.inspect.Type) -> str:
             return "true or false"
         case LiteralType():
             return "one of " + ", ".join(map(str, kind.values))
+        case StrType(pattern=str(pattern)) if "_" in pattern:
+            return "a name of letters, digits and _"
         case StrType(pattern=str()):
             return "a currency of three capital letters"
         case VarTupleType():

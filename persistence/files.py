@@ -66,6 +66,14 @@ class Disk:
     def read(self, path: Path) -> bytes:
         return path.read_bytes()
 
+    def read_from(self, path: Path, offset_bytes: int, bytes_max: int) -> bytes:
+        """What stands at `offset_bytes` of the file, up to `bytes_max`; empty at its end."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            return os.pread(handle, bytes_max, offset_bytes)
+        finally:
+            os.close(handle)
+
     def rename(self, path: Path, target: Path) -> None:
         """Give `path` the name `target`; what had that name is replaced in the same instant."""
         path.replace(target)

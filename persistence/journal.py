@@ -171,6 +171,17 @@ class Journal:
                 self._remove(self._sealed[0].path)
                 del self._sealed[0]
 
+    def surplus_seq(self, bytes_max: int) -> int:
+        """The least number up to which `trim` leaves at most `bytes_max`, if it can."""
+        left_bytes = self.size_bytes
+        seq = self.first_seq - 1
+        for segment in self._sealed:
+            if left_bytes <= bytes_max:
+                break
+            left_bytes -= segment.size_bytes
+            seq = segment.last_seq
+        return seq
+
     def restart_after(self, seq: int) -> None:
         """Go on at seq + 1 although the journal ends before `seq`, as a snapshot covers it.
 

@@ -65,7 +65,8 @@ def encode_header(number: int) -> bytes:
     return head + _CRC.pack(crc32(head))
 
 
-def _check_header(path: Path, data: bytes, number: int) -> None:
+def check_header(path: Path, data: bytes, number: int) -> None:
+    """Raises BadRecord, UnknownFormat or Corruption where `data` begins no segment `number`."""
     if len(data) < HEADER_BYTES:
         raise BadRecord(0, f"{len(data)} bytes are too few for a segment's header")
     magic, version, found = _HEADER.unpack_from(data)
@@ -87,7 +88,7 @@ def read_records(path: Path, data: bytes, number: int) -> Iterator[tuple[Record,
     The one reader, for the check at start and for replay. Raises BadRecord where the next
     record, or the header (offset 0), is not whole.
     """
-    _check_header(path, data, number)
+    check_header(path, data, number)
     offset, next_seq = HEADER_BYTES, number
     while offset < len(data):
         record, offset = decode(data, offset, segment=number, first_seq=next_seq)

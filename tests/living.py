@@ -9,7 +9,7 @@ async with living(config, end="crash") as life: # what was not yet kept is lost 
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +97,7 @@ async def living(
     journal_disk: Disk = REAL_DISK,
     snapshot_disk: Disk = REAL_DISK,
     now_ms: int = NOW_MS,
+    archived_seq: Callable[[], int | None] = lambda: None,
 ) -> AsyncIterator[Life]:
     """An engine from its recovery to its end; a crash keeps what is on the disk, no more."""
     found = recover(config)
@@ -122,6 +123,7 @@ async def living(
         clock_ms=lambda: now_ms,
         log=lambda event, **facts: life.note(event, **facts),
         snapshot_ms=found.snapshot_ms,
+        archived_seq=archived_seq,
     )
     life = Life(engine, found)
     async with trio.open_nursery() as nursery:

@@ -104,6 +104,7 @@ class Server:
             [
                 *(sys.executable, "-m", "web.cli", "serve"),
                 *("--data", str(self.data), "--port", "0", "--log-format", "json"),
+                "--no-archive",  # half a second of processor time; who wants one says --archive
                 *self._options,
             ],
             cwd=self.data.parent,  # where no tallymark.toml is

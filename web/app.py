@@ -17,8 +17,8 @@ from werkzeug.routing import MapAdapter
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
-from engine.errors import TallymarkError
-from web import body, health, home, ingest, openapi, wire
+from engine.errors import NotReady, TallymarkError
+from web import body, health, home, ingest, openapi, queries, wire
 from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
@@ -30,6 +30,7 @@ from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
 from web.scratch import scratch_engine
+from web.sql import Sql
 from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
@@ -90,8 +91,11 @@ class Application(QuartTrio):
         )
 
 
-def create_app(service: Service, config: Config) -> Application:
-    """The application over `service`, which may still be recovering."""
+def create_app(service: Service, config: Config, sql: Sql | None = None) -> Application:
+    """The application over `service`, which may still be recovering.
+
+    sql  answers SQL; without it every query is NotReady
+    """
     live = Live(
         service.counters,
         lambda: service.accepted_times().now_ms,
@@ -103,7 +107,7 @@ def create_app(service: Service, config: Config) -> Application:
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, app)
+    handlers = _Handlers(service, config, app, sql)
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
@@ -131,8 +135,11 @@ def create_app(service: Service, config: Config) -> Application:
 class _Handlers:
     """One handler for each route, under its name."""
 
-    def __init__(self, service: Service, config: Config, app: Application) -> None:
+    def __init__(
+        self, service: Service, config: Config, app: Application, sql: Sql | None
+    ) -> None:
         self._service = service
+        self._sql = sql
         self._config = config
         self._live = app.live
         self._load_runs = app.load_runs
@@ -174,6 +181,12 @@ class _Handlers:
             "openapi": lambda _: self._described,
             "startLoadRun": lambda _: self._start_run,
             "loadRunStream": lambda _: self._run_stream,
+            "sqlSent": lambda _: partial(self._query, queries.superset, in_body=True),
+            "sqlAsked": lambda _: partial(self._query, queries.superset, in_body=False),
+            "compatibleSent": lambda _: partial(self._query, queries.compatible, in_body=True),
+            "compatibleAsked": lambda _: partial(
+                self._query, queries.compatible, in_body=False
+            ),
         }
 
     def of(self, route: Route) -> Handler:
@@ -202,6 +215,21 @@ class _Handlers:
             content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
+
+    async def _query(
+        self,
+        answer: Callable[[Sql, bytes, str | None], Awaitable[Reply]],
+        *,
+        in_body: bool,
+        account: str = "",
+    ) -> Response:
+        text = None
+        if in_body:
+            content = aiter(request.body)
+            text = await queries.sent(content, request.content_length, self._config)
+        if self._sql is None:
+            raise NotReady("There is no archive to ask.")
+        return _response(await answer(self._sql, request.query_string, text))
 
     async def _preflight(self) -> Response:
         return _response(ingest.PREFLIGHT)
@@ -356,6 +384,8 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
     kind = _INGEST_PATHS.get(request.path)
     if kind is not None:
         return _response(ingest.refused(error, kind))
+    if queries.COMPATIBLE.fullmatch(request.path):
+        return _response(queries.refused_plainly(error))
     return _response(wire.refused(error, request.path))
 
 

@@ -1,4 +1,4 @@
-"""The command `tallymark`: serve, demo, import, load, verify, config, version; thin calls.
+"""The command `tallymark`: serve, demo, import, load, verify, archive, sql, config, version.
 
 What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
 
@@ -38,7 +38,7 @@ _NOT_GIVEN: Final = (None, False, ())
 """What click hands over for an option that was left out; a setting is never one of these."""
 
 _CONFIG_OPTIONS: Final = (
-    ("--data", "DIR", "Folder of the journal and the snapshots."),
+    ("--data", "DIR", "Folder of the journal, the snapshots and the archive."),
     ("--host", "ADDRESS", "Address to listen on."),
     ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
     ("--certfile", "FILE", "TLS certificate and its chain; needs --keyfile."),
@@ -78,6 +78,12 @@ def _config_options(command: _Command) -> _Command:
     )(command)
     command = click.option(
         "--load-hooks", is_flag=True, help="Let /load/runs put load on this process."
+    )(command)
+    command = click.option(
+        "--archive/--no-archive",
+        default=None,
+        callback=lambda _context, _option, value: None if value is None else str(value).lower(),
+        help="Keep every event in Parquet files; on by default.",
     )(command)
     for name, metavar, text in reversed(_CONFIG_OPTIONS):
         command = click.option(name, metavar=metavar, help=text)(command)
@@ -263,6 +269,62 @@ def verify(folder: Path, as_json: bool) -> int:
     for one in flawed:
         _complain(f"{one.path} is damaged: {one.flaw}. A start skips this snapshot.")
     return DAMAGED if flawed else 0
+
+
+@tallymark.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--check", "is_checked", is_flag=True, help="Read every file and compare.")
+@click.option("--rebuild", "is_rebuilt", is_flag=True, help="Make it anew; no server may run.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) -> int:
+    """List the archive of the data folder DIR by days; check it, or make it anew.
+
+    --rebuild merges the files to one a day and adds what the journal still holds.
+    """
+    from web import archive_command
+
+    if is_rebuilt:
+        resolved = settings.read({"data": str(folder)}, os.environ, None)
+        archive_command.remake(resolved.config)
+    flaws = archive_command.show(folder, is_checked=is_checked, as_json=as_json)
+    for flaw in flaws:
+        _complain(f"{flaw.path} is damaged: {flaw.reason}.")
+    return DAMAGED if flaws else 0
+
+
+@tallymark.command()
+@click.argument("query")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
+@click.option("--key", help="A read key, where the server asks for one.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Ask the archive in the data folder DIR in place of a server.",
+)
+@click.option("--format", "format_name", metavar="FORMAT", help="JSON, CSV, …, no table.")
+def sql(
+    query: str, *, url: str, key: str | None, data: Path | None, format_name: str | None
+) -> None:
+    """Run a query over every event and print a table; `-` reads it from stdin.
+
+    docs/sql.md has the dialect and worked questions.
+    """
+    from load.connection import Target
+    from web import sql_command
+
+    text = sys.stdin.read() if query == "-" else query
+    config = settings.read({}, os.environ, None).config
+    body = sql_command.ask(
+        sql_command.with_format(text, format_name),
+        target=Target(url, key),
+        data=data,
+        config=config,
+    )
+    if format_name is None:
+        sql_command.show(body)
+    else:
+        click.echo(body, nl=not body.endswith(b"\n"))
 
 
 @tallymark.command("version")

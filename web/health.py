@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 from engine.actors import health as engine_health
 from engine.actors.health import JournalHealth, QueueHealth, SnapshotHealth
 from engine.errors import JournalFailed, NotReady
+from web.archiving import ArchiveHealth
 
 
 class StreamHealth(Struct, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     journal: JournalHealth | UnsetType = UNSET
     snapshot: SnapshotHealth | UnsetType = UNSET
     over_cap: dict[str, int] | UnsetType = UNSET
+    archive: ArchiveHealth | UnsetType = UNSET
 
 
 class Ready(Struct, frozen=True):
@@ -54,6 +56,8 @@ class Watched(Protocol):
     def failure(self) -> JournalFailed | None: ...
 
     def health(self) -> engine_health.Health: ...
+
+    def archive_health(self) -> ArchiveHealth | None: ...
 
 
 def running_version() -> str:
@@ -80,12 +84,14 @@ def health_of(
             status, reason = "failed", str(engine.failure)
         elif not engine.is_ready:
             status = "stopping"
+    archive = engine.archive_health()
     return Health(
         status=status,
         version=version,
         uptime_s=round(uptime_s, 1),
         stream=stream,
         reason=reason,
+        archive=UNSET if archive is None else archive,
         **figures,
     )
 

@@ -17,9 +17,11 @@ from persistence.lock import hold
 from persistence.recovery import Recovered, recover
 from web import hosting, logs
 from web.app import create_app
+from web.archiving import Archiving
 from web.collecting import tune_collector
 from web.lane import Lane
 from web.service import LateEngine, engine_of
+from web.sql import Sql
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -76,37 +78,51 @@ async def _live(config: Config) -> None:
     """Start from the outside in, so that /ready can say "not yet"; stop in the same order."""
     stop = trio.Event()
     service = LateEngine(config)
-    app = create_app(service, config)
+    sql = Sql(config, service, log=_log_of_engine)
+    app = create_app(service, config, sql)
     listeners = await hosting.listen(config.host, config.port)
     urls = [hosting.url_of(one, secure=bool(config.certfile)) for one in listeners]
-    with trio.CancelScope() as life:
-        async with trio.open_nursery() as actors:
-            async with trio.open_nursery() as doors:
-                await doors.start(_stop_at_signal, stop)
-                await doors.start(
-                    partial(
-                        hosting.serve,
-                        app,
-                        config,
-                        listeners,
-                        stop=stop,
-                        grace_s=config.stop_deadline_s / 2,
-                        lane=Lane(service, config, app.live, app.meter),
+    async with trio.open_nursery() as archive:
+        with trio.CancelScope() as life:
+            async with trio.open_nursery() as actors:
+                async with trio.open_nursery() as doors:
+                    await doors.start(_stop_at_signal, stop)
+                    if config.archive:
+                        await actors.start(sql.run)
+                    await doors.start(
+                        partial(
+                            hosting.serve,
+                            app,
+                            config,
+                            listeners,
+                            stop=stop,
+                            grace_s=config.stop_deadline_s / 2,
+                            lane=Lane(service, config, app.live, app.meter),
+                        )
                     )
-                )
-                for url in urls:
-                    line = f"listening on {url}"
-                    log.info(line)
-                recovered = await _recover(config, stop)
-                if recovered is not None:
-                    service.engine = engine_of(config, recovered, log=_log_of_engine)
-                    await actors.start(service.engine.run)
-                    log.info("ready")
-                await stop.wait()
-                life.deadline = trio.current_time() + config.stop_deadline_s
-                app.end_streams()
-            if service.engine is not None:  # all that was accepted is answered
-                service.engine.stop()
+                    for url in urls:
+                        line = f"listening on {url}"
+                        log.info(line)
+                    recovered = await _recover(config, stop)
+                    if recovered is not None:
+                        service.archive = Archiving(config, log=_log_of_engine)
+                        service.engine = engine_of(
+                            config,
+                            recovered,
+                            log=_log_of_engine,
+                            archived_seq=service.archive.trimmable_seq,
+                        )
+                        await actors.start(service.engine.run)
+                        await archive.start(service.archive.run, service.engine)
+                        log.info("ready")
+                    await stop.wait()
+                    life.deadline = trio.current_time() + config.stop_deadline_s
+                    app.end_streams()
+                sql.stop()
+                if service.engine is not None:  # all that was accepted is answered
+                    service.engine.stop()
+        if service.archive is not None:
+            service.archive.stop()
     if life.cancelled_caught:
         raise StoppedLate(
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "

@@ -18,7 +18,8 @@ ANY_ROUTE: Final = (BadRequest, Misdirected)
 DESCRIPTION: Final = (
     "Real-time analytics for marketplaces. HEAD works wherever GET does. Parameters that are "
     "unknown, empty or given twice are refused. New fields may be added to an answer, none is "
-    "renamed. Every refusal is application/problem+json."
+    "renamed. Every refusal is application/problem+json, but text/plain where SQL is asked on "
+    "the path of Analytics Engine."
 )
 
 _REF_PREFIX: Final = "#/components/schemas/"
@@ -116,6 +117,8 @@ def _answer(route: Route, schemas: _Schemas) -> Json:
 def _problems(route: Route, schemas: _Schemas) -> Json:
     refusals: Refusals = (*route.refusals, *ANY_ROUTE)
     problem = {PROBLEM_JSON: {"schema": schemas.of(Problem)}}
+    if route.plain:
+        problem = {"text/plain": {"schema": {"type": "string"}}}
     titles: dict[int, list[str]] = {}
     for refusal in refusals:
         titles.setdefault(refusal.status, []).append(refusal.title)

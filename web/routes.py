@@ -20,6 +20,7 @@ from engine.errors import (
     WrongMediaType,
 )
 from engine.events import Envelope, Event
+from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
 from web.health import Health, Ready
 from web.home import Home
@@ -34,6 +35,8 @@ from web.ingest import (
 from web.live import CountersAsked, StreamAsked
 from web.loadrun import NewRun, OneRun
 from web.loadruns import Runs
+from web.queries import CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.sql import TooManyQueries
 
 Refusals = tuple[type[TallymarkError], ...]
 
@@ -49,6 +52,7 @@ class Route:
     media     the media type of the answer; None where there is no body
     takes     the types that its body may have; empty where it reads none
     refusals  besides those that any route may give
+    plain     refusals are plain text, not problem+json
     """
 
     name: str
@@ -62,6 +66,7 @@ class Route:
     takes: tuple[Any, ...] = ()
     takes_media: tuple[str, ...] = ()
     refusals: Refusals = ()
+    plain: bool = False
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
@@ -82,6 +87,16 @@ _INGEST: Final[Refusals] = (
     JournalFailed,
     DiskFull,
 )
+_SQL: Final[Refusals] = (
+    InvalidQuery,
+    InvalidQuestion,
+    QueryTooLong,
+    TooManyQueries,
+    Overloaded,
+    NotReady,
+)
+_SQL_PATH: Final = "/sql"
+_COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
 _QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
 
 
@@ -209,6 +224,44 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=StreamAsked,
         media="text/event-stream",
         refusals=(InvalidQuestion, TooManyStreams),
+    ),
+    Route(
+        name="sqlSent",
+        method="POST",
+        path=_SQL_PATH,
+        summary="Run a query over every event: Analytics Engine's dialect, and more.",
+        asked=SqlSent,
+        takes=(str,),
+        takes_media=("text/plain",),
+        refusals=(*_SQL, TooLarge, SlowBody),
+    ),
+    Route(
+        name="sqlAsked",
+        method="GET",
+        path=_SQL_PATH,
+        summary="The same, with the query in the URL.",
+        asked=SqlAsked,
+        refusals=_SQL,
+    ),
+    Route(
+        name="compatibleSent",
+        method="POST",
+        path=_COMPATIBLE_PATH,
+        summary="Run a query of Analytics Engine as its clients send it, any Content-Type.",
+        asked=CompatibleSent,
+        takes=(str,),
+        takes_media=("text/plain",),
+        refusals=(*_SQL, TooLarge, SlowBody),
+        plain=True,
+    ),
+    Route(
+        name="compatibleAsked",
+        method="GET",
+        path=_COMPATIBLE_PATH,
+        summary="The same, with the query in the URL.",
+        asked=CompatibleAsked,
+        refusals=_SQL,
+        plain=True,
     ),
     Route(
         name="health",

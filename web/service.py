@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from engine.actors.health import Health
 from engine.actors.measures import Measures
@@ -14,10 +15,20 @@ from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
 from persistence.recovery import Recovered
+from web.archiving import ArchiveHealth, Archiving
 
 
-def engine_of(config: Config, recovered: Recovered, *, log: Callable[..., object]) -> Engine:
-    """The engine of what was recovered, by the clock of the system."""
+def engine_of(
+    config: Config,
+    recovered: Recovered,
+    *,
+    log: Callable[..., object],
+    archived_seq: Callable[[], int | None] = lambda: None,
+) -> Engine:
+    """The engine of what was recovered, by the clock of the system.
+
+    archived_seq  up to where an archive needs the journal no more; None where there is none
+    """
     return Engine(
         config,
         recovered.calendar,
@@ -28,6 +39,7 @@ def engine_of(config: Config, recovered: Recovered, *, log: Callable[..., object
         clock_ms=lambda: time.time_ns() // 1_000_000,
         log=log,
         snapshot_ms=recovered.snapshot_ms,
+        archived_seq=archived_seq,
     )
 
 
@@ -37,6 +49,7 @@ class LateEngine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.engine: Engine | None = None
+        self.archive: Archiving | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -51,6 +64,18 @@ class LateEngine:
     def health(self) -> Health:
         """How the engine does."""
         return self._recovered().health()
+
+    def archive_health(self) -> ArchiveHealth | None:
+        """How the archive does; None before there is one."""
+        return None if self.archive is None else self.archive.health()
+
+    def parts(self, start_ms: int, end_ms: int) -> list[Path]:
+        """The files of the archive that may hold rows of that time, the end left out."""
+        return self._archived().parts(start_ms, end_ms)
+
+    async def fresh(self) -> None:
+        """Return when the files hold every event that has been acknowledged."""
+        await self._archived().fresh(self._recovered().durable_seq)
 
     def measures(self) -> Measures:
         """What the engine counts and times."""
@@ -95,6 +120,11 @@ class LateEngine:
 
     async def counters(self) -> dict[str, int | float | None]:
         return await self._recovered().counters()
+
+    def _archived(self) -> Archiving:
+        if self.archive is None:
+            raise NotReady("The archive is not found yet. Try again in a second.")
+        return self.archive
 
     def _recovered(self) -> Engine:
         if self.engine is None:

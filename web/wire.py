@@ -117,7 +117,7 @@ def refused(error: TallymarkError | Internal, path: str | None) -> Reply:
     )
     reply = sent(encode(problem), status=error.status, media=PROBLEM_JSON)
     return reply._replace(
-        headers=reply.headers + _headers_of(error), problem=problem_slug(error.title)
+        headers=reply.headers + headers_of(error), problem=problem_slug(error.title)
     )
 
 
@@ -131,12 +131,12 @@ def problem_slug(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def question(query: bytes, asked: type[Asked]) -> Asked:
+def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX) -> Asked:
     """The parameters of a query string, each at most once, known and not empty.
 
     Raises InvalidQuestion, which names the parameter and what is expected.
     """
-    texts = _pairs(query, asked.__struct_encode_fields__) if query else {}
+    texts = _pairs(query, asked.__struct_encode_fields__, bytes_max) if query else {}
     try:
         return msgspec.convert(texts, asked, strict=False)
     except msgspec.ValidationError as refusal:
@@ -157,9 +157,9 @@ def _choices(asked: type[Struct], name: str) -> str | None:
     return None
 
 
-def _pairs(query: bytes, known: tuple[str, ...]) -> dict[str, str]:
-    if len(query) > QUERY_BYTES_MAX:
-        raise InvalidQuestion(f"The query is longer than {QUERY_BYTES_MAX} bytes.")
+def _pairs(query: bytes, known: tuple[str, ...], bytes_max: int) -> dict[str, str]:
+    if len(query) > bytes_max:
+        raise InvalidQuestion(f"The query is longer than {bytes_max} bytes.")
     try:
         pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
@@ -187,7 +187,8 @@ def _faults(error: TallymarkError | Internal) -> tuple[Fault, ...] | UnsetType:
     return error.faults if isinstance(error, InvalidEvents) and error.faults else UNSET
 
 
-def _headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:
+def headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:
+    """What a refusal says in headers: when to come again, what else to do."""
     match error:
         case Overloaded():
             return (("Retry-After", str(error.retry_after_s)),)

@@ -51,7 +51,11 @@ class KeptJournal(Journal, Protocol):
     @property
     def size_bytes(self) -> int: ...
 
+    def flush(self) -> None: ...
+
     def sync(self) -> None: ...
+
+    def surplus_seq(self, bytes_max: int) -> int: ...
 
     def trim(self, up_to_seq: int) -> None: ...
 
@@ -77,6 +81,7 @@ class Engine(Asking):
         clock_ms: Callable[[], int],
         log: Callable[..., object],
         snapshot_ms: int | None = None,
+        archived_seq: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._journal = journal
         self._snapshots = snapshots
@@ -84,6 +89,7 @@ class Engine(Asking):
         self._states = states
         self._log = log
         self._snapshot_ms = snapshot_ms
+        self._archived_seq = archived_seq  # None: nobody else reads the journal
         self._started_ms = clock_ms()
         # One thread at a time for each folder, so that no call meets another; two, so that no
         # acknowledgement waits for a snapshot.
@@ -126,6 +132,18 @@ class Engine(Asking):
         return AcceptedTimes(
             now_ms - config.keep_days * DAY_MS, now_ms + config.future_ms_max, now_ms
         )
+
+    @property
+    def durable_seq(self) -> int:
+        """The last number that the journal holds for good and that has been taken."""
+        return self._sequencer.taken_seq
+
+    async def flush_journal(self) -> None:
+        """Have readers of the journal see all of it, also under durability `none`."""
+        try:
+            await trio.to_thread.run_sync(self._journal.flush, limiter=self._journal_thread)
+        except TallymarkError as failure:
+            self._note(failure)
 
     async def accept(self, batch: Batch, *more: Batch) -> None:
         """Keep and count a request; returns when it is durable and every later answer sees it.
@@ -261,7 +279,7 @@ class Engine(Asking):
         return True
 
     async def _trim_journal(self) -> None:
-        up_to_seq = self._snapshots.trimmable_seq
+        up_to_seq = self._unneeded_seq()
         try:
             await trio.to_thread.run_sync(
                 self._journal.trim, up_to_seq, limiter=self._journal_thread
@@ -269,6 +287,18 @@ class Engine(Asking):
         except TallymarkError as failure:
             self._note(failure)
             self._log("journal trim failed", seq=up_to_seq, reason=str(failure))
+
+    def _unneeded_seq(self) -> int:
+        """Up to where a snapshot covers the journal and the archive holds it, within limits."""
+        covered_seq, archived_seq = self._snapshots.trimmable_seq, self._archived_seq()
+        if archived_seq is None or archived_seq >= covered_seq:
+            return covered_seq
+        surplus_seq = self._journal.surplus_seq(self.config.archive_backlog_bytes_max)
+        lost_seq = min(surplus_seq, covered_seq)
+        if lost_seq > archived_seq:
+            reason = "archive_backlog_bytes_max is reached"
+            self._log("archive backlog failed", lost_up_to_seq=lost_seq, reason=reason)
+        return max(archived_seq, lost_seq)
 
     def _note(self, failure: TallymarkError) -> None:
         if isinstance(failure, JournalFailed):

@@ -624,3 +624,18 @@ def lived(folder, durability, disk):
     except Stopped:
         return acknowledged, True
     return acknowledged, False
+
+
+def test_the_surplus_is_what_must_go_for_the_rest_to_fit(tmp_path):
+    journal = Journal.open(tmp_path, durability="write", segment_bytes_max=200)
+    for _ in range(10):
+        journal.append(journal.last_seq + 1, 1, [Body(Kind.ARRAY, 2, b"[{},{}]")])
+    sizes = [segment.size_bytes for segment in journal.segments]
+    assert len(sizes) == 4
+    assert journal.surplus_seq(sum(sizes)) == 0
+    assert journal.surplus_seq(sum(sizes) - 1) == journal.segments[0].last_seq
+    assert journal.surplus_seq(sum(sizes[2:])) == journal.segments[1].last_seq
+    assert journal.surplus_seq(0) == journal.segments[-2].last_seq  # never the growing one
+    journal.trim(journal.surplus_seq(sum(sizes[2:])))
+    assert journal.size_bytes == sum(sizes[2:])
+    journal.close()

@@ -11,6 +11,7 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from persistence.recovery import recover
 from web.app import Application, create_app
+from web.service import LateEngine
 
 NOW_MS = int(dt.datetime(2025, 10, 3, 12, tzinfo=dt.UTC).timestamp() * 1000)
 
@@ -41,4 +42,6 @@ async def engine(config: Config) -> AsyncIterator[Engine]:
 
 @pytest.fixture
 def app(engine: Engine, config: Config) -> Application:
-    return create_app(engine, config)
+    service = LateEngine(config)
+    service.engine = engine
+    return create_app(service, config)

@@ -19,7 +19,9 @@ CASES = [
     orjson.loads(line)
     for line in (Path(__file__).parent / "bad_inputs.jsonl").read_bytes().splitlines()
 ]
-LATER = ("/sql", "/client/v4/", "/dashboards", "/exports")
+ELSEWHERE = ("/sql", "/client/v4/")
+"""Routes that need processes of their own; tests/web/test_sql.py has their cases."""
+LATER = ("/dashboards", "/exports")
 """Routes of the contract that are not served yet; until then nobody finds them."""
 
 JSON = {"Content-Type": "application/json"}
@@ -53,7 +55,7 @@ def _is_problem(headers: Any, content: bytes, status: int) -> bool:
 async def test_every_public_bad_input_is_refused_with_a_problem(client: Client) -> None:
     wrong = {}
     for case in CASES:
-        if "needs" in case:
+        if "needs" in case or case["path"].startswith(ELSEWHERE):
             continue  # keys are not built yet, and on loopback none is asked for
         expected = [404] if case["path"].startswith(LATER) else case["expect_status"]
         path, _, query = case["path"].partition("?")

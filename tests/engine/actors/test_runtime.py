@@ -281,6 +281,47 @@ async def test_a_failed_snapshot_is_logged_and_the_next_one_is_full(config):
     assert [name.rpartition(".")[2] for name in newest] == ["full"] * 3
 
 
+SMALL = {"segment_bytes_max": 4096, "body_bytes_max": 4096, "group_bytes_max": 4096}
+
+
+async def told_in_many_segments(life):
+    for _ in range(2):  # two snapshots, of which the older one says what may go
+        for _ in range(60):
+            await life.engine.accept(batch(view("s" * 100)))
+        await life.engine.checkpoint()
+    assert life.recovered.snapshots.trimmable_seq == 60
+
+
+async def test_the_journal_is_kept_until_the_archive_holds_it(tmp_path):
+    archived = 0
+    async with living(config_of(tmp_path, **SMALL), archived_seq=lambda: archived) as life:
+        await told_in_many_segments(life)
+        journal = life.recovered.journal
+        assert journal.first_seq == 1
+        archived = 40
+        await life.engine.accept(batch(view()))
+        await life.engine.checkpoint()
+        assert 20 < journal.first_seq <= 41
+        archived = 1_000  # from here on the snapshots alone decide
+        await life.engine.accept(batch(view()))
+        await life.engine.checkpoint()
+        assert 100 < journal.first_seq <= 121
+    assert "archive backlog failed" not in life.logged
+
+
+async def test_an_archive_that_lags_too_far_loses_the_oldest_of_the_journal(tmp_path):
+    config = config_of(tmp_path, **SMALL, archive_backlog_bytes_max=10_000)
+    async with living(config, archived_seq=lambda: 5) as life:
+        await told_in_many_segments(life)
+        journal = life.recovered.journal
+        assert 6 < journal.first_seq <= 61
+        lost = [facts for event, facts in life.log if event == "archive backlog failed"]
+        assert (
+            lost[-1]["lost_up_to_seq"] == journal.first_seq - 1
+            or lost[-1]["lost_up_to_seq"] == 60
+        )
+
+
 async def test_what_a_snapshot_was_not_given_room_for_is_in_the_next_one(tmp_path):
     config = config_of(tmp_path, durability="none")
     disk = GatedDisk()

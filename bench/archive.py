@@ -1,0 +1,118 @@
+"""The archive: CPU and bytes an event, written as parts and merged, with ids that are UUIDs."""
+
+import gc
+import json
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+from typing import Any, Final
+
+from bench.events import generate
+from engine import events
+from engine.config import Config
+from engine.events import Body, Kind
+from persistence.archive import merging
+from persistence.archive.archiver import Archiver
+from persistence.archive.parquet import Merger
+from persistence.journal import Journal
+
+USERS: Final = 20_000
+BATCH_EVENTS: Final = 25
+GROUP_EVENTS: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """CPU microseconds an event, and bytes a row once all is merged.
+
+    decoding  msgspec alone, over the same bodies: the yardstick
+    parts     following, decoding, duplicates, rows, sorting, Parquet
+    merging   of all parts to one file
+    """
+
+    decoding_us: float
+    parts_us: float
+    merging_us: float
+    part_bytes: float
+    merged_bytes: float
+
+
+def with_uuids(count: int, *, seed: int, now_ms: int) -> Iterator[dict[str, Any]]:
+    """The mixture of `generate`, all ids of people, sessions, events and calls UUIDs."""
+    rng = random.Random(seed)
+    users = [_uuid(rng) for _ in range(USERS)]
+    sessions = [[_uuid(rng) for _ in range(7)] for _ in range(USERS)]
+    for event in generate(count, seed=seed, now_ms=now_ms, spread_ms=3_600_000):
+        user = rng.randrange(USERS)
+        event |= {"eventId": _uuid(rng), "userId": users[user]}
+        event["sessionId"] = rng.choice(sessions[user])
+        if "executionId" in event:
+            event["executionId"] = _uuid(rng)
+        yield event
+
+
+def archived(count: int, *, part_events: int, uuids: bool) -> Archived:
+    """Archive `count` events in parts of `part_events`, and merge them."""
+    now_ms = int(time.time() * 1000)
+    if uuids:
+        told = with_uuids(count, seed=1, now_ms=now_ms)
+    else:
+        told = generate(count, seed=1, now_ms=now_ms, spread_ms=3_600_000)
+    found = list(told)
+    bodies = [
+        json.dumps(found[n : n + BATCH_EVENTS], separators=(",", ":")).encode()
+        for n in range(0, count, BATCH_EVENTS)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        return _archived(Path(folder), bodies, part_events)
+
+
+def _archived(folder: Path, bodies: list[bytes], part_events: int) -> Archived:
+    config = Config(data=folder, durability="write")
+    journal = Journal.open(folder / "journal", durability="write")
+    now_ms = int(time.time() * 1000)
+    group = GROUP_EVENTS // BATCH_EVENTS
+    for n in range(0, len(bodies), group):
+        records = [Body(Kind.ARRAY, BATCH_EVENTS, body) for body in bodies[n : n + group]]
+        journal.append(journal.last_seq + 1, now_ms, records)
+    count = journal.last_seq
+    gc.disable()  # as the archive's process does
+    started = process_time()
+    for body in bodies:
+        events.replay(Kind.ARRAY, body)
+    decoding = process_time() - started
+    archiver = Archiver(
+        config, journal_seq=count, clock_ms=lambda: now_ms, log=lambda *_, **__: None
+    )
+    started = process_time()
+    for seq in range(part_events, count + 1, part_events):
+        archiver.follow(seq)
+    parts = process_time() - started
+    part_bytes = archiver.store.manifest.size_bytes
+    rewritten = 0
+    started = process_time()
+    with Merger(archiver.store.temp) as merger:
+        later_ms = now_ms + 2 * 86_400_000
+        while due := merging.due(archiver.store.manifest.files, later_ms):
+            archiver.store.merge(merger, due, now_ms=now_ms)
+            rewritten += sum(file.rows for file in due)
+    merging_s = process_time() - started
+    gc.enable()
+    manifest = archiver.store.manifest
+    assert manifest.rows == count
+    return Archived(
+        decoding_us=decoding / count * 1e6,
+        parts_us=parts / count * 1e6,
+        merging_us=merging_s / rewritten * 1e6 if rewritten else 0.0,
+        part_bytes=part_bytes / count,
+        merged_bytes=manifest.size_bytes / count,
+    )
+
+
+def _uuid(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))

@@ -1,0 +1,1 @@
+"""The archive: every event as a row of Parquet, written behind the journal."""

@@ -1,0 +1,265 @@
+"""The archive's work: follow the journal, write parts, merge, forget; restartable anywhere.
+
+Rows are committed in this order: the part, the manifest that lists it, now and then the ids
+seen. So the ids on disk cover at most what the rows do, and a start feeds the records between
+the two to the window again, without writing them twice. The journal must reach back to the
+older of two dumps of the ids: `trimmable_seq` tells how far it may be trimmed.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from engine.config import Config
+from engine.errors import Corruption, TallymarkError
+from engine.events import Batch
+from engine.state import Dump
+from engine.timebucket import DAY_MS
+from persistence.archive import merging
+from persistence.archive.follower import Follower, JournalGap
+from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap
+from persistence.archive.merging import day_of
+from persistence.archive.parquet import Content, Merger, PartWriter
+from persistence.archive.rows import Taken, Taking, batches_of
+from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
+from persistence.record import Record
+from persistence.snapshot import SnapshotStore
+
+JOURNAL_FOLDER: Final = "journal"
+
+PART_EVENTS_MAX: Final = 100_000
+"""Events after which a part is written, however many more there are."""
+
+IDS_SOURCE: Final = "ids"
+IDS_EVENTS_MAX: Final = 2_000_000
+"""Events after which the ids seen are dumped, however little time has passed."""
+
+
+class AheadOfJournal(TallymarkError):
+    """The archive holds numbers that the journal has not reached; one of them was replaced."""
+
+    title = "Archive ahead of the journal"
+
+
+class Archiver:
+    """Everything of one archive but the process around it. Calls come one at a time."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        journal_seq: int,
+        clock_ms: Callable[[], int],
+        log: Callable[..., object],
+    ) -> None:
+        """Open the archive of `config.data`; begins one where there is none.
+
+        journal_seq  the last number that the journal holds for good
+
+        Raises AheadOfJournal, BadManifest, Corruption.
+        """
+        self._config = config
+        self._clock_ms = clock_ms
+        self._log = log
+        self._folder = config.data / ARCHIVE_FOLDER
+        self.store = ArchiveStore(self._folder)
+        self._ids = SnapshotStore(self._folder / IDS_FOLDER)
+        self._taking = Taking(config)
+        self._writer = PartWriter(self.store.temp)
+        self._ids_ms = clock_ms()
+        covered_seq = self.store.manifest.covered_seq
+        if covered_seq > journal_seq:
+            raise AheadOfJournal(
+                f"The archive covers number {covered_seq}, and the journal ends at "
+                f"{journal_seq}: its end was lost or replaced. `tallymark archive "
+                f"{config.data} --rebuild` makes the archive agree with it again."
+            )
+        self._follower = self._resume(covered_seq)
+
+    @property
+    def covered_seq(self) -> int:
+        """Every event up to here is in a file, or rightly not."""
+        return self.store.manifest.covered_seq
+
+    @property
+    def trimmable_seq(self) -> int:
+        """Up to where the archive needs the journal no longer."""
+        return self._ids.trimmable_seq
+
+    def follow(self, up_to_seq: int) -> bool:
+        """Write the next part, with numbers up to `up_to_seq`; whether there was anything.
+
+        up_to_seq  what the journal holds for good
+        """
+        try:
+            records = self._records(up_to_seq)
+        except JournalGap as gap:
+            self._skip(gap)
+            return True
+        if not records:
+            return False
+        self._commit(records)
+        self._keep_ids_now_and_then()
+        return True
+
+    def close(self) -> None:
+        """Dump the ids, and let go of the database."""
+        self.keep_ids()
+        self._writer.close()
+
+    # -- commit -------------------------------------------------------------------------------
+
+    def _records(self, up_to_seq: int) -> list[Record]:
+        records: list[Record] = []
+        events = 0
+        while events < PART_EVENTS_MAX:
+            record = self._follower.take(up_to_seq)
+            if record is None:
+                break
+            records.append(record)
+            events += record.events
+        return records
+
+    def _commit(self, records: list[Record]) -> None:
+        taken = [self._take(record) for record in records]
+        last_seq = records[-1].last_seq
+        rows = sum(len(of_kind) for one in taken for of_kind in one.rows.values())
+        self._follower.sync()
+        part = None
+        if rows:
+            content = Content(
+                rows=rows,
+                weight=sum(one.weight for one in taken),
+                first_seq=records[0].first_seq,
+                last_seq=last_seq,
+                first_ms=min(one.first_ms for one in taken if one.rows),
+                last_ms=max(one.last_ms for one in taken if one.rows),
+                size_bytes=0,
+            )
+            part = self._write(content)
+        self.store.advance(last_seq, self._taking.tally, part)
+
+    def _take(self, record: Record) -> Taken:
+        taken = self._taking.take(
+            record.first_seq, record.received_ms, _decoded(record, self._config.data)
+        )
+        self._writer.add(taken.rows)
+        return taken
+
+    def _write(self, content: Content) -> File:
+        file = made("", content, self._clock_ms())
+        name = self.store.free_name(
+            folder_of(day_of(file)), content.first_seq, content.last_seq
+        )
+        path = self._folder / name
+        self._writer.write(path)
+        size_bytes = path.stat().st_size
+        return msgspec.structs.replace(file, name=name, size_bytes=size_bytes)
+
+    def _skip(self, gap: JournalGap) -> None:
+        last_seq = gap.first_seq - 1
+        self._log("archive gap failed", reason=str(gap))
+        self.store.skip(Gap(gap.needed_seq, last_seq))
+        self._follower = Follower(self._config.data / JOURNAL_FOLDER, after_seq=last_seq)
+
+    # -- ids ----------------------------------------------------------------------------------
+
+    def _resume(self, covered_seq: int) -> Follower:
+        """The follower at `covered_seq`, and the window of ids as it was there."""
+        loaded = self._ids.load_newest()
+        journal = self._config.data / JOURNAL_FOLDER
+        ids_seq = 0
+        if loaded is not None and loaded.seq <= covered_seq:
+            ids_seq = loaded.seq
+            self._taking.load(loaded.parts[IDS_SOURCE], loaded.meta)
+        follower = Follower(journal, after_seq=ids_seq)
+        while ids_seq < covered_seq:
+            try:
+                record = follower.take(covered_seq)
+            except JournalGap as gap:
+                ids_seq = min(gap.first_seq - 1, covered_seq)
+                self._log("archive ids failed", reason=str(gap))
+                follower = Follower(journal, after_seq=ids_seq)
+                continue
+            if record is None:
+                raise Corruption(
+                    self._folder / "manifest.json",
+                    0,
+                    f"it covers number {covered_seq}, where no record of the journal ends",
+                )
+            self._taking.pass_by(record.received_ms, _decoded(record, self._config.data))
+            ids_seq = record.last_seq
+        self._taking.tally = msgspec.structs.replace(self.store.manifest.tally)
+        return follower
+
+    def _keep_ids_now_and_then(self) -> None:
+        elapsed_ms = self._clock_ms() - self._ids_ms
+        events = self.covered_seq - self._ids.newest_seq
+        if elapsed_ms >= self._config.snapshot_interval_s * 1000 or events >= IDS_EVENTS_MAX:
+            self.keep_ids()
+
+    def keep_ids(self) -> None:
+        """Have the ids seen on the disk, as of `covered_seq`."""
+        self._ids_ms = self._clock_ms()
+        if self.covered_seq > self._ids.newest_seq:
+            full = self._ids.wants_full(IDS_SOURCE)
+            dump = Dump(full, self._taking.dump(full=full))
+            meta: dict[str, Any] = self._taking.meta()
+            self._ids.checkpoint(self.covered_seq, meta, {IDS_SOURCE: dump})
+
+    # -- upkeep -------------------------------------------------------------------------------
+
+    def upkeep(self, merger: Merger) -> bool:
+        """Merge what is due, drop what is too old; whether there was anything to merge.
+
+        May run in a thread of its own beside `follow`.
+        """
+        now_ms = self._clock_ms()
+        self.store.sweep()
+        dropped = self.store.drop_older(now_ms - self._config.raw_keep_days * DAY_MS)
+        if dropped:
+            self._log("archive dropped", rows=dropped)
+        due = merging.due(self.store.manifest.files, now_ms)
+        if due:
+            self.store.merge(merger, due, now_ms=now_ms)
+        return bool(due)
+
+
+class Upkeep:
+    """A thread that merges, so that no part waits for a merge. Its failure ends the process."""
+
+    def __init__(self, archiver: Archiver, *, pause_s: float = 1.0) -> None:
+        self._archiver = archiver
+        self._pause_s = pause_s
+        self._stop = threading.Event()
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="archive upkeep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is being merged."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with Merger(self._archiver.store.temp) as merger:
+                while not self._stop.is_set():
+                    if not self._archiver.upkeep(merger):
+                        self._stop.wait(self._pause_s)
+        except BaseException as failure:
+            self.failure = failure
+            raise
+
+
+def _decoded(record: Record, data: Path) -> list[Batch]:
+    try:
+        return list(batches_of(record.bodies))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = f"the events from number {record.first_seq} on no longer decode ({error})"
+        raise Corruption(data / JOURNAL_FOLDER, 0, reason) from error

@@ -1,0 +1,114 @@
+"""What the archive consists of: one small JSON file, replaced as a whole at every change.
+
+A file of rows is part of the archive when the manifest lists it, and not before: what lies
+beside is what a crash has left, or what a query may still be reading.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engine.errors import TallymarkError
+from engine.timebucket import DAY_MS
+from persistence.archive.rows import Tally
+from persistence.files import REAL_DISK, write_whole
+
+ARCHIVE_FOLDER: Final = "archive"
+"""In the data folder."""
+
+FORMAT: Final = 1
+NAME: Final = "manifest.json"
+
+
+class BadManifest(TallymarkError):
+    """The manifest cannot be read; the files of rows may well be whole."""
+
+    title = "Bad manifest"
+
+
+class File(msgspec.Struct, frozen=True):
+    """One Parquet file.
+
+    name       path in the archive's folder: `2026-11-22/…parquet`, or `mixed/…parquet` where
+               it holds rows of several UTC days
+    weight     the sum of `_sample_interval`
+    first_seq, last_seq   the least and the greatest number of a row
+    first_ms, last_ms     the earliest and the latest instant of a row
+    """
+
+    name: str
+    rows: int
+    weight: int
+    first_seq: int
+    last_seq: int
+    first_ms: int
+    last_ms: int
+    size_bytes: int
+    made_ms: int
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Numbers, both ends included, that the journal no longer held when they were due."""
+
+    first_seq: int
+    last_seq: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is known of the archive.
+
+    covered_seq  every event up to here is a row, or was left out for a reason in `tally`
+    next_file    a number that no file has in its name yet
+    dropped      rows that went with their files because of their age
+    """
+
+    format: int = FORMAT
+    covered_seq: int = 0
+    next_file: int = 1
+    files: tuple[File, ...] = ()
+    tally: Tally = msgspec.field(default_factory=Tally)
+    dropped: int = 0
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+def read(folder: Path) -> Manifest | None:
+    """The manifest of the archive in `folder`; None where there is none. Raises BadManifest."""
+    path = folder / NAME
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadManifest(
+            f"{path} is damaged: {error}. The rows may be whole all the same: "
+            f"`tallymark archive --rebuild` makes a new manifest from the files."
+        ) from error
+    if manifest.format != FORMAT:
+        raise BadManifest(
+            f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}. Start the "
+            f"version that wrote it."
+        )
+    return manifest
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Make it the manifest of the archive in `folder`; on the disk on return."""
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    write_whole(REAL_DISK, folder / NAME, [data])
+    REAL_DISK.sync_folder(folder)
+
+
+def between(manifest: Manifest, start_ms: int, end_ms: int) -> list[File]:
+    """The files that may hold rows of the UTC days from `start_ms` up to before `end_ms`."""
+    first_ms = start_ms // DAY_MS * DAY_MS
+    last_ms = -(-end_ms // DAY_MS) * DAY_MS
+    return [f for f in manifest.files if f.last_ms >= first_ms and f.first_ms < last_ms]

@@ -1,0 +1,267 @@
+"""Parquet by DuckDB: rows gathered and written sorted, files merged, files checked.
+
+Rows go in by DuckDB's appender, one table a type of event, so that absent fields cost nothing,
+and come out by one COPY that puts them in order. Every file is on the disk before it gets its
+name. Each object has a database of its own in memory, and is used by one thread.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import duckdb
+
+from engine.events import Event
+from persistence.archive.columns import SORTED_BY, STORED, literal, quoted, source_of
+from persistence.archive.rows import KINDS, MADE, Kind, Row
+from persistence.files import MODE, REAL_DISK
+
+MEMORY_MB: Final = 384
+"""Of one database; what sorting needs beyond goes to files beside the archive."""
+
+TEMP_BYTES_MAX: Final = "16GB"
+
+PART_LEVEL: Final = 1
+MERGED_LEVEL: Final = 3
+"""Of zstd: parts live for minutes, merged files for months."""
+
+ROW_GROUP_ROWS: Final = 61_440
+"""A query for one service reads one or two of them in each file: smaller ones skip more, and
+cost more bytes a row (docs/decisions/0006)."""
+
+_MADE_TYPES: Final = ("BIGINT", "BIGINT", "BIGINT", "UINTEGER")
+_TYPES: Final = {column.name: column.sql_type for column in STORED}
+_NAMES: Final = ", ".join(quoted(column.name) for column in STORED)
+_EMPTY: Final = "''"
+_ORDER: Final = ", ".join(map(quoted, SORTED_BY))
+
+
+class Content(NamedTuple):
+    """What a file holds, as read back from it.
+
+    weight  the sum of `_sample_interval`: how many events the rows stand for
+    """
+
+    rows: int
+    weight: int
+    first_seq: int
+    last_seq: int
+    first_ms: int
+    last_ms: int
+    size_bytes: int
+
+
+class Database:
+    """A DuckDB without network, extensions, or more than one thread."""
+
+    def __init__(self, temp: Path, *, memory_mb: int = MEMORY_MB) -> None:
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": "1",
+                "memory_limit": f"{memory_mb}MB",
+                "temp_directory": str(temp),
+                "max_temp_directory_size": TEMP_BYTES_MAX,
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "python_enable_replacements": "false",
+            },
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def ask(self, sql: str) -> list[Any]:
+        """All rows of an answer."""
+        return self._connection.execute(sql).fetchall()
+
+    def _write(self, select: str, path: Path, level: int) -> None:
+        """Put the rows of `select` into the file `path`, whole, on the disk, or not at all."""
+        growing = path.with_name(path.name + ".tmp")
+        REAL_DISK.make_folder(path.parent)
+        REAL_DISK.remove(growing)
+        self._connection.execute(
+            f"COPY ({select}) TO {literal(str(growing))} (FORMAT parquet, COMPRESSION zstd, "
+            f"COMPRESSION_LEVEL {level}, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        )
+        growing.chmod(MODE)
+        handle = REAL_DISK.open_append(growing)
+        try:
+            REAL_DISK.sync(handle)
+        finally:
+            REAL_DISK.close(handle)
+        REAL_DISK.rename(growing, path)
+        REAL_DISK.sync_folder(path.parent)
+
+
+class PartWriter(Database):
+    """Gathers rows in memory, and writes them as one part."""
+
+    def __init__(self, temp: Path) -> None:
+        super().__init__(temp)
+        for kind in KINDS.values():
+            self._connection.execute(_table_of(kind))
+        self._selects = {kind.tag: _select_of(kind) for kind in KINDS.values()}
+        self._rows: dict[type[Event], list[Row]] = {kind: [] for kind in KINDS}
+
+    def add(self, rows: Mapping[type[Event], Sequence[Row]]) -> None:
+        """Take the rows of a record, as `rows.Taken` has them."""
+        for kind, of_kind in rows.items():
+            self._rows[kind] += of_kind
+
+    def write(self, path: Path) -> None:
+        """Put all rows that were added into the new file `path`, and forget them."""
+        tables = []
+        for kind, rows in self._rows.items():
+            if rows:
+                tag = KINDS[kind].tag
+                tables.append(tag)
+                with self._connection.appender(tag) as appender:  # opening it costs 1 ms
+                    appender.append_rows(rows)
+                rows.clear()
+        source = " UNION ALL BY NAME ".join(self._selects[tag] for tag in tables)
+        self._write(f"SELECT {_NAMES} FROM ({source}) ORDER BY {_ORDER}", path, PART_LEVEL)
+        for tag in tables:
+            self._connection.execute(f"TRUNCATE {quoted(tag)}")
+
+
+class Merger(Database):
+    """Makes new files of the rows of others."""
+
+    def merge(self, inputs: Sequence[Path], output: Path, where: str = "true") -> Content:
+        """Put the rows of all inputs, sorted, into one file; what it then holds."""
+        source = source_of([str(path) for path in inputs])
+        self._write(
+            f"SELECT {_NAMES} FROM {source} WHERE {where} ORDER BY {_ORDER}",
+            output,
+            MERGED_LEVEL,
+        )
+        return self.content(output)
+
+    @contextmanager
+    def gathered(self, inputs: Sequence[Path]) -> Iterator["Gathered"]:
+        """The rows of all inputs, to be written day by day."""
+        source = source_of([str(path) for path in inputs])
+        self._connection.execute(
+            f"CREATE TEMP TABLE gathered AS SELECT {_NAMES} FROM {source} "
+            f'ORDER BY "timestamp"::DATE, {_ORDER}'
+        )
+        try:
+            yield Gathered(self)
+        finally:
+            self._connection.execute("DROP TABLE gathered")
+
+    def content(self, path: Path) -> Content:
+        """What the file holds. Raises DuckDB's error where it cannot be read."""
+        at_ms = 'epoch_ms("timestamp") + "timestampMillis"'
+        found = self.ask(
+            f"SELECT count(*), sum(_sample_interval), min(seq), max(seq), min({at_ms}), "
+            f"max({at_ms}) FROM {source_of([str(path)])}"
+        )
+        rows, *rest = found[0]
+        if not rows:
+            return Content(0, 0, 0, 0, 0, 0, path.stat().st_size)
+        return Content._make((rows, *map(int, rest), path.stat().st_size))
+
+    def days(self, paths: Sequence[Path]) -> list[str]:
+        """The UTC days of the rows of these files, as ISO dates."""
+        if not paths:
+            return []
+        source = source_of([str(path) for path in paths])
+        found = self.ask(f'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM {source} ORDER BY 1')
+        return [day for (day,) in found]
+
+    def numbers_twice(self, paths: Sequence[Path]) -> int:
+        """How many rows of these files have a number that another has."""
+        source = source_of([str(path) for path in paths])
+        return int(self.ask(f"SELECT count(*) - count(DISTINCT seq) FROM {source}")[0][0])
+
+    def ids_in_order(self, paths: Sequence[Path]) -> Iterator[tuple[int, str]]:
+        """(received_ms, eventId) of the rows that have an id, by number."""
+        source = source_of([str(path) for path in paths])
+        found = self._connection.execute(
+            f'SELECT epoch_ms("receivedAt"), "eventId" FROM {source} '
+            f'WHERE "eventId" IS NOT NULL ORDER BY seq'
+        )
+        while rows := found.fetchmany(100_000):
+            yield from rows
+
+    def is_sorted(self, path: Path) -> bool:
+        """Whether the rows stand in the order of SORTED_BY."""
+        keys = f"({_ORDER})"
+        found = self.ask(
+            f"SELECT count(*) FROM (SELECT {keys} < lag({keys}) OVER (ORDER BY "
+            f"file_row_number) AS falls FROM read_parquet({literal(str(path))}, "
+            f"file_row_number = true)) WHERE falls"
+        )
+        return bool(found[0][0] == 0)
+
+    def has_our_columns(self, path: Path) -> bool:
+        """Whether the file holds exactly STORED."""
+        found = self.ask(f"DESCRIBE SELECT * FROM {source_of([str(path)])}")
+        return [(name, kind) for name, kind, *_ in found] == list(_TYPES.items())
+
+
+class Gathered:
+    """Rows that were read once, and are sorted by day."""
+
+    def __init__(self, merger: Merger) -> None:
+        self._merger = merger
+
+    def days(self) -> list[str]:
+        """The UTC days that occur, as ISO dates."""
+        found = self._merger.ask(
+            'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM gathered ORDER BY 1'
+        )
+        return [day for (day,) in found]
+
+    def write(self, day: str, output: Path) -> Content:
+        """Put the rows of one day into a file; what it then holds."""
+        start = f"{literal(day)}::TIMESTAMP"
+        self._merger._write(
+            f'SELECT {_NAMES} FROM gathered WHERE "timestamp" >= {start} AND "timestamp" < '
+            f"{start} + INTERVAL 1 DAY ORDER BY {_ORDER}",
+            output,
+            MERGED_LEVEL,
+        )
+        return self._merger.content(output)
+
+
+def _table_of(kind: Kind) -> str:
+    columns = [f"{quoted(n)} {t}" for n, t in zip(MADE, _MADE_TYPES, strict=True)]
+    columns += [f"{quoted(name)} {_TYPES[name]}" for name in kind.columns]
+    return f"CREATE TABLE {quoted(kind.tag)} ({', '.join(columns)})"
+
+
+def _select_of(kind: Kind) -> str:
+    """The rows of one type with all columns of STORED."""
+    made = {
+        "index1": _first_of(
+            kind, "serviceId", "experimentId", "userId", "sessionId", "searchQuery"
+        ),
+        "timestamp": "make_timestamp(at_ms // 1000 * 1000000)",
+        "timestampMillis": "(at_ms % 1000)::SMALLINT",
+        "_sample_interval": '"_sample_interval"',
+        "seq": "seq",
+        "receivedAt": "make_timestamp(received_ms * 1000)",
+        "eventType": literal(kind.tag),
+        "blob2": _first_of(kind, "serviceId", "experimentId"),
+    }
+    held = {name: quoted(name) for name in kind.columns}
+    columns = ", ".join(
+        f"{(made | held).get(c.name, f'NULL::{c.sql_type}')} AS {quoted(c.name)}"
+        for c in STORED
+    )
+    return f"SELECT {columns} FROM {quoted(kind.tag)}"
+
+
+def _first_of(kind: Kind, *names: str) -> str:
+    there = [quoted(name) for name in names if name in kind.columns]
+    return f"coalesce({', '.join([*there, _EMPTY])})"

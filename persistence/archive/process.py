@@ -1,0 +1,159 @@
+"""The archive's process: `python -m persistence.archive.process`, at work for a server.
+
+It speaks JSON, one object a line. First comes `Begin`; then, as often as the server likes, a
+number up to which the journal is on the disk. Each part is answered with a `Progress`; trouble
+that a restart does not mend with a `Trouble`, after which the process ends. When its input ends
+it finishes what it was told, and ends; when the server is killed it is killed too.
+"""
+
+import contextlib
+import ctypes
+import gc
+import os
+import selectors
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Final
+
+from engine.errors import FolderInUse, TallymarkError
+from persistence.archive.archiver import Archiver, Upkeep
+from persistence.archive.manifest import ARCHIVE_FOLDER
+from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, decode_begin, encode
+from persistence.files import REAL_DISK
+from persistence.lock import hold
+
+NICE: Final = 5
+LOCK_WAIT_S: Final = 10.0
+"""How long a process before this one may take to end."""
+
+LINE_BYTES_MAX: Final = 2**20
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Numbers:
+    """The lines of standard input, of which only the newest number matters."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._rest = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(handle, selectors.EVENT_READ)
+        self.has_ended = False
+
+    def first_line(self) -> bytes:
+        """The first line; empty where the input ends before."""
+        while not self.has_ended and b"\n" not in self._rest:
+            self._read()
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def newest(self, *, wait_s: float) -> int | None:
+        """The newest number since the last call; waits for one, and no longer than that."""
+        if b"\n" not in self._rest:
+            self._selector.select(wait_s)
+        while not self.has_ended and self._selector.select(0):
+            self._read()
+        whole, newline, self._rest = self._rest.rpartition(b"\n")
+        if not newline:
+            return None
+        return int(whole.rpartition(b"\n")[2])
+
+    def _read(self) -> None:
+        data = os.read(self._handle, 65_536)
+        self._rest += data
+        self.has_ended = not data
+        assert len(self._rest) <= LINE_BYTES_MAX
+
+
+def main() -> int:
+    """Serve standard input; returns the exit code.
+
+    The lock is never let go of: threads may be at work until the process is gone.
+    """
+    die_with_parent(os.getppid())
+    for number in (signal.SIGINT, signal.SIGTERM):  # a whole group gets them; we end by input
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICE)
+    gc.disable()  # rows are no circles, and there are a hundred thousand of them at once
+    numbers = Numbers(sys.stdin.fileno())
+    line = numbers.first_line()
+    if not line:
+        return 0
+    begin = decode_begin(line)
+    try:
+        _take_hold(begin.config.data / ARCHIVE_FOLDER)
+        _serve(begin, numbers)
+    except TallymarkError as failure:
+        say(Trouble(str(failure)))
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _serve(begin: Begin, numbers: Numbers) -> None:
+    archiver = Archiver(
+        begin.config,
+        journal_seq=begin.journal_seq,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        log=_note,
+    )
+    upkeep = Upkeep(archiver)
+    upkeep.start()
+    say(Progress(archiver.covered_seq, archiver.trimmable_seq))
+    while not numbers.has_ended:
+        up_to_seq = numbers.newest(wait_s=60)
+        if upkeep.failure is not None:
+            raise upkeep.failure
+        while up_to_seq is not None and archiver.follow(up_to_seq):
+            say(Progress(archiver.covered_seq, archiver.trimmable_seq))
+    archiver.close()
+
+
+def _take_hold(folder: Path) -> None:
+    """Hold the archive's folder as soon as a former process has ended, and for good."""
+    REAL_DISK.make_folder(folder)
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    for_good = contextlib.ExitStack()
+    while True:
+        try:
+            for_good.enter_context(hold(folder))
+        except FolderInUse:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)
+        else:
+            _HELD.append(for_good)
+            return
+
+
+_HELD: Final[list[contextlib.ExitStack]] = []
+"""Keeps the lock from being collected, and so let go of."""
+
+
+def say(said: Said) -> None:
+    """Write one line to standard output."""
+    data = encode(said)
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]
+
+
+def _note(event: str, **facts: str | float | None) -> None:
+    say(Note(event, facts))
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the system kill this process when its parent dies, where it knows how to."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    code = main()
+    os._exit(code)  # threads, and what DuckDB knows, need no farewell: all is on the disk

@@ -1,0 +1,184 @@
+"""The way from a text to what a worker runs: a query, its columns, and which files it needs."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlglot import exp
+
+from persistence.archive.columns import SHOWN, literal, quoted, source_of
+from persistence.dialect import grammar, kinds, text, times, zones
+from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.kinds import Kind
+from persistence.dialect.scope import EVENTS
+from persistence.dialect.select import Output, Relation, Shared, select
+
+Format = Literal[
+    "JSON", "JSONEachRow", "TabSeparated", "TabSeparatedWithNames", "CSV", "CSVWithNames"
+]
+_FORMATS: Final[dict[str, Format]] = {
+    "json": "JSON",
+    "jsoneachrow": "JSONEachRow",
+    "tabseparated": "TabSeparated",
+}
+_EXTRA_FORMATS: Final[dict[str, Format]] = {
+    **_FORMATS,
+    "tsv": "TabSeparated",
+    "tabseparatedwithnames": "TabSeparatedWithNames",
+    "tsvwithnames": "TabSeparatedWithNames",
+    "csv": "CSV",
+    "csvwithnames": "CSVWithNames",
+}
+
+TIMEZONE: Final = "Etc/UTC"
+"""What SHOW TIMEZONE answers."""
+
+_SQL: Final = {column.name: column.sql for column in SHOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a text is to be read.
+
+    extra      the superset is allowed, not Analytics Engine's dialect alone
+    bytes_max  of the text
+    now        the moment that now() names, in UTC
+    tables     the names of the table of events, the first of which `dataset` holds
+    """
+
+    extra: bool
+    bytes_max: int
+    now: dt.datetime
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A statement that needs no database: SHOW."""
+
+    outputs: tuple[Output, ...]
+    rows: tuple[tuple[str, ...], ...]
+    format: Format
+
+
+class Query:
+    """A SELECT that may be run.
+
+    first, last   moments outside of which no row is needed, None for no bound
+    reads_events  it reads the archive
+    asks_weights  its SQL is simpler where every `_sample_interval` is 1
+    """
+
+    def __init__(self, tree: exp.Expr, rules: Rules) -> None:
+        self._tree = tree
+        self._rules = rules
+        self.format = _format(_format_name(tree), extra=rules.extra)
+        self._relation, self._shared = self._made(unit=True)
+        self.outputs = self._relation.outputs
+        self.counts_groups = self._relation.total
+        self.offset = _offset(tree)
+        self.reads_events = bool(self._shared.ranges)
+        self.asks_weights = self._shared.asks_weights
+        firsts = [first for first, _ in self._shared.ranges]
+        lasts = [last for _, last in self._shared.ranges]
+        self.first = None if None in firsts else min(filter(None, firsts), default=None)
+        self.last = None if None in lasts else max(filter(None, lasts), default=None)
+
+    def sql(self, files: Sequence[str], *, unit: bool, quoted_integers: bool) -> str:
+        """For DuckDB. Columns come as an answer shows them.
+
+        Where `counts_groups`, one more holds the number of groups before LIMIT.
+
+        files            of the archive, each by its path
+        unit             every `_sample_interval` in them is 1
+        quoted_integers  integers of 64 bits come as texts
+        """
+        relation, shared = self._relation, self._shared
+        if self.asks_weights and not unit:
+            relation, shared = self._made(unit=False)
+        shown = ", ".join(
+            f"{_shown(f'c{at}', one.kind, quoted_integers, truth=one.truth)} AS c{at}"
+            for at, one in enumerate(relation.outputs)
+        )
+        total = ", total" if relation.total else ""
+        body = f"SELECT {shown}{total} FROM ({shared.levels.written(relation.sql)})"
+        if not self.reads_events:
+            return body
+        return f"WITH {self._events(files)} {body}"
+
+    def _events(self, files: Sequence[str]) -> str:
+        dataset = literal(self._rules.tables[0])
+        columns = ", ".join(
+            f"{_SQL[name] if name != 'dataset' else dataset} AS {quoted(name)}"
+            for name in sorted(self._shared.used)
+        )
+        source = source_of(files)
+        return f"{EVENTS} AS NOT MATERIALIZED (SELECT {columns or '1 AS one'} FROM {source})"
+
+    def _made(self, *, unit: bool) -> tuple[Relation, Shared]:
+        shared = Shared(
+            extra=self._rules.extra,
+            now=self._rules.now,
+            tables=frozenset(self._rules.tables),
+            unit=unit,
+        )
+        try:
+            return select(self._tree, shared, {}, top=True), shared
+        except RecursionError:
+            raise InvalidQuery("the query is nested too deeply") from None
+
+
+def read(told: str, rules: Rules) -> Query | Answered:
+    """What a text asks. Raises InvalidQuery, QueryTooLong."""
+    text.check(told, bytes_max=rules.bytes_max)
+    shown = text.show(told)
+    if shown is not None:
+        return _show(shown[0], shown[1], rules)
+    return Query(grammar.parse(told), rules)
+
+
+def _show(what: str, format_name: str | None, rules: Rules) -> Answered:
+    format_ = _format(format_name, extra=rules.extra)
+    if what == "tables":
+        outputs = (Output("dataset", kinds.STRING), Output("type", kinds.STRING))
+        return Answered(outputs, tuple((name, "managed") for name in rules.tables), format_)
+    names = zones.NAMES if what == "timezones" else (TIMEZONE,)
+    return Answered(
+        (Output("timezone", kinds.STRING),), tuple((one,) for one in names), format_
+    )
+
+
+def _format_name(tree: exp.Expr) -> str | None:
+    told = tree.args.get("format")
+    return None if told is None else str(told.name)
+
+
+def _format(name: str | None, *, extra: bool) -> Format:
+    if name is None:
+        return "JSON"
+    found = (_EXTRA_FORMATS if extra else _FORMATS).get(name.lower())
+    if found is None:
+        raise InvalidQuery(f"unknown format {short(name)}")
+    return found
+
+
+def _offset(tree: exp.Expr) -> int:
+    told = tree.args.get("offset")
+    return int(str(told.expression.this)[:18]) if told is not None else 0
+
+
+def _shown(sql: str, kind: Kind, quoted_integers: bool, *, truth: bool = False) -> str:
+    """A value as an answer has it: times as texts, and integers of 64 bits as is asked."""
+    if truth:
+        return f"({sql})::UTINYINT"
+    match kind.base:
+        case "DateTime" | "Date":
+            return times.shown_text(sql, kind)
+        case "Int" if kind.bits == 64:
+            return f"({sql})::VARCHAR" if quoted_integers else f"({sql})::HUGEINT"
+        case "Array" if kind.item is not None:
+            item = _shown("e", kind.item, quoted_integers)
+            return sql if item == "e" else f"list_transform({sql}, lambda e: {item})"
+        case _:
+            return sql

@@ -1,0 +1,75 @@
+"""Time zones: which there are, and the way between an instant and what its clocks show."""
+
+import datetime as dt
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from persistence.archive.columns import literal
+from persistence.dialect.errors import InvalidQuery, short
+
+NAMES: Final = tuple(sorted(available_timezones() - {"Factory", "localtime", "posixrules"}))
+_KNOWN: Final = frozenset(NAMES)
+_UTC: Final = frozenset(
+    ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal",
+     "Etc/Universal", "GMT0", "GMT+0", "GMT-0", "Etc/GMT0", "Etc/GMT+0", "Etc/GMT-0",
+     "Greenwich", "Etc/Greenwich")
+)  # fmt: skip
+
+_YEARS: Final = range(2015, 2040)
+"""Years in which a doubled midnight is looked for; an archive holds months."""
+
+
+def checked(name: str) -> str:
+    """The name of a zone that there is. Raises InvalidQuery."""
+    if name not in _KNOWN:
+        raise InvalidQuery(f'unknown time zone "{short(name)}"; SHOW TIMEZONES lists them all')
+    return name
+
+
+def zone_of(name: str | None) -> dt.tzinfo:
+    """The rules of a zone; None is UTC."""
+    return dt.UTC if is_utc(name) else ZoneInfo(str(name))
+
+
+def is_utc(name: str | None) -> bool:
+    """Whether clocks there show UTC."""
+    return name is None or name in _UTC
+
+
+def local(sql: str, zone: str | None) -> str:
+    """What clocks show at an instant: TIMESTAMP in UTC to TIMESTAMP of the zone."""
+    if is_utc(zone):
+        return sql
+    return f"timezone({literal(str(zone))}, timezone('UTC', {sql}))"
+
+
+def instant(sql: str, zone: str | None) -> str:
+    """When clocks show that: TIMESTAMP of the zone to TIMESTAMP in UTC.
+
+    What the clocks leave out becomes the moment of the change, what they show twice the later.
+    """
+    if is_utc(zone):
+        return sql
+    return f"timezone('UTC', timezone({literal(str(zone))}, {sql}))"
+
+
+def first_instant(sql: str, zone: str | None) -> str:
+    """The same, and the earlier where clocks show it twice, as midnight in Havana."""
+    found = instant(sql, zone)
+    if is_utc(zone) or not _midnight_comes_twice(str(zone)):
+        return found
+    earlier = f"({found} - INTERVAL 1 HOUR)"
+    return f"CASE WHEN {local(earlier, zone)} = {sql} THEN {earlier} ELSE {found} END"
+
+
+@lru_cache(maxsize=64)
+def _midnight_comes_twice(zone: str) -> bool:
+    rules = ZoneInfo(zone)
+    day, last = dt.datetime(_YEARS.start, 1, 1), dt.datetime(_YEARS.stop, 1, 1)  # noqa: DTZ001
+    while day < last:
+        first = day.replace(tzinfo=rules)
+        if first.utcoffset() > first.replace(fold=1).utcoffset():  # type: ignore[operator]
+            return True
+        day += dt.timedelta(days=1)
+    return False

@@ -1,0 +1,140 @@
+"""Rows as the bodies of answers: JSON, JSONEachRow, TabSeparated, CSV.
+
+Values come as `persistence.dialect.query` has the database show them: times are texts already,
+integers of 64 bits are texts where they shall be quoted. What is no number leaves as null.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Final
+
+import orjson
+
+from persistence.dialect.query import Format
+from persistence.dialect.select import Output
+
+Rows = Iterable[Sequence[tuple[Any, ...]]]
+"""Rows by the thousand."""
+
+MEDIA: Final[dict[str, str]] = {
+    "JSON": "application/json",
+    "JSONEachRow": "application/x-ndjson",
+    "TabSeparated": "text/tab-separated-values; charset=utf-8",
+    "TabSeparatedWithNames": "text/tab-separated-values; charset=utf-8",
+    "CSV": "text/csv; charset=utf-8",
+    "CSVWithNames": "text/csv; charset=utf-8",
+}
+
+_ESCAPES: Final = str.maketrans(
+    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\0": "\\0"}
+)
+_NULL: Final = "\\N"
+
+
+class Counted:
+    """Rows on their way, and how many have passed."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Sequence[tuple[Any, ...]]]:
+        for some in self._rows:
+            self.rows += len(some)
+            yield some
+
+
+def pieces(
+    format_: Format, outputs: Sequence[Output], rows: Rows, before_limit: Callable[[int], int]
+) -> Iterator[bytes]:
+    """The body of an answer, piece by piece.
+
+    before_limit  from the number of rows to `rows_before_limit_at_least`
+    """
+    names = [one.name for one in outputs]
+    match format_:
+        case "JSON":
+            yield from _json(outputs, names, rows, before_limit)
+        case "JSONEachRow":
+            for some in rows:
+                yield b"".join(
+                    _dumps(dict(zip(names, row, strict=True))) + b"\n" for row in some
+                )
+        case "TabSeparated" | "TabSeparatedWithNames":
+            heads = [[tuple(names)]] if format_ == "TabSeparatedWithNames" else []
+            for some in chain(heads, rows):
+                yield "".join("\t".join(map(_tab, row)) + "\n" for row in some).encode()
+        case "CSV" | "CSVWithNames":
+            heads = [[tuple(names)]] if format_ == "CSVWithNames" else []
+            yield from map(_csv, chain(heads, rows))
+
+
+def _json(
+    outputs: Sequence[Output],
+    names: Sequence[str],
+    rows: Rows,
+    before_limit: Callable[[int], int],
+) -> Iterator[bytes]:
+    meta = [{"name": one.name, "type": one.kind.name} for one in outputs]
+    yield b'{"meta":' + orjson.dumps(meta) + b',"data":['
+    counted = Counted(rows)
+    begun = False
+    for some in counted:
+        if some:
+            piece = _dumps([dict(zip(names, row, strict=True)) for row in some])[1:-1]
+            yield b"," + piece if begun else piece
+            begun = True
+    count = counted.rows
+    yield b'],"rows":%d,"rows_before_limit_at_least":%d}' % (count, before_limit(count))
+
+
+def _dumps(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer above 64 bits, which JSON would hold and orjson does not
+        return orjson.dumps(_narrowed(value))
+
+
+def _narrowed(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _narrowed(one) for name, one in value.items()}
+        case list():
+            return [_narrowed(one) for one in value]
+        case int() if not -(2**63) <= value < 2**64:
+            return str(value)
+        case _:
+            return value
+
+
+def _tab(value: object) -> str:
+    return _text(value, of_null=_NULL, of_text=lambda text: text.translate(_ESCAPES))
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow([_text(one, of_null="", of_text=str) for one in row])
+    return out.getvalue().encode()
+
+
+def _text(value: object, *, of_null: str, of_text: Callable[[str], str]) -> str:
+    match value:
+        case None:
+            return of_null
+        case str():
+            return of_text(value)
+        case bool():
+            return str(int(value))
+        case float():
+            if not math.isfinite(value):
+                return of_null
+            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        case list():
+            return of_text(_dumps(value).decode())
+        case _:
+            return str(value)

@@ -1,0 +1,153 @@
+"""Checking and rebuilding: what is wrong is found, and what can be had again is had again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from persistence.archive import manifest as manifests
+from persistence.archive.checking import NoArchive, check, manifest_of
+from persistence.archive.manifest import File, Manifest
+from persistence.archive.rebuilding import rebuild
+from tests.archives import DAY_MS, NOW_MS, House, rows_of, view
+
+LATER = 'SELECT * REPLACE (("timestampMillis" + 1)::SMALLINT AS "timestampMillis") FROM {}'
+
+
+def house_of(folder: Path, parts: int = 3) -> House:
+    """Some parts of three rows each, with duplicates, and an archive that has ended."""
+    house = House(folder)
+    for number in range(parts):
+        house.track(
+            NOW_MS,
+            view(f"s{number}", eventId=f"{number}"),
+            view("b", timestamp=NOW_MS - number * DAY_MS),
+            view("a"),
+            view(eventId=f"{number}"),
+        )
+        house.follow()
+    return house
+
+
+def flaws_of(house: House) -> list[str]:
+    return [flaw.reason for flaw in check(house.config.data, manifest_of(house.config.data))]
+
+
+def test_a_whole_archive_has_no_flaw(tmp_path: Path) -> None:
+    house = house_of(tmp_path)
+    assert flaws_of(house) == []
+    house.now_ms += 5 * DAY_MS
+    house.merge()
+    assert flaws_of(house) == []
+
+
+def test_a_folder_without_an_archive_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoArchive, match="has no archive"):
+        manifest_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda path: path.unlink(), "it cannot be read"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "it cannot be read"),
+        (lambda path: spoil(path, "SELECT 1 AS one"), "its columns are not those"),
+        (lambda path: spoil(path, "FROM {} LIMIT 1"), "it has 1 rows for 1 events, not 3"),
+        (lambda path: spoil(path, "FROM {} ORDER BY index1 DESC"), "its rows are not sorted"),
+        (lambda path: spoil(path, "SELECT * REPLACE (seq + 99 AS seq) FROM {}"), "its numbers"),
+        (lambda path: spoil(path, LATER), "its instants"),
+    ],
+    ids=["gone", "cut", "columns", "rows", "order", "numbers", "instants"],
+)  # fmt: skip
+def test_a_file_that_is_not_what_was_written_is_found(
+    tmp_path: Path, harm: Callable[[Path], object], reason: str
+) -> None:
+    house = house_of(tmp_path, parts=1)
+    harm(Path(house.files[0]))
+    assert any(flaw.startswith(reason) for flaw in flaws_of(house))
+
+
+def spoil(path: Path, select: str) -> None:
+    other = path.with_suffix(".other")
+    source = f"read_parquet('{path}')"
+    duckdb.connect().execute(f"COPY ({select.format(source)}) TO '{other}' (FORMAT parquet)")
+    other.rename(path)
+
+
+def test_contradictions_of_the_manifest_are_found(tmp_path: Path) -> None:
+    house = house_of(tmp_path, parts=2)
+    first, second = house.manifest.files
+    folder = tmp_path / "archive"
+
+    def told(**changes: object) -> list[str]:
+        manifests.write(folder, msgspec.structs.replace(house.manifest, **changes))
+        return flaws_of(house)
+
+    twice: tuple[File, ...] = (first, second, first)
+    assert told(files=twice)[0] == "3 numbers occur in more than one row"
+    assert told(files=(first,)) == ["6 rows were written, 3 are listed and 0 were dropped"]
+    assert told(covered_seq=7) == ["number 8 is in a file, and it covers 7 only"]
+    tally = msgspec.structs.replace(house.manifest.tally, events=9)
+    assert told(tally=tally) == ["its 9 events are not the sum of what became of them"]
+
+
+def logless(event: str, **facts: object) -> None:
+    raise AssertionError(f"{event} {facts}")
+
+
+def rebuilt(house: House) -> tuple[Manifest, list[dict[str, object]]]:
+    """The archive after a rebuild, and its rows."""
+    data = house.config.data
+    rebuild(house.config, log=logless)
+    manifest = manifest_of(data)
+    assert list(check(data, manifest)) == []
+    return manifest, rows_of([str(data / "archive" / file.name) for file in manifest.files])
+
+
+def test_a_rebuild_adds_what_the_journal_holds_and_merges_each_day(tmp_path: Path) -> None:
+    house = house_of(tmp_path)
+    before = house.rows()
+    house.close().track(NOW_MS, view("new"), view(eventId="1"))
+    manifest, rows = rebuilt(house)
+    assert rows[:-1] == before
+    assert rows[-1]["index1"] == "new"
+    assert (manifest.tally.events, manifest.tally.duplicates) == (14, 4)
+    assert len(manifest.files) == 3 + 1
+
+
+def test_a_rebuild_without_a_manifest_takes_each_row_of_all_files_once(tmp_path: Path) -> None:
+    house = house_of(tmp_path)
+    before = house.rows()
+    house.now_ms += 5 * DAY_MS
+    house.merge().close()  # the merged files lie beside what they replaced
+    (tmp_path / "archive" / "manifest.json").write_text("{")
+    house.track(NOW_MS, view(eventId="2"), view(eventId="3"))
+    manifest, rows = rebuilt(house)
+    assert rows[:-1] == before
+    assert rows[-1]["eventId"] == "3"
+    assert manifest.covered_seq == 14
+    assert (tmp_path / "archive" / "manifest.json.damaged").exists()
+
+
+def test_a_rebuild_believes_the_journal_where_the_archive_is_ahead_of_it(
+    tmp_path: Path,
+) -> None:
+    house = house_of(tmp_path / "long")
+    house.close()
+    shorter = House(tmp_path / "short")
+    shorter.track(
+        NOW_MS,
+        view("s0", eventId="0"),
+        view("b", timestamp=NOW_MS),
+        view("a"),
+        view(eventId="0"),
+    )
+    (tmp_path / "long" / "archive").rename(tmp_path / "short" / "archive")
+    shorter.track(NOW_MS, view("other", eventId="1"), view(eventId="0"))
+    manifest, rows = rebuilt(shorter)
+    assert [(row["seq"], row["index1"]) for row in rows] == [
+        (1, "s0"), (2, "b"), (3, "a"), (5, "other"),
+    ]  # fmt: skip
+    assert manifest.covered_seq == 6

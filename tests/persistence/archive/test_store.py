@@ -1,0 +1,131 @@
+"""The folder: whole files only, leftovers go, what a query may read stays for a minute."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import TallymarkError
+from persistence.archive import manifest as manifests
+from persistence.archive.manifest import BadManifest, Manifest, between
+from persistence.archive.parquet import Merger
+from persistence.archive.store import GRACE_S, ArchiveStore
+from tests.archives import DAY_MS, NOW_MS, House, view
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def house_of(folder: Path, *days: int) -> House:
+    """A part for each of some days before now."""
+    house = House(folder, raw_keep_days=90)
+    for place, day in enumerate(days):
+        house.track(NOW_MS, view(f"s{place}", timestamp=NOW_MS - day * DAY_MS))
+        house.follow()
+    return house
+
+
+def test_files_lie_in_a_folder_for_each_utc_day(tmp_path: Path) -> None:
+    names = [file.name.partition("/")[0] for file in house_of(tmp_path, 0, 1).manifest.files]
+    assert names == ["2026-09-22", "2026-09-21"]
+
+
+def test_replaced_files_stay_for_a_minute_and_then_go(tmp_path: Path) -> None:
+    house = house_of(tmp_path, 0, 0)
+    clock = Clock()
+    store = ArchiveStore(house.config.data / "archive", clock_s=clock)
+    former = store.manifest.files
+    with Merger(store.temp) as merger:
+        (merged,) = store.merge(merger, former, now_ms=NOW_MS)
+    paths = [store.path_of(file) for file in former]
+    clock.now_s = GRACE_S - 0.1
+    store.sweep()
+    assert all(path.exists() for path in paths)
+    clock.now_s = GRACE_S
+    store.sweep()
+    assert not any(path.exists() for path in paths)
+    assert store.path_of(merged).exists()
+    assert merged.rows == 2
+
+
+def test_what_a_crash_left_goes_after_a_minute_and_its_name_is_not_used_again(
+    tmp_path: Path,
+) -> None:
+    house = house_of(tmp_path, 0)
+    folder = house.config.data / "archive"
+    day = folder / "2026-09-22"
+    (day / "00000000000000000001-00000000000000000009.7.parquet").write_bytes(b"left")
+    (day / "00000000000000000001-00000000000000000009.8.parquet.tmp").write_bytes(b"half")
+    (day / "notes.parquet").write_bytes(b"somebody's own")
+    clock = Clock()
+    store = ArchiveStore(folder, clock_s=clock)
+    assert store.free_name("2026-09-22", 2, 3).endswith(".8.parquet")
+    clock.now_s = GRACE_S
+    store.sweep()
+    assert {path.name for path in day.iterdir()} == {
+        Path(store.manifest.files[0].name).name,
+        "notes.parquet",
+    }
+
+
+def test_files_of_rows_beyond_the_raw_keep_are_dropped_whole(tmp_path: Path) -> None:
+    house = house_of(tmp_path, 89, 0)
+    house.now_ms = NOW_MS + 2 * DAY_MS
+    house.merge()
+    assert [row["index1"] for row in house.rows()] == ["s1"]
+    assert house.manifest.dropped == 1
+    assert house.log == ["archive dropped"]
+
+
+def test_a_merge_of_mixed_files_makes_one_for_each_day(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for number in range(3):
+        house.track(NOW_MS, view(f"a{number}"), view("b", timestamp=NOW_MS - 5 * DAY_MS))
+        house.follow()
+    before = house.rows()
+    assert all(file.name.startswith("mixed/") for file in house.manifest.files)
+    house.now_ms += 2 * 3_600_000
+    house.merge()
+    names = [file.name.partition("/")[0] for file in house.manifest.files]
+    assert names == ["2026-09-17", "2026-09-22"]
+    assert house.rows() == before
+
+
+def test_between_finds_the_files_of_whole_days(tmp_path: Path) -> None:
+    manifest = house_of(tmp_path, 0, 1, 2).manifest
+    today, yesterday, before = manifest.files
+    midnight_ms = NOW_MS // DAY_MS * DAY_MS
+    assert between(manifest, midnight_ms, midnight_ms + 1) == [today]
+    assert between(manifest, midnight_ms - 1, midnight_ms) == [yesterday]
+    assert between(manifest, midnight_ms - 1, midnight_ms + 1) == [today, yesterday]
+    assert between(manifest, 0, 2**53) == [today, yesterday, before]
+    assert between(manifest, 0, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "is damaged: Input data was truncated"),
+        ('{"files": 3}', "is damaged: Expected `array`"),
+        ('{"format": 2}', "has format 2; this Tallymark reads 1"),
+    ],
+)
+def test_a_manifest_that_cannot_be_understood_is_refused(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(BadManifest, match=reason) as caught:
+        ArchiveStore(tmp_path)
+    assert isinstance(caught.value, TallymarkError)
+
+
+def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    house = house_of(tmp_path / "house", 0, 3)
+    manifests.write(tmp_path, house.manifest)
+    assert manifests.read(tmp_path) == house.manifest
+    assert manifests.read(tmp_path / "nowhere") is None
+    assert Manifest().rows == 0

@@ -1,0 +1,242 @@
+"""Every function of Analytics Engine's dialect answers what ClickHouse answers."""
+
+from typing import Any
+
+import pytest
+
+from tests.sqlworkers import Asking, Refused
+
+VALUES: list[tuple[str, Any]] = [
+    # literals and operators
+    ("7/2", 3.5),
+    ("4 / 2", 2.0),
+    ("-42 + 2", -40),
+    ("1 + 2 * 3 - 4", "3"),
+    ("(1 + 2) * 3", 9),
+    ("7 % 4", 3),
+    ("4.2 * 10", 42.0),
+    ("-4.2", -4.2),
+    ("'it''s'", "it's"),
+    (r"'it\'s'", "it's"),
+    (r"'a\\b\n\t'", "a\\b\n\t"),
+    (r"'\x41\%'", "A\\%"),
+    (r"'\0'", "\0"),
+    ("true", 1),
+    ("1 = 1", 1),
+    ("1 <> 1", 0),
+    ("1 != 2", 1),
+    ("2 >= 2 AND 1 < 2", 1),
+    ("NOT 1 = 1 OR 2 BETWEEN 2 AND 3", 1),
+    ("4 NOT BETWEEN 2 AND 3", 1),
+    ("'b' IN ('a', 'b')", 1),
+    ("3 NOT IN (1, 2)", 1),
+    ("'aXc' LIKE 'a_c'", 1),
+    ("'aXc' LIKE 'A_c'", 0),
+    ("'aXc' ILIKE 'A%'", 1),
+    ("'abc' LIKE 'b'", 0),
+    ("'abc' NOT LIKE 'b%'", 1),
+    ("'abc' NOT ILIKE 'A%'", 0),
+    (r"'50%' LIKE '50\%'", 1),
+    (r"'50x' LIKE '50\%'", 0),
+    (r"'a\\b' LIKE 'a\\\\b'", 1),
+    ("'a\nb' LIKE 'a%b'", 1),
+    # texts
+    ("length('äöü')", "3"),
+    ("empty('')", 1),
+    ("empty('a')", 0),
+    ("lower('ÄBC')", "Äbc"),
+    ("upper('äbc')", "äBC"),
+    ("lowerUTF8('ÄB')", "äb"),
+    ("toLower('ÄB')", "äb"),
+    ("upperUTF8('äb')", "ÄB"),
+    ("toUpper('äb')", "ÄB"),
+    ("startsWith('abc', 'ab')", 1),
+    ("endsWith('abc', 'ab')", 0),
+    ("position('c' IN 'abc')", "3"),
+    ("position('x' IN 'abc')", "0"),
+    ("substring('äöüß', 2)", "öüß"),
+    ("substring('äöüß', 2, 2)", "öü"),
+    ("format('{} {}', 'a', 'b')", "a b"),
+    ("format('{1}-{0}', 'a', 'b')", "b-a"),
+    ("format('100%{}', 'a')", "100%a"),
+    # numbers
+    ("intDiv(7, 2)", 3),
+    ("log(1)", 0.0),
+    ("ln(1)", 0.0),
+    ("pow(2, 10)", 1024.0),
+    ("round(2.567, 1)", 2.6),
+    ("round(2.4)", 2.0),
+    ("floor(2.567, 1)", 2.5),
+    ("floor(-1.5)", -2.0),
+    ("ceil(2.511, 1)", 2.6),
+    ("ceil(1.2)", 2.0),
+    ("if(1 > 2, 'a', 'b')", "b"),
+    ("IF(1, 2, 3)", 2),
+    ("CASE WHEN 1 = 2 THEN 'a' WHEN 2 = 2 THEN 'b' ELSE 'c' END", "b"),
+    ("CASE 3 WHEN 1 THEN 'a' ELSE 'c' END", "c"),
+    ("toUInt8(3.9)", 3),
+    ("toUInt8('42')", 42),
+    ("toUInt32('4000000000')", 4_000_000_000),
+    # bits and encodings
+    ("bitAnd(6, 3)", 2),
+    ("bitOr(6, 3)", 7),
+    ("bitXor(6, 3)", 5),
+    ("bitNot(0)", 255),
+    ("bitCount(7)", 3),
+    ("bitHammingDistance(5, 3)", 2),
+    ("bitRotateLeft(128, 1)", 1),
+    ("bitRotateRight(1, 1)", 128),
+    ("bitShiftLeft(128, 1)", 0),
+    ("bitShiftLeft(1, 3)", 8),
+    ("bitShiftRight(128, 3)", 16),
+    ("bitTest(2, 0)", 0),
+    ("bitRotateLeft(256, 8)", 1),
+    ("hex(1)", "01"),
+    ("hex(255)", "FF"),
+    ("hex(256)", "0100"),
+    ("hex('aB')", "6142"),
+    ("bin(1)", "00000001"),
+    ("bin(256)", "0000000100000000"),
+    ("bin('a')", "01100001"),
+    # times
+    ("now()", "2025-10-03 12:00:00"),
+    ("NOW() - INTERVAL '1' DAY", "2025-10-02 12:00:00"),
+    ("now() - INTERVAL '24' HOUR", "2025-10-02 12:00:00"),
+    ("now() + INTERVAL '5' MONTH", "2026-03-03 12:00:00"),
+    ("today()", "2025-10-03"),
+    ("toDateTime(1759276800)", "2025-10-01 00:00:00"),
+    ("toDateTime('1759276800')", "2025-10-01 00:00:00"),
+    ("toDateTime('2025-10-01 00:00:00', 'UTC')", "2025-10-01 00:00:00"),
+    ("toUnixTimestamp(toDateTime('2025-10-01 00:00:00', 'Asia/Tokyo'))", 1_759_244_400),
+    ("toDateTime(toDateTime('2025-10-01 00:00:00', 'Asia/Tokyo'), 'Etc/UTC')",
+     "2025-09-30 15:00:00"),
+    ("toUInt32(toDateTime('2025-10-01 00:00:00'))", 1_759_276_800),
+    ("toDate(toDateTime('2025-10-01 23:00:00'))", "2025-10-01"),
+    ("formatDateTime(now(), '%Y-%m-%d')", "2025-10-03"),
+    ("formatDateTime(toDateTime('2025-01-02 03:04:05'), '%y %H:%i:%S %j %F %T %%')",
+     "25 03:04:05 002 2025-01-02 03:04:05 %"),
+    ("formatDateTime(now(), '%T', 'Asia/Tokyo')", "21:00:00"),
+    ("formatDateTime(toDateTime('2022-12-01 16:17:00', 'America/New_York'), '%H:%i')", "16:17"),
+    ("formatDateTime(toDateTime('2022-12-01 16:17:00', 'America/New_York'), '%H', 'Etc/UTC')",
+     "21"),
+    ("toYear(now())", 2025),
+    ("toMonth(now())", 10),
+    ("toDayOfMonth(now())", 3),
+    ("toDayOfWeek(toDateTime('2025-09-29 00:00:00'))", 1),
+    ("toHour(toDateTime('2025-10-01 05:06:07'))", 5),
+    ("toMinute(toDateTime('2025-10-01 05:06:07'))", 6),
+    ("toSecond(toDateTime('2025-10-01 05:06:07'))", 7),
+    ("toYYYYMM(now())", 202_510),
+    ("extract(YEAR FROM now())", 2025),
+    ("extract(MINUTE FROM toDateTime('2025-10-01 05:06:07'))", 6),
+    ("toStartOfYear(now())", "2025-01-01"),
+    ("toStartOfMonth(now())", "2025-10-01"),
+    ("toStartOfWeek(now())", "2025-09-29"),
+    ("toStartOfDay(now())", "2025-10-03 00:00:00"),
+    ("toStartOfHour(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:00:00"),
+    ("toStartOfFifteenMinutes(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:45:00"),
+    ("toStartOfTenMinutes(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:50:00"),
+    ("toStartOfFiveMinutes(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:55:00"),
+    ("toStartOfMinute(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:56:00"),
+]  # fmt: skip
+
+KINDS: list[tuple[str, str]] = [
+    ("blob1", "String"),
+    ("index1", "String"),
+    ("dataset", "String"),
+    ("double1", "Float64"),
+    ("timestamp", "DateTime"),
+    ("_sample_interval", "UInt32"),
+    ("count()", "UInt64"),
+    ("count(DISTINCT blob1)", "UInt64"),
+    ("countIf(double1 > 1)", "UInt64"),
+    ("sum(_sample_interval)", "UInt64"),
+    ("length(blob1)", "UInt64"),
+    ("sum(double1)", "Float64"),
+    ("avg(_sample_interval)", "Float64"),
+    ("min(timestamp)", "DateTime"),
+    ("max(double1)", "Float64"),
+    ("quantileExactWeighted(0.5)(double1, _sample_interval)", "Float64"),
+    ("double1 / 2", "Float64"),
+    ("1 / 2", "Float64"),
+    ("toDateTime(0)", "DateTime"),
+    ("toDateTime(0, 'Asia/Tokyo')", "DateTime('Asia/Tokyo')"),
+    ("toStartOfHour(timestamp)", "DateTime"),
+    ("toStartOfInterval(timestamp, INTERVAL '1' HOUR)", "DateTime"),
+    ("toUInt32(double1)", "UInt32"),
+    ("toUnixTimestamp(timestamp)", "UInt32"),
+    ("toYYYYMM(timestamp)", "UInt32"),
+    ("toYear(timestamp)", "UInt16"),
+    ("toMonth(timestamp)", "UInt8"),
+    ("toHour(timestamp)", "UInt8"),
+    ("toUInt8(double1)", "UInt8"),
+    ("double1 > 1", "UInt8"),
+    ("startsWith(blob1, 'a')", "UInt8"),
+    ("empty(blob1)", "UInt8"),
+    ("topK(3)(blob1)", "Array(String)"),
+    ("topK(double1)", "Array(Float64)"),
+    ("toDate(timestamp)", "Date"),
+    ("today()", "Date"),
+    ("formatDateTime(timestamp, '%Y')", "String"),
+    ("if(double1 > 1, blob1, blob2)", "String"),
+    ("intDiv(toUInt32(timestamp), 60) * 60", "UInt64"),
+]
+
+
+@pytest.mark.parametrize(("expression", "expected"), VALUES)
+def test_an_expression_has_the_value_that_the_dialect_gives_it(
+    worker: Asking, expression: str, expected: Any
+) -> None:
+    assert worker.value(f"SELECT {expression} AS x") == expected
+
+
+@pytest.mark.parametrize(("expression", "kind"), KINDS)
+def test_an_expression_has_the_type_that_the_dialect_gives_it(
+    worker: Asking, empty: list[str], expression: str, kind: str
+) -> None:
+    assert worker.kinds(f"SELECT {expression} AS x FROM events", empty) == [kind]
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("nope(1)", 'unknown function: "nope"'),
+        ("uniq(blob1)", 'unknown function: "uniq"'),
+        ("toString(1)", 'unknown function: "toString"'),
+        ("coalesce(1, 2)", 'unknown function: "coalesce"'),
+        ("formatDateTime(now(), '%M')", 'formatDateTime does not know "%M"'),
+        ("toDateTime('2025-10-01T00:00:00Z')", "is no time of the form"),
+        ("toDateTime(0, 'Mars/Base')", 'unknown time zone "Mars/Base"'),
+        ("lower(1)", "lower takes texts, not UInt8"),
+        ("substring('a')", "substring takes 2 to 3 arguments, not 1"),
+        ("'a' + 1", "+ takes numbers, not String"),
+        ("'a' = 1", "is no number"),
+        ("quantileExactWeighted(2)(double1, 1)", "must be a number from 0 to 1"),
+        ("sum(count())", "an aggregate stands inside of"),
+        ("99999999999999999999", "does not fit into 64 bits"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_with_a_reason(
+    worker: Asking, empty: list[str], expression: str, reason: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        worker.body(f"SELECT {expression} AS x FROM events", empty)
+    assert str(refused.value).startswith("Input was invalid: ")
+    assert reason in str(refused.value)
+    assert refused.value.status == 422
+
+
+def test_infinity_and_what_is_no_number_are_null(worker: Asking) -> None:
+    (row,) = worker.rows("SELECT 1 / 0 AS a, 0 / 0 AS b, log(0) AS c, log(-1) AS d")
+    assert row == {"a": None, "b": None, "c": None, "d": None}
+
+
+def test_every_zone_that_is_listed_can_be_used(worker: Asking) -> None:
+    zones = [row["timezone"] for row in worker.rows("SHOW TIMEZONES")]
+    assert {"Europe/Berlin", "America/New_York", "Asia/Kolkata", "Etc/UTC"} < set(zones)
+    for first in range(0, len(zones), 100):
+        asked = ", ".join(
+            f"formatDateTime(toDateTime(0), '%H', '{zone}') AS z{at}"
+            for at, zone in enumerate(zones[first : first + 100])
+        )
+        worker.body(f"SELECT {asked}")

@@ -1,0 +1,323 @@
+"""Names, groups, orders and limits of a SELECT mean what they mean in ClickHouse."""
+
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from persistence.archive.columns import ANALYTICS_ENGINE
+from tests.sqlworkers import Asking, Gone, Refused, written
+
+START = dt.datetime(2025, 10, 1)  # noqa: DTZ001  as the files have it
+ROWS: list[dict[str, Any]] = [
+    {
+        "timestamp": START + dt.timedelta(minutes=17 * n),
+        "index1": f"s-{n % 3}",
+        "blob2": f"s-{n % 3}",
+        "userId": f"u-{n % 7}",
+        "latencyMs": float(n),
+        "success": n % 5 > 0,
+    }
+    for n in range(200)
+]
+BY_SERVICE = Counter(row["blob2"] for row in ROWS)
+
+
+@pytest.fixture(scope="module")
+def files(folder: Path) -> list[str]:
+    return [written(folder / "rows.parquet", ROWS)]
+
+
+def test_star_is_the_44_columns_in_their_order(worker: Asking, files: list[str]) -> None:
+    answer = worker.answer('SELECT * FROM "events" ORDER BY "timestamp" LIMIT 1', files)
+    assert [column["name"] for column in answer["meta"]] == list(ANALYTICS_ENGINE)
+    (row,) = answer["data"]
+    assert row["timestamp"] == "2025-10-01 00:00:00"
+    assert (row["blob1"], row["blob20"], row["double2"]) == ("service_execution", "", 0.0)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "SELECT blob2 AS s, count() AS n FROM events GROUP BY s ORDER BY s",
+        "SELECT blob2 AS s, count() AS n FROM events GROUP BY blob2 ORDER BY s ASC",
+        "select blob2 as s, COUNT() as n from events group by 1 order by 1",
+        "SELECT s, count() AS n FROM (SELECT blob2 AS s FROM events) GROUP BY s ORDER BY s",
+        "SELECT blob2 AS s, sum(_sample_interval) AS n FROM events -- all\n"
+        "/* of them */ WHERE s != 'x' GROUP by s ORDER by blob2;",
+        "SELECT blob2 AS s, count() AS n FROM events GROUP BY s HAVING n > 0 "
+        "ORDER BY s LIMIT ALL",
+        "SELECT * FROM (SELECT blob2 AS s, count() AS n FROM events GROUP BY s) ORDER BY s",
+    ],
+)
+def test_an_alias_may_be_used_everywhere(worker: Asking, files: list[str], asked: str) -> None:
+    assert worker.rows(asked, files) == [
+        {"s": service, "n": str(n)} for service, n in sorted(BY_SERVICE.items())
+    ]
+
+
+def test_an_alias_wins_over_a_column_but_not_where_an_aggregate_has_no_place(
+    worker: Asking, files: list[str]
+) -> None:
+    asked = (
+        "SELECT sum(double1) AS double1, max(double1) AS top FROM events WHERE double1 > 100"
+    )
+    (row,) = worker.rows(asked, files)
+    assert row == {"double1": float(sum(range(101, 200))), "top": 199.0}
+    asked = "SELECT blob2 AS blob3, blob3 AS blob2 FROM events ORDER BY double1 LIMIT 1"
+    assert worker.rows(asked, files) == [{"blob3": "s-0", "blob2": "u-0"}]
+    day = "toStartOfDay(timestamp) AS timestamp"
+    asked = f"SELECT {day}, count() AS n FROM events GROUP BY timestamp"
+    assert len(worker.rows(asked, files)) == 3
+
+
+def test_rows_can_be_ordered_by_what_is_not_selected(worker: Asking, files: list[str]) -> None:
+    found = worker.rows("SELECT blob3 FROM events ORDER BY double1 DESC LIMIT 2", files)
+    assert found == [{"blob3": ROWS[199]["userId"]}, {"blob3": ROWS[198]["userId"]}]
+    found = worker.rows(
+        "SELECT blob2 FROM events GROUP BY blob2 ORDER BY max(double1) DESC, count()", files
+    )
+    assert [row["blob2"] for row in found] == ["s-1", "s-0", "s-2"]
+
+
+def test_limit_and_offset_cut_the_rows_and_say_how_many_there_were(
+    worker: Asking, files: list[str]
+) -> None:
+    asked = "SELECT blob3 AS u, count() AS n FROM events GROUP BY u ORDER BY u LIMIT 2 OFFSET 3"
+    answer = worker.answer(asked, files)
+    assert [row["u"] for row in answer["data"]] == ["u-3", "u-4"]
+    assert (answer["rows"], answer["rows_before_limit_at_least"]) == (2, 7)
+    answer = worker.answer("SELECT double1 FROM events ORDER BY double1 LIMIT 5", files)
+    assert answer["rows"] == 5
+    assert answer["rows_before_limit_at_least"] >= 5
+    answer = worker.answer(
+        "SELECT * FROM (SELECT blob1 FROM events) LIMIT 0\nFORMAT JSON", files
+    )
+    assert (answer["rows"], answer["data"]) == (0, [])
+    assert answer["meta"] == [{"name": "blob1", "type": "String"}]
+
+
+def test_the_order_of_many_rows_survives_threads(folder: Path) -> None:
+    rows = [{"latencyMs": float((n * 7919) % 50_000)} for n in range(50_000)]
+    files = [written(folder / "many.parquet", rows)]
+    with Asking(threads=4) as asking:
+        found = asking.rows("SELECT double1 AS x FROM events ORDER BY x", files)
+    assert [row["x"] for row in found] == [float(n) for n in range(50_000)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata", "America/Havana"])
+@pytest.mark.parametrize(("unit", "step"), [("DAY", 1), ("HOUR", 1), ("MINUTE", 15)])
+def test_buckets_begin_by_the_clocks_of_their_zone(
+    worker: Asking, folder: Path, zone: str, unit: str, step: int
+) -> None:
+    first = dt.datetime(2025, 10, 31)  # noqa: DTZ001  over the end of summer time
+    moments = [first + dt.timedelta(minutes=13 * n) for n in range(500)]
+    files = [written(folder / "autumn.parquet", [{"timestamp": one} for one in moments])]
+    found = worker.rows(
+        f"SELECT toStartOfInterval(timestamp, INTERVAL '{step}' {unit}, '{zone}') AS _bucket, "
+        "toDateTime(_bucket, 'Etc/UTC') AS bucket, count() AS n FROM events "
+        "GROUP BY _bucket ORDER BY _bucket ASC",
+        files,
+    )
+    rules = ZoneInfo(zone)
+    counts: Counter[tuple[str, str]] = Counter()
+    for moment in moments:
+        local = moment.replace(tzinfo=dt.UTC).astimezone(rules)
+        start = local.replace(minute=local.minute // step * step if unit == "MINUTE" else 0)
+        if unit == "DAY":
+            start = start.replace(hour=0, fold=0)
+        utc = start.astimezone(dt.UTC)
+        counts[utc.strftime("%F %T"), start.strftime("%F %T")] += 1
+    assert [(row["bucket"], row["_bucket"], int(row["n"])) for row in found] == [
+        (utc, local, n) for (utc, local), n in sorted(counts.items())
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Tokyo", "America/Sao_Paulo"])
+@pytest.mark.parametrize("unit", ["MONTH", "YEAR"])
+def test_long_buckets_begin_at_midnight_of_their_zone(
+    worker: Asking, folder: Path, zone: str, unit: str
+) -> None:
+    first = dt.datetime(2024, 11, 20, 3)  # noqa: DTZ001
+    moments = [first + dt.timedelta(hours=37 * n) for n in range(300)]
+    files = [written(folder / "long.parquet", [{"timestamp": one} for one in moments])]
+    found = worker.rows(
+        f"SELECT toUnixTimestamp(toStartOfInterval(timestamp, INTERVAL '1' {unit}, '{zone}')) "
+        "AS t, count() AS n FROM events GROUP BY t ORDER BY t",
+        files,
+    )
+    counts: Counter[int] = Counter()
+    for moment in moments:
+        local = moment.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(zone))
+        start = dt.datetime(
+            local.year, local.month if unit == "MONTH" else 1, 1, tzinfo=ZoneInfo(zone)
+        )
+        counts[int(start.timestamp())] += 1
+    assert [(row["t"], int(row["n"])) for row in found] == sorted(counts.items())
+
+
+def test_a_text_compares_with_a_time(worker: Asking, files: list[str]) -> None:
+    for condition in (
+        "timestamp >= '2025-10-02 00:00:00'",
+        "timestamp >= toDateTime('2025-10-02 00:00:00', 'UTC')",
+        "timestamp >= toDateTime(1759363200) AND timestamp <= toDateTime(1790000000)",
+        "timestamp > now() - INTERVAL '36' HOUR - INTERVAL '1' SECOND",
+        "timestamp BETWEEN '2025-10-02 00:00:00' AND '2026-01-01 00:00:00'",
+        "toDate(timestamp) >= '2025-10-02'",
+    ):
+        expected = sum(row["timestamp"] >= START + dt.timedelta(days=1) for row in ROWS)
+        found = worker.value(f"SELECT count() AS n FROM events WHERE {condition}", files)
+        assert found == str(expected), condition
+
+
+def test_formats_have_the_forms_of_clickhouse(worker: Asking, files: list[str]) -> None:
+    asked = (
+        "SELECT blob2 AS s, count() AS n, max(double1) AS m FROM events GROUP BY s ORDER BY s"
+    )
+    lines = worker.body(asked + " FORMAT JSONEachRow", files).splitlines()
+    assert lines[0] == b'{"s":"s-0","n":"67","m":198.0}'
+    assert worker.body(asked + " FORMAT TabSeparated", files) == (
+        b"s-0\t67\t198\ns-1\t67\t199\ns-2\t66\t197\n"
+    )
+    assert worker.body("SELECT 'a\tb\n' AS x, 1 / 0 AS y FORMAT TabSeparated") == (
+        b"a\\tb\\n\t\\N\n"
+    )
+    csv = worker.body("SELECT 'a,\"b\"' AS x, 1.5 AS y FORMAT CSVWithNames", extra=True)
+    assert csv == b'x,y\r\n"a,""b""",1.5\r\n'
+
+
+def test_integers_of_64_bits_are_texts_where_it_is_asked(
+    worker: Asking, files: list[str]
+) -> None:
+    asked = "SELECT count() AS n, 1 AS small, topK(1)(length(blob2)) AS t FROM events"
+    assert worker.rows(asked, files) == [{"n": "200", "small": 1, "t": ["3"]}]
+    assert worker.rows(asked, files, quoted=False) == [{"n": 200, "small": 1, "t": [3]}]
+
+
+def test_show_lists_tables_and_the_zone(worker: Asking) -> None:
+    assert worker.rows("SHOW TABLES") == [{"dataset": "events", "type": "managed"}]
+    assert worker.rows("show timezone format JSON") == [{"timezone": "Etc/UTC"}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ("SELECT nope FROM events", 'unable to find type of column: "nope"'),
+        ("SELECT Blob1 FROM events", 'unable to find type of column: "Blob1"'),
+        ("SELECT * FROM nope", 'unknown table "nope"'),
+        ("SELECT blob1, count() FROM events", "neither in GROUP BY nor inside of an aggregate"),
+        ("SELECT count() AS n FROM events WHERE n > 1", "has no place in WHERE"),
+        ("SELECT 1; SELECT 2", "only one statement"),
+        ("SELECT 1 FORMAT XML", "unknown format XML"),
+        ("SELECT 1 FORMAT CSV", "unknown format CSV"),
+        ("SELEC 1", "syntax error at line 1, column 7"),
+        ("SELECT FROM events", "SELECT without anything to select"),
+        ("query=SELECT+1", "syntax error"),
+        ('{"query": "SELECT 1"}', "Input was invalid: "),
+        ("", "the query is empty"),
+        ("SELECT count(*) FROM events", "unsupported argument of count"),
+        ("SELECT DISTINCT blob1 FROM events", "unsupported in a query: SELECT DISTINCT"),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", "unsupported in a query: WITH"),
+        ("SELECT 1 UNION ALL SELECT 2", "not UNION"),
+        ("SELECT a.blob1 FROM events a JOIN events b ON a.blob1 = b.blob1", "JOIN"),
+        ("SELECT 1 FROM events, events", "JOIN"),
+        ("SELECT blob1 FROM events WHERE blob1 IN (SELECT blob1 FROM events)", "sub-query"),
+        ("SELECT row_number() OVER () FROM events", "a window"),
+        ("SELECT blob1 FROM events LIMIT 1 BY blob1", "unsupported in a query"),
+        ("SELECT blob1 FROM events SAMPLE 0.1", "unsupported in a query"),
+        ("SELECT blob1 FROM events PREWHERE 1", "unsupported in a query"),
+        ("SELECT blob1 FROM events SETTINGS max_threads = 1", "unsupported in a query"),
+    ],
+)
+def test_what_the_strict_dialect_has_not_is_refused(
+    worker: Asking, files: list[str], asked: str, reason: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        worker.body(asked, files)
+    assert str(refused.value).startswith("Input was invalid: ")
+    assert reason in str(refused.value)
+
+
+SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
+    ("SELECT count(*) AS n FROM events", [{"n": 200}]),
+    ("SELECT uniq(blob3) AS u, uniqExact(userId) AS v FROM events", [{"u": 7, "v": 7}]),
+    (
+        "WITH by_user AS (SELECT userId, count() AS n FROM events GROUP BY userId) "
+        "SELECT max(n) AS most, count() AS users FROM by_user",
+        [{"most": 29, "users": 7}],
+    ),
+    (
+        "WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS y FROM a) SELECT y FROM b",
+        [{"y": 2}],
+    ),
+    (
+        "SELECT blob2 AS s, rank() OVER (ORDER BY count() DESC) AS r FROM events GROUP BY s "
+        "HAVING s = 's-2'",
+        [{"s": "s-2", "r": 1}],
+    ),
+    (
+        "SELECT double1 AS x, sum(double1) OVER (ORDER BY double1 ROWS BETWEEN 1 PRECEDING AND "
+        "CURRENT ROW) AS two, lag(double1) OVER (ORDER BY double1) AS before FROM events "
+        "ORDER BY x LIMIT 2",
+        [{"x": 0.0, "two": 0.0, "before": None}, {"x": 1.0, "two": 1.0, "before": 0.0}],
+    ),
+    ("SELECT DISTINCT blob2 FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
+    ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
+    (
+        "SELECT a.s AS s, b.n AS n FROM (SELECT DISTINCT blob2 AS s FROM "
+        "events) a JOIN (SELECT "
+        "blob2 AS s, count() AS n FROM events GROUP BY s) b ON a.s = b.s ORDER BY s LIMIT 1",
+        [{"s": "s-0", "n": 67}],
+    ),
+    (
+        "SELECT count() AS n FROM events WHERE userId IN (SELECT userId FROM events WHERE "
+        "latencyMs = 3)",
+        [{"n": 29}],
+    ),
+    ("SELECT CAST(1 AS String) AS a, toString(2.5) AS b, '3'::UInt8 AS c",
+     [{"a": "1", "b": "2.5", "c": 3}]),
+    ("SELECT coalesce(NULL, 3) AS a, ifNull(NULL, 'x') AS b, isNull(orderId) AS c FROM events "
+     "LIMIT 1", [{"a": 3, "b": "x", "c": 1}]),
+    ("SELECT median(latencyMs) AS m, quantile(0.5)(latencyMs) AS q FROM events",
+     [{"m": 99.5, "q": 99.5}]),
+    ("SELECT dateDiff('day', toDateTime('2025-10-01 23:00:00'), "
+     "toDateTime('2025-10-02 01:00:00')) "
+     "AS d, addDays(today(), 1) AS t", [{"d": 1, "t": "2025-10-04"}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "expected"), SUPERSET)
+def test_the_superset_has_more(
+    worker: Asking, files: list[str], asked: str, expected: list[dict[str, Any]]
+) -> None:
+    assert worker.rows(asked, files, extra=True) == expected
+
+
+def test_limits_of_an_answer_are_kept(worker: Asking, files: list[str]) -> None:
+    asked = "SELECT blob1 FROM events"
+    assert len(worker.rows(asked, files, rows_max=200)) == 200
+    with pytest.raises(Refused, match="more than 199 rows"):
+        worker.body(asked, files, rows_max=199)
+    size = len(worker.body(asked, files))
+    assert len(worker.body(asked, files, bytes_max=size)) == size
+    with pytest.raises(Refused, match=f"larger than {size - 1} bytes"):
+        worker.body(asked, files, bytes_max=size - 1)
+
+
+def test_limits_of_a_text_are_kept(worker: Asking) -> None:
+    text = "SELECT 1 AS x"
+    assert worker.value(text, text_bytes_max=len(text)) == 1
+    with pytest.raises(Refused) as refused:
+        worker.body(text, text_bytes_max=len(text) - 1)
+    assert refused.value.status == 413
+    assert worker.value("SELECT " + "(" * 60 + "1" + ")" * 60) == 1
+    with pytest.raises(Refused, match="more than 60 brackets"):
+        worker.body("SELECT " + "(" * 61 + "1" + ")" * 61)
+
+
+def test_a_file_that_is_gone_is_told_from_a_query_that_is_wrong(worker: Asking) -> None:
+    with pytest.raises(Gone):
+        worker.body("SELECT blob1 FROM events", ["/nowhere/at/all.parquet"])

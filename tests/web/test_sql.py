@@ -1,0 +1,173 @@
+"""SQL over HTTP: both paths, their statuses and refusals, and what a bad query cannot end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+import trio
+
+from tests.server import Server
+
+COMPATIBLE = "/client/v4/accounts/0123456789abcdef0123456789abcdef/analytics_engine/sql"
+BOMB = (
+    "SELECT count() AS n FROM events a JOIN events b ON a._sample_interval "
+    "= b._sample_interval "
+    "JOIN events c ON b._sample_interval = c._sample_interval JOIN events d ON "
+    "c._sample_interval = d._sample_interval WHERE a.double1 * b.double1 < "
+    "c.double1 + d.double1"
+)
+COUNT = "SELECT count() AS n FROM events"
+EVENTS = 500
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("sql")
+    settings = folder / "sql.toml"
+    settings.write_text("sql_deadline_s = 2\nsql_workers = 1\nsql_queue_max = 2\n")
+    with Server(folder / "data", "--archive", "--config", str(settings)) as running:
+        for first in range(0, EVENTS, 25):
+            batch = [
+                {
+                    "eventType": "service_execution",
+                    "serviceId": f"s-{n % 4}",
+                    "latencyMs": n,
+                    "success": n % 10 > 0,
+                }
+                for n in range(first, first + 25)
+            ]
+            assert running.client.post("/track/batch", json=batch).status_code == 200
+        while (reply := running.client.post("/sql?fresh=1", content=COUNT)).status_code == 503:
+            pass  # the archive is on its way
+        assert reply.json()["data"] == [{"n": EVENTS}]
+        yield running
+
+
+def test_an_acknowledged_event_is_seen_at_once_where_it_is_asked(server: Server) -> None:
+    for n in range(3):
+        event = {"eventType": "marketplace_search", "searchQuery": f"fresh-{n}"}
+        server.client.post("/track", json=event)
+        found = server.client.post(
+            "/sql?fresh=1",
+            content="SELECT count() AS n FROM events WHERE eventType = 'marketplace_search'",
+        )
+        assert found.json()["data"] == [{"n": n + 1}]
+
+
+def test_both_paths_answer_by_get_and_post_whatever_the_media_type(server: Server) -> None:
+    asked = "SELECT blob2 AS s, count() AS n FROM events WHERE s = 's-1' GROUP BY s"
+    for path, n in (("/sql", 125), (COMPATIBLE, "125")):
+        for media in (
+            "text/plain",
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "",
+        ):
+            reply = server.client.post(path, content=asked, headers={"Content-Type": media})
+            assert reply.json()["data"] == [{"s": "s-1", "n": n}], reply.text
+        reply = server.client.get(path, params={"query": asked})
+        assert reply.json()["data"] == [{"s": "s-1", "n": n}]
+        assert reply.headers["Content-Type"] == "application/json"
+
+
+def test_64_bit_integers_can_be_asked_for_either_way(server: Server) -> None:
+    option = "output_format_json_quote_64bit_integers"
+    reply = server.client.post(f"/sql?{option}=1", content="SELECT count() AS n")
+    assert reply.json()["data"] == [{"n": "1"}]
+    reply = server.client.post(
+        f"{COMPATIBLE}?{option}=0&other=x", content="SELECT count() AS n"
+    )
+    assert reply.json()["data"] == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "told"),
+    [
+        ("SELECT nope FROM events", 422, 'unable to find type of column: "nope"'),
+        ("SELECT * FROM nope", 422, "unknown table"),
+        ("SELECT nope(1)", 422, "unknown function"),
+        ("DROP TABLE events", 422, "only SELECT and SHOW can be run, not DROP"),
+        ("", 422, "the query is empty"),
+        ("SELECT '" + "a" * 16_384 + "'", 413, "16384"),
+    ],
+)
+def test_a_refusal_has_the_form_of_its_path(
+    server: Server, query: str, status: int, told: str
+) -> None:
+    reply = server.client.post("/sql", content=query)
+    assert (reply.status_code, reply.headers["Content-Type"]) == (
+        status,
+        "application/problem+json",
+    )
+    assert told in reply.json()["detail"]
+    reply = server.client.post(COMPATIBLE, content=query)
+    assert (reply.status_code, reply.headers["Content-Type"]) == (
+        status,
+        "text/plain; charset=utf-8",
+    )
+    assert told in reply.text
+    assert reply.text.startswith("Input was invalid: ") or status == 413
+
+
+def test_the_superset_is_on_one_path_alone(server: Server) -> None:
+    for query in ("SELECT count(*) AS n FROM events", "SELECT 1 AS x FORMAT CSV"):
+        assert server.client.post("/sql", content=query).status_code == 200
+        assert server.client.post(COMPATIBLE, content=query).status_code == 422
+    reply = server.client.post("/sql", content="SELECT 1 AS x, 'a' AS y FORMAT CSV")
+    assert (reply.text, reply.headers["Content-Type"]) == ("1,a\r\n", "text/csv; charset=utf-8")
+
+
+def test_what_is_not_utf_8_is_refused(server: Server) -> None:
+    reply = server.client.post("/sql", content=b"SELECT '\xff'")
+    assert (reply.status_code, "not UTF-8" in reply.text) == (422, True)
+
+
+def test_every_public_bad_query_is_refused(server: Server) -> None:
+    wrong = {}
+    for line in (Path(__file__).parent / "bad_inputs.jsonl").read_bytes().splitlines():
+        case = orjson.loads(line)
+        if case["path"].partition("?")[0] in ("/sql", COMPATIBLE):
+            reply = server.client.request(
+                case["method"], case["path"], headers=case["headers"], content=case["body"]
+            )
+            if reply.status_code not in case["expect_status"]:
+                wrong[case["id"]] = (reply.status_code, reply.text[:200])
+    assert wrong == {}
+
+
+def test_other_methods_are_refused(server: Server) -> None:
+    reply = server.client.put(COMPATIBLE, content="SELECT 1")
+    assert (reply.status_code, reply.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+async def test_a_query_beyond_its_deadline_ends_and_those_in_line_are_counted(
+    server: Server,
+) -> None:
+    answers: list[httpx.Response] = []
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        answers.append(await client.post("/sql", content=BOMB))
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as client:
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                nursery.start_soon(ask, client)
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [422] * 3 + [429] * 3
+    for answer in answers:
+        if answer.status_code == 422:
+            assert "took longer than 2 s" in answer.json()["detail"]
+        else:
+            assert answer.headers["Retry-After"] == "1"
+            assert answer.json()["type"] == "/problems/too-many-queries"
+    assert server.client.post("/sql", content="SELECT 1 AS x").json()["data"] == [{"x": 1}]
+
+
+def test_while_the_service_has_no_archive_sql_says_so(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as running:
+        reply = running.client.post("/sql", content=COUNT)
+        assert (reply.status_code, orjson.loads(reply.content)["title"]) == (503, "Not ready")
+        reply = running.client.post(COMPATIBLE, content=COUNT)
+        assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")

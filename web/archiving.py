@@ -1,0 +1,283 @@
+"""The archive as the server sees it: a process that is kept alive, and the files it wrote.
+
+Ingest never waits for it. Once a second the process is told how far the journal is on the disk;
+`fresh` tells it at once and waits until files cover a number. The journal is trimmed only up to
+`trimmable_seq`, so whatever happens to the process, it can go on where it was.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from engine.config import Config
+from engine.errors import TallymarkError
+from persistence.archive import manifest as manifests
+from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, Manifest, between
+from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, encode
+
+TICK_S: Final = 0.5
+"""Between two tellings; with the writing of a part it makes a second at the most."""
+
+BACKOFF_S: Final = (0.1, 0.5, 2.0, 10.0)
+"""Before the process is started again, by how often it has died since it last got on."""
+
+FRESH_DEADLINE_S: Final = 5.0
+STOP_DEADLINE_S: Final = 5.0
+COMMAND: Final = (sys.executable, "-m", "persistence.archive.process")
+
+
+class ArchiveLate(TallymarkError):
+    """The archive does not reach the number yet: it is off, has failed, or is behind."""
+
+    status = 503
+    title = "Archive behind"
+
+
+class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the archive does; `lag` counts events that are on the disk and not in it yet.
+
+    state    `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
+    process  its number, while there is one
+    """
+
+    state: str
+    process: int | None
+    covered_seq: int
+    lag: int
+    files: int
+    rows: int
+    size_bytes: int
+    restarts: int
+    reason: str | None
+
+
+class Journaling(Protocol):
+    """What the archive needs of the engine."""
+
+    @property
+    def durable_seq(self) -> int: ...
+
+    async def flush_journal(self) -> None: ...
+
+
+class Archiving:
+    """The archive of one server. `run` is its life; all else may be called while it runs."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        log: Callable[..., object],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._config = config
+        self._folder = config.data / ARCHIVE_FOLDER
+        self._log = log
+        self._command = command
+        self._engine: Journaling | None = None
+        self._covered_seq = 0
+        self._trimmable_seq = 0
+        self._state = "starting" if config.archive else "off"
+        self._reason: str | None = None
+        self._restarts = 0
+        self._wake = trio.Event()  # somebody wants more than was told
+        self._moved = trio.Event()  # the process has said something
+        self._manifest = Manifest()
+        self._manifest_stamp: tuple[int, int] | None = None
+        self._stop = trio.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def covered_seq(self) -> int:
+        """Files hold every event up to here."""
+        return self._covered_seq
+
+    def trimmable_seq(self) -> int | None:
+        """Up to where the journal is no longer needed; None: the archive does not matter."""
+        return None if self._state == "off" else self._trimmable_seq
+
+    async def fresh(self, seq: int, *, deadline_s: float = FRESH_DEADLINE_S) -> None:
+        """Return when files cover `seq`, which has been acknowledged. Raises ArchiveLate."""
+        with trio.move_on_after(deadline_s):
+            while self._covered_seq < seq and self._state not in ("off", "failed"):
+                self._wake.set()
+                await self.moved()
+        if self._covered_seq < seq:
+            why = self._reason or f"it is {self._state} and covers {self._covered_seq}"
+            raise ArchiveLate(f"The archive does not reach event {seq}: {why}.")
+
+    async def moved(self) -> None:
+        """Return when the process has said something, or has died."""
+        await self._moved.wait()
+
+    def parts(self, start_ms: int, end_ms: int) -> list[Path]:
+        """The files that may hold rows from `start_ms` up to `end_ms`, by UTC days.
+
+        They stay for a minute, also when others have taken their place. Raises BadManifest.
+        """
+        found = between(self._read_manifest(), start_ms, end_ms)
+        return [self._folder / file.name for file in found]
+
+    def health(self) -> ArchiveHealth:
+        """How it does."""
+        try:
+            manifest = self._read_manifest()
+        except BadManifest:  # of which the process says more
+            manifest = Manifest()
+        durable_seq = 0 if self._engine is None else self._engine.durable_seq
+        return ArchiveHealth(
+            state=self._state,
+            process=None if self._process is None else self._process.pid,
+            covered_seq=self._covered_seq,
+            lag=max(0, durable_seq - self._covered_seq),
+            files=len(manifest.files),
+            rows=manifest.rows,
+            size_bytes=manifest.size_bytes,
+            restarts=self._restarts,
+            reason=self._reason,
+        )
+
+    def _read_manifest(self) -> Manifest:
+        """The manifest as it stands on the disk, read again only when it was replaced."""
+        try:
+            found = (self._folder / manifests.NAME).stat()
+        except FileNotFoundError:
+            return self._manifest
+        stamp = (found.st_ino, found.st_mtime_ns)
+        if stamp != self._manifest_stamp:
+            self._manifest = manifests.read(self._folder) or Manifest()
+            self._manifest_stamp = stamp
+        return self._manifest
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        engine: Journaling,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Keep the process alive until `stop`; then let it finish what is on the disk."""
+        self._engine = engine
+        task_status.started()
+        if not self._config.archive:
+            return
+        deaths = 0
+        while not self._stop.is_set():
+            before = self._covered_seq
+            code = await self._live_once(engine)
+            if self._stop.is_set() or self._state == "failed":
+                return
+            deaths = 0 if self._covered_seq > before else deaths + 1
+            wait_s = BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)]
+            self._state, self._restarts = "starting", self._restarts + 1
+            self._log("archive process failed", code=code, again_in_s=wait_s)
+            with trio.move_on_after(wait_s):
+                await self._stop.wait()
+
+    def stop(self) -> None:
+        """Have `run` end when files cover what is durable now, or a deadline has passed."""
+        self._stop.set()
+        self._wake.set()
+
+    async def _live_once(self, engine: Journaling) -> int:
+        """From one start of the process to its end; returns its exit code."""
+        process = self._start()
+        to_it, from_it = _pipes(process)
+        try:
+            async with from_it, trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell, engine, to_it)
+                nursery.start_soon(self._give_up, nursery.cancel_scope)
+                await self._hear(from_it)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._process = None
+            process.kill()
+            with trio.CancelScope(shield=True):
+                code = await trio.to_thread.run_sync(process.wait)
+            self._tell_all()
+        return code
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Start it from this very thread: the system kills it when the thread ends."""
+        self._process = subprocess.Popen(  # noqa: S603  a command of our own
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        return self._process
+
+    async def _give_up(self, life: trio.CancelScope) -> None:
+        """End it when it takes too long to finish."""
+        await self._stop.wait()
+        await trio.sleep(STOP_DEADLINE_S)
+        life.cancel()
+
+    async def _tell(self, engine: Journaling, to_it: trio.lowlevel.FdStream) -> None:
+        """Say how far the journal is on the disk, each tick and whenever somebody waits."""
+        told = -1
+        async with to_it:
+            begin = Begin(self._config, engine.durable_seq)
+            try:
+                await to_it.send_all(encode(begin))
+                while not self._stop.is_set():
+                    told = await self._tell_number(engine, to_it, told)
+                    with trio.move_on_after(TICK_S):
+                        await self._wake.wait()
+                    self._wake = trio.Event()
+                await self._tell_number(engine, to_it, told)
+            except trio.BrokenResourceError:
+                return  # it has died, and whoever hears nothing from it knows
+
+    async def _tell_number(
+        self, engine: Journaling, to_it: trio.lowlevel.FdStream, told: int
+    ) -> int:
+        seq = engine.durable_seq
+        if seq > told:
+            if self._config.durability == "none":
+                await engine.flush_journal()
+            await to_it.send_all(b"%d\n" % seq)
+        return seq
+
+    async def _hear(self, from_it: trio.lowlevel.FdStream) -> None:
+        """Take what it says, until it ends."""
+        decoder = msgspec.json.Decoder(Said)
+        rest = b""
+        async for data in from_it:
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._take(decoder.decode(line))
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        self._moved.set()
+        self._moved = trio.Event()
+
+    def _take(self, said: Said) -> None:
+        match said:
+            case Progress():
+                self._state = "running"
+                self._covered_seq = said.covered_seq
+                self._trimmable_seq = said.trimmable_seq
+            case Note():
+                self._log(said.event, **said.facts)
+            case Trouble():
+                self._state, self._reason = "failed", said.reason
+                self._log("archive failed", reason=said.reason)
+
+
+def _pipes(
+    process: subprocess.Popen[bytes],
+) -> tuple[trio.lowlevel.FdStream, trio.lowlevel.FdStream]:
+    """Its input and its output."""
+    ends = []
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        ends.append(trio.lowlevel.FdStream(os.dup(pipe.fileno())))
+        pipe.close()
+    return ends[0], ends[1]

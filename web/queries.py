@@ -1,0 +1,112 @@
+"""Requests for SQL: two paths, two dialects, two forms of refusal.
+
+On /sql a refusal is problem+json like everywhere; on the path of Analytics Engine it is plain
+text, for that is what its clients show, and parameters that they add are ignored there.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final, Literal
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from engine.config import Config
+from engine.errors import TallymarkError
+from persistence.dialect.errors import InvalidQuery
+from web import body, wire
+from web.sql import Asked, Sql
+from web.wire import Internal, Reply
+
+PLAIN: Final = "text/plain; charset=utf-8"
+COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql")
+QUOTED: Final = "output_format_json_quote_64bit_integers"
+URL_BYTES_MAX: Final = 64 * 1024
+"""Bytes of a query string that holds a query, percent-encoded."""
+
+
+class SqlSent(Struct, frozen=True):
+    """The parameters of POST /sql."""
+
+    fresh: Literal["0", "1"] = "0"
+    output_format_json_quote_64bit_integers: Literal["0", "1"] = "0"
+
+
+class SqlAsked(SqlSent, frozen=True):
+    """The parameters of GET /sql."""
+
+    query: str | None = None
+
+
+class CompatibleSent(Struct, frozen=True):
+    """The parameters of the path of Analytics Engine that are read; others are ignored."""
+
+    fresh: Literal["0", "1"] = "0"
+    output_format_json_quote_64bit_integers: Literal["0", "1"] = "1"
+
+
+class CompatibleAsked(CompatibleSent, frozen=True):
+    """The same for GET."""
+
+    query: str | None = None
+
+
+async def sent(chunks: AsyncIterator[bytes], stated_bytes: int | None, config: Config) -> str:
+    """The query that a body is, whatever its Content-Type. Raises TooLarge, InvalidQuery."""
+    content = await body.read(
+        chunks,
+        stated_bytes=stated_bytes,
+        bytes_max=config.sql_text_bytes_max,
+        deadline_s=config.body_deadline_s,
+    )
+    return _decoded(content)
+
+
+async def superset(sql: Sql, query: bytes, text: str | None) -> Reply:
+    """The answer of /sql; `text` is None where the query stands in the URL."""
+    asked = wire.question(query, SqlAsked if text is None else SqlSent, URL_BYTES_MAX)
+    told = text if text is not None else getattr(asked, "query", None)
+    return await _answered(
+        sql,
+        Asked(
+            text=told or "",
+            extra=True,
+            quoted=asked.output_format_json_quote_64bit_integers == "1",
+            fresh=asked.fresh == "1",
+        ),
+    )
+
+
+async def compatible(sql: Sql, query: bytes, text: str | None) -> Reply:
+    """The answer of the path of Analytics Engine."""
+    given = dict(parse_qsl(query[:URL_BYTES_MAX].decode(errors="replace")))
+    return await _answered(
+        sql,
+        Asked(
+            text=text if text is not None else given.get("query", ""),
+            extra=False,
+            quoted=given.get(QUOTED) != "0",
+            fresh=given.get("fresh") == "1",
+        ),
+    )
+
+
+def refused_plainly(error: TallymarkError | Internal) -> Reply:
+    """A refusal as the clients of Analytics Engine read it."""
+    text = error.detail if isinstance(error, Internal) else str(error)
+    reply = wire.sent(text.encode(), status=error.status, media=PLAIN)
+    return reply._replace(
+        headers=reply.headers + wire.headers_of(error), problem=wire.problem_slug(error.title)
+    )
+
+
+def _decoded(content: bytes | bytearray) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InvalidQuery("the query is not UTF-8") from None
+
+
+async def _answered(sql: Sql, asked: Asked) -> Reply:
+    answer = await sql.answer(asked)
+    return wire.sent(answer.body, media=answer.media)

@@ -1,0 +1,361 @@
+"""User SQL: a few worker processes, each with one query at a time, and one more kept warm.
+
+A query has a deadline from the moment a worker takes it. The worker interrupts itself then;
+half a second later it is killed, whatever it does, and the one that was kept warm takes its
+place. A worker that ends by itself takes nothing with it but the query that ended it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import orjson
+import trio
+
+from engine.config import Config
+from engine.errors import NotReady, Overloaded, TallymarkError
+from persistence.dialect.errors import InvalidQuery, QueryTooLong
+
+LENGTH_BYTES: Final = 4
+GRACE_S: Final = 0.5
+"""How long after its deadline a worker may live; as in `persistence.sqlworker`."""
+
+START_S: Final = 30.0
+"""How long a worker may take to start; it takes 0.3 s."""
+
+RESTART_S: Final = 1.0
+"""Between two starts where the first failed."""
+
+ATTEMPTS: Final = 3
+"""How often files that were merged away meanwhile are looked up again."""
+
+COMMAND: Final = (sys.executable, "-m", "persistence.sqlworker")
+
+LATEST_MS: Final = 2**53
+"""Later than every event."""
+
+Json = dict[str, Any]
+
+
+class TooManyQueries(Overloaded):
+    """As many queries wait as may."""
+
+    status = 429
+    title = "Too many queries"
+
+
+class Archived(Protocol):
+    """What SQL needs of the service: the files of the archive, and how far it is."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    def parts(self, start_ms: int, end_ms: int) -> list[Path]: ...
+    async def fresh(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A query.
+
+    extra   the superset is allowed, not Analytics Engine's dialect alone
+    quoted  integers of 64 bits are texts in JSON
+    fresh   every event acknowledged so far must be seen
+    """
+
+    text: str
+    extra: bool
+    quoted: bool
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of an answer, and its media type."""
+
+    media: str
+    body: bytes
+    rows: int
+
+
+class _Ended(Exception):
+    """The worker is gone."""
+
+
+class _Worker:
+    """One process, from this side of its pipes. It must be started in the main thread: the
+    kernel ends it with the thread that started it."""
+
+    def __init__(self, config: Config) -> None:
+        words = (str(config.sql_memory_bytes_max), str(config.sql_threads))
+        self._process = subprocess.Popen(  # noqa: S603  # our own module
+            [*COMMAND, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # a file there would be one that it may not write
+            env=_environment(),
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to = trio.lowlevel.FdStream(os.dup(self._process.stdin.fileno()))
+        self._from = trio.lowlevel.FdStream(os.dup(self._process.stdout.fileno()))
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._held = bytearray()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    async def greet(self) -> None:
+        """Wait until it is ready. Raises _Ended."""
+        with trio.move_on_after(START_S):
+            await self._message()
+            return
+        raise _Ended
+
+    async def ask(self, question: Json) -> tuple[Json, bytes]:
+        """One answer: its head and its body. Raises _Ended where the worker ends instead."""
+        encoded = orjson.dumps(question)
+        try:
+            await self._to.send_all(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise _Ended from None
+        return await self._message()
+
+    async def _message(self) -> tuple[Json, bytes]:
+        length = int.from_bytes(await self._bytes(LENGTH_BYTES), "little")
+        head: Json = orjson.loads(await self._bytes(length))
+        return head, await self._bytes(head.get("size", 0))
+
+    async def _bytes(self, count: int) -> bytes:
+        while len(self._held) < count:
+            try:
+                some = await self._from.receive_some(max(65_536, count - len(self._held)))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                raise _Ended from None
+            if not some:
+                raise _Ended
+            self._held += some
+        found = bytes(self._held[:count])
+        del self._held[:count]
+        return found
+
+    async def end(self) -> None:
+        """Kill it, and wait until it is gone."""
+        with trio.CancelScope(shield=True):
+            self._process.kill()
+            for stream in (self._to, self._from):
+                with suppress(trio.BrokenResourceError):
+                    await stream.aclose()
+            await trio.to_thread.run_sync(self._process.wait)
+
+
+class Sql:
+    """Answers SQL. `run` is its life; until it runs, and after `stop`, `answer` is NotReady."""
+
+    def __init__(
+        self, config: Config, archived: Archived, *, log: Callable[..., object]
+    ) -> None:
+        self._config = config
+        self._archived = archived
+        self._log = log
+        self._warm: list[_Worker] = []
+        self._alive = 0
+        self._wanted = trio.Event()
+        self._arrived = trio.Condition()
+        self._places = trio.CapacityLimiter(config.sql_workers)
+        self._asked = 0
+        self._stopped = trio.Event()
+        self._runs = False
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the workers that wait for a query."""
+        return [worker.pid for worker in self._warm]
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keep one worker more than may work at a time, until `stop`."""
+        self._runs = True
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep)
+                await self._stopped.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._runs = False
+            with trio.CancelScope(shield=True):
+                while self._warm:
+                    await self._warm.pop().end()
+
+    def stop(self) -> None:
+        """End the workers; a query that runs is refused."""
+        self._stopped.set()
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Run a query.
+
+        Raises InvalidQuery, QueryTooLong, TooManyQueries, NotReady, and what `fresh` raises.
+        """
+        if not self._config.archive:
+            raise NotReady("There is no archive to ask: it is off (`archive = false`).")
+        if not self._archived.is_ready or not self._runs:
+            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+        size_bytes = len(asked.text.encode())
+        if size_bytes > self._config.sql_text_bytes_max:
+            raise QueryTooLong(
+                f"The query has {size_bytes} bytes; {self._config.sql_text_bytes_max} is the "
+                f"most that is read."
+            )
+        if self._asked >= self._config.sql_workers + self._config.sql_queue_max:
+            raise TooManyQueries(
+                f"{self._config.sql_queue_max} queries wait already, as many as may. Try again "
+                f"in a second."
+            )
+        self._asked += 1
+        try:
+            if asked.fresh:
+                await self._archived.fresh()
+            async with self._places:
+                return await self._with_worker(asked)
+        finally:
+            self._asked -= 1
+
+    async def _with_worker(self, asked: Asked) -> Answer:
+        worker = await self._take()
+        done = False
+        try:
+            with trio.move_on_after(self._config.sql_deadline_s + GRACE_S):
+                answer = await self._converse(worker, asked)
+                done = True
+                return answer
+        except _Ended:
+            raise InvalidQuery(
+                "the query ended the process that ran it: it needs too much"
+            ) from None
+        except TallymarkError:
+            done = True
+            raise
+        finally:
+            if done and not self._stopped.is_set():
+                self._warm.append(worker)
+                await self._tell_arrived()
+            else:
+                self._alive -= 1
+                self._wanted.set()
+                await worker.end()
+        raise InvalidQuery(
+            f"the query took longer than {self._config.sql_deadline_s} s and was ended"
+        )
+
+    async def _converse(self, worker: _Worker, asked: Asked) -> Answer:
+        began = trio.current_time()
+        head, body = await worker.ask(
+            {
+                "do": "read",
+                "text": asked.text,
+                "extra": asked.extra,
+                "quoted": asked.quoted,
+                "bytes_max": self._config.sql_text_bytes_max,
+                "now_ms": time.time_ns() // 1_000_000,
+                "tables": [self._config.sql_table],
+            }
+        )
+        told = _answer(head, body)
+        for _ in range(ATTEMPTS):
+            if told is not None:
+                return told
+            left_s = self._config.sql_deadline_s - (trio.current_time() - began)
+            limits = {
+                "deadline_s": self._config.sql_deadline_s,
+                "left_s": max(0.001, left_s),
+                "rows_max": self._config.sql_rows_max,
+                "bytes_max": self._config.sql_answer_bytes_max,
+            }
+            question = {"do": "run", "files": self._files(head), "limits": limits}
+            told = _answer(*await worker.ask(question))
+        if told is None:
+            raise NotReady("The files that the query reads were changed. Try again.")
+        return told
+
+    def _files(self, head: Json) -> list[str]:
+        if not head["reads_events"]:
+            return []
+        first_ms, last_ms = head["first_ms"], head["last_ms"]
+        found = self._archived.parts(
+            0 if first_ms is None else max(0, first_ms),
+            LATEST_MS if last_ms is None else max(0, last_ms) + 1_000,
+        )
+        return [str(path) for path in found]
+
+    # -- workers
+
+    async def _take(self) -> _Worker:
+        with trio.move_on_after(START_S):
+            while True:
+                while self._warm:  # the one that worked last knows the files best
+                    worker = self._warm.pop()
+                    if worker.lives:
+                        return worker
+                    self._alive -= 1
+                    self._wanted.set()
+                    await worker.end()
+                async with self._arrived:
+                    if not self._warm:
+                        await self._arrived.wait()
+        raise NotReady("No process that could run the query has started. Try again.")
+
+    async def _tell_arrived(self) -> None:
+        with trio.CancelScope(shield=True):
+            async with self._arrived:
+                self._arrived.notify()
+
+    async def _keep(self) -> None:
+        """Start workers whenever there are too few."""
+        while True:
+            while self._alive <= self._config.sql_workers:
+                worker = _Worker(self._config)
+                self._alive += 1
+                try:
+                    await worker.greet()
+                except BaseException as failure:
+                    self._alive -= 1
+                    await worker.end()
+                    if not isinstance(failure, _Ended):
+                        raise
+                    self._log("sql worker failed", reason="it ended before it was ready")
+                    await trio.sleep(RESTART_S)
+                    continue
+                self._warm.append(worker)
+                await self._tell_arrived()
+            self._wanted = trio.Event()
+            await self._wanted.wait()
+
+
+def _environment() -> dict[str, str]:
+    """What a worker knows of the outside: no setting, and so no key."""
+    kept = {name: text for name, text in os.environ.items() if "TALLYMARK_" not in name}
+    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _answer(head: Json, body: bytes) -> Answer | None:
+    """What a message says; None where more has to be asked. Raises InvalidQuery."""
+    refused = head.get("refused")
+    if refused is not None:
+        if refused["status"] == QueryTooLong.status:
+            raise QueryTooLong(refused["text"])
+        raise InvalidQuery(refused["text"])
+    return Answer(head["media"], body, head["rows"]) if "media" in head else None

@@ -1,0 +1,132 @@
+"""`tallymark sql`: a query to a server, or over the archive of a folder, and a table of it."""
+
+import urllib.error
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import orjson
+import trio
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.config import Config
+from engine.errors import TallymarkError
+from load.connection import Endpoint, Target
+from load.errors import LoadError, Unreachable
+from persistence.archive import manifest as manifests
+from persistence.archive.manifest import ARCHIVE_FOLDER, Manifest
+from web.sql import Asked, Sql
+
+PATIENCE_S: Final = 60.0
+WIDTH: Final = 120
+"""Columns of a table where nobody looks: a file, a pipe."""
+
+
+class _Folder:
+    """The archive of a folder, whether or not a server runs on it."""
+
+    is_ready = True
+
+    def __init__(self, data: Path) -> None:
+        self._folder = data / ARCHIVE_FOLDER
+        self._manifest = manifests.read(self._folder)
+        if self._manifest is None:
+            raise LoadError(f"{data} has no archive; a server with `archive = true` makes one.")
+
+    def parts(self, start_ms: int, end_ms: int) -> list[Path]:
+        """The files that may hold rows of that time."""
+        found = manifests.between(self._manifest or Manifest(), start_ms, end_ms)
+        return [self._folder / file.name for file in found]
+
+    async def fresh(self) -> None:
+        """Nobody can say what else there is."""
+
+
+def ask(query: str, *, target: Target, data: Path | None, config: Config) -> bytes:
+    """The body of the answer. Raises LoadError, TallymarkError.
+
+    data  the folder whose archive is asked; None asks the server
+    """
+    if data is None:
+        return _from_server(query, target)
+    return trio.run(partial(_from_folder, query, data, config))
+
+
+def with_format(query: str, name: str | None) -> str:
+    """The query with its FORMAT, which comes last."""
+    return query if name is None else f"{query.rstrip().rstrip(';')}\nFORMAT {name}"
+
+
+def show(body: bytes) -> None:
+    """Print an answer in FORMAT JSON as a table, and how many rows it has."""
+    answer = orjson.loads(body)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    names = [column["name"] for column in answer["meta"]]
+    for column in answer["meta"]:
+        number = column["type"].startswith(("Int", "UInt", "Float"))
+        table.add_column(Text(column["name"]), justify="right" if number else "left")
+    for row in answer["data"]:
+        table.add_row(*(_cell(row.get(name)) for name in names))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(WIDTH, 24 * len(names)))
+    console.print(table)
+    console.print(f"{answer['rows']:,} row{'' if answer['rows'] == 1 else 's'}")
+
+
+def _cell(value: object) -> Text:
+    match value:
+        case None:
+            return Text("null", style="dim")
+        case str():
+            return Text(value)
+        case float():
+            return Text(f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.2f}")
+        case int():
+            return Text(f"{value:,}")
+        case _:
+            return Text(orjson.dumps(value).decode())
+
+
+def _from_server(query: str, target: Target) -> bytes:
+    endpoint = Endpoint.of(target)
+    headers = {**dict(endpoint.headers), "Content-Type": "text/plain; charset=utf-8"}
+    request = urllib.request.Request(  # noqa: S310  `Endpoint` takes http and https alone
+        f"{endpoint.url}/sql?fresh=1", data=query.encode(), headers=headers, method="POST"
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=PATIENCE_S) as reply:
+            body: bytes = reply.read()
+            return body
+    except urllib.error.HTTPError as refusal:
+        raise LoadError(_detail(refusal.read())) from None
+    except OSError as why:
+        raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
+
+
+def _detail(body: bytes) -> str:
+    try:
+        return str(orjson.loads(body)["detail"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "The server refused the query and did not say why."
+
+
+async def _from_folder(query: str, data: Path, config: Config) -> bytes:
+    sql = Sql(config, _Folder(data), log=lambda *_, **__: None)
+    failure: TallymarkError | None = None
+    body = b""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(sql.run)
+        try:
+            body = (await sql.answer(Asked(text=query, extra=True, quoted=False))).body
+        except TallymarkError as refused:
+            failure = refused
+        sql.stop()
+    if failure is not None:
+        raise failure
+    return body
