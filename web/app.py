@@ -16,13 +16,19 @@ from werkzeug.routing import MapAdapter
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import TallymarkError
-from web import body, health, home, ingest, openapi, wire
-from web.access import must_be_our_host
+from web import body, health, ingest, openapi, wire
+from web.access import must_be_our_host, must_be_our_page
 from web.asgi import Connection, NoWebsocket
+from web.control import Control
+from web.control import Handler as Handled
+from web.embedding import FAMILIES, Embedding
 from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.headers import DATA_HEADERS
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
-from web.routes import ROUTES, Route
+from web.pages import Pages
+from web.route import Route
+from web.routes import ROUTES
 from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
@@ -73,21 +79,22 @@ class Application(QuartTrio):
         )
 
 
-def create_app(service: Service, config: Config) -> Application:
-    """The application over `service`, which may still be recovering."""
+def create_app(service: Service, config: Config, control: Control) -> Application:
+    """The application over `service`, which may still be recovering, and an open `control`."""
     live = Live(
         service.counters,
         lambda: service.accepted_times().now_ms,
         subscribers_max=config.stream_subscribers_max,
     )
+    names = trio.CancelScope()
     app = Application(live)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, live)
+    handlers = _Handlers(service, config, live, control)
     for route in ROUTES:
         app.add_url_rule(
-            route.path.replace("{", "<").replace("}", ">"),
+            route.pattern,
             endpoint=route.name,
             view_func=handlers.of(route),
             methods=[route.method],
@@ -95,12 +102,19 @@ def create_app(service: Service, config: Config) -> Application:
         )
     _refuse_strangers(app, config)
     _refuse_in_problems(app)
+    _tell_browsers(app)
 
     async def start() -> None:
         app.nursery.start_soon(live.run)
+        app.nursery.start_soon(looking_up)
+
+    async def looking_up() -> None:
+        with names:
+            await control.run()
 
     async def stop() -> None:
         live.end()
+        names.cancel()
 
     app.before_serving(start)
     app.after_serving(stop)
@@ -110,13 +124,15 @@ def create_app(service: Service, config: Config) -> Application:
 class _Handlers:
     """One handler for each route, under its name."""
 
-    def __init__(self, service: Service, config: Config, live: Live) -> None:
+    def __init__(self, service: Service, config: Config, live: Live, control: Control) -> None:
         self._service = service
         self._config = config
         self._live = live
         self._version = health.running_version()
         self._started_s = monotonic()
-        self._openapi = openapi.encoded(ROUTES, version=self._version)
+        description = openapi.describe(ROUTES, version=self._version)
+        self._openapi = wire.encode(description)
+        pages = Pages(config, description=description, version=self._version)
         answers: dict[str, Callable[..., Awaitable[Any]]] = {
             "services": service.services,
             "revenue": service.revenue,
@@ -125,12 +141,26 @@ class _Handlers:
             "users": service.users,
             "counters": self._counters,
             "counter": self._counter,
-            "home": self._home,
             "health": self._health,
             "ready": self._ready,
         }
+        shown = Embedding(control.dashboards, answers, service.counters)
+        answers |= {
+            "embedDashboard": shown.dashboard,
+            "embedCounters": shown.live,
+            **{f"embed{family.capitalize()}": shown.family(family) for family in FAMILIES},
+        }
+        handled: dict[str, Handled] = {
+            **control.handlers,
+            "home": pages.home,
+            "ui": pages.asset,
+            "embed": pages.shared,
+            "docs": pages.reference,
+            "docsStyle": pages.style,
+        }
         self._by_name: dict[str, Callable[[Route], Handler]] = {
             **{name: partial(_answering, answer) for name, answer in answers.items()},
+            **{name: partial(self._handling, handle) for name, handle in handled.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
             "trackPreflight": lambda _: self._preflight,
@@ -163,6 +193,27 @@ class _Handlers:
         )
         return _response(reply)
 
+    def _handling(self, handle: Handled, route: Route) -> Handler:
+        """A handler that hands on the request as it is, and answers with what comes back."""
+
+        async def handler(**path_parameters: str) -> Response:
+            content = b""
+            if route.takes:
+                content = await self._document()
+            called = wire.Called(path_parameters, _headers(), request.query_string, content)
+            return _response(await handle(called))
+
+        return handler
+
+    async def _document(self) -> bytes:
+        wire.must_be_json(request.headers.get("Content-Type"))
+        return await body.read(
+            aiter(request.body),
+            stated_bytes=request.content_length,
+            bytes_max=self._config.body_bytes_max,
+            deadline_s=self._config.body_deadline_s,
+        )
+
     async def _preflight(self) -> Response:
         return _response(ingest.PREFLIGHT)
 
@@ -189,9 +240,6 @@ class _Handlers:
         response.headers.update(dict(wire.SAFE_HEADERS))
         response.timeout = None  # Quart would end it after a minute
         return response
-
-    async def _home(self, _: NothingAsked) -> home.Home:
-        return home.home(self._version)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
@@ -230,8 +278,19 @@ def _refuse_strangers(app: Application, config: Config) -> None:
             await body.discard(aiter(request.body))  # nobody reads it, see `web.body`
         if not config.allow_public:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
+        if request.path not in _INGEST_PATHS:
+            must_be_our_page(
+                request.method,
+                host=request.headers.get("Host"),
+                origin=request.headers.get("Origin"),
+                site=request.headers.get("Sec-Fetch-Site"),
+            )
 
     app.before_request(before)
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def _has_body(asked: Request) -> bool:
@@ -263,6 +322,16 @@ def _refuse_in_problems(app: Application) -> None:
     app.register_error_handler(Exception, bug)
 
 
+def _tell_browsers(app: Application) -> None:
+    async def after(response: Response) -> Response:
+        if request.path not in _INGEST_PATHS:
+            for name, value in DATA_HEADERS:
+                response.headers.setdefault(name, value)
+        return response
+
+    app.after_request(after)
+
+
 def _refusal(error: TallymarkError | wire.Internal) -> Response:
     kind = _INGEST_PATHS.get(request.path)
     if kind is not None:
@@ -274,6 +343,6 @@ def _response(reply: Reply) -> Response:
     response = Response(reply.body, status=reply.status)
     response.headers.clear()
     response.headers.extend(reply.headers)
-    if reply.status != 204:
+    if reply.status not in (204, 304):
         response.headers["Content-Length"] = str(len(reply.body))
     return response

@@ -10,6 +10,13 @@ class NotFound(TallymarkError):
     title = "Not found"
 
 
+class Forbidden(TallymarkError):
+    """The request is understood, and whoever makes it may not."""
+
+    status = 403
+    title = "Forbidden"
+
+
 class MethodNotAllowed(TallymarkError):
     """The path exists, the method does not; `allowed` are those that do, sorted."""
 

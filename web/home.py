@@ -23,7 +23,10 @@ LINKS: Final = {
     "live counters": "/counters",
     "live stream": "/stream",
     "health": "/health",
+    "dashboards": "/dashboards",
+    "names": "/catalog/services",
     "all routes": "/openapi.json",
+    "all routes, to be read": "/docs",
 }
 
 

@@ -20,6 +20,7 @@ from persistence.recovery import Recovered, recover
 from web import hosting, logs
 from web.app import create_app
 from web.collecting import tune_collector
+from web.control import Control
 from web.service import LateEngine
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -62,7 +63,11 @@ def serve(config: Config) -> int:
     try:
         _make_folder(config)
         with hold(config.data):
-            trio.run(_live, config)
+            control = Control.open(config, now_ms=_now_ms)
+            try:
+                trio.run(_live, config, control)
+            finally:
+                control.close()
     except (Exception, ExceptionGroup) as failure:
         cause = _only_cause(failure)
         if isinstance(cause, TallymarkError):
@@ -73,11 +78,11 @@ def serve(config: Config) -> int:
     return 0
 
 
-async def _live(config: Config) -> None:
+async def _live(config: Config, control: Control) -> None:
     """Start from the outside in, so that /ready can say "not yet"; stop in the same order."""
     stop = trio.Event()
     service = LateEngine(config)
-    app = create_app(service, config)
+    app = create_app(service, config, control)
     listeners = await hosting.listen(config.host, config.port)
     with trio.CancelScope() as life:
         async with trio.open_nursery() as actors:
@@ -98,7 +103,7 @@ async def _live(config: Config) -> None:
                     log.info(line)
                 recovered = await _recover(config, stop)
                 if recovered is not None:
-                    service.engine = _engine(config, recovered)
+                    service.engine = _engine(config, recovered, control)
                     await actors.start(service.engine.run)
                     log.info("ready")
                 await stop.wait()
@@ -113,7 +118,7 @@ async def _live(config: Config) -> None:
         )
 
 
-def _engine(config: Config, recovered: Recovered) -> Engine:
+def _engine(config: Config, recovered: Recovered, control: Control) -> Engine:
     return Engine(
         config,
         recovered.calendar,
@@ -121,10 +126,15 @@ def _engine(config: Config, recovered: Recovered) -> Engine:
         snapshots=recovered.snapshots,
         sequencing=recovered.sequencing,
         states=recovered.states,
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        clock_ms=_now_ms,
         log=_log_of_engine,
         snapshot_ms=recovered.snapshot_ms,
+        directory=control,
     )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _recover(config: Config, stop: trio.Event) -> Recovered | None:

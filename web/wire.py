@@ -1,6 +1,6 @@
 """Questions and answers on the wire: queries to Structs, Structs and failures to JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -9,7 +9,15 @@ import msgspec
 import orjson
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
-from engine.errors import Fault, InvalidEvents, InvalidQuestion, Overloaded, TallymarkError
+from engine.errors import (
+    Fault,
+    InvalidDocument,
+    InvalidEvents,
+    InvalidQuestion,
+    Overloaded,
+    TallymarkError,
+    WrongMediaType,
+)
 from web.errors import MethodNotAllowed
 
 QUERY_BYTES_MAX: Final = 8 * 1024
@@ -39,6 +47,26 @@ class Reply(NamedTuple):
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One request to a handler that knows no framework.
+
+    path     {name in the route's path: its part of the request's, decoded}
+    headers  of the request, their names in small letters
+    query    as in the request line, without the question mark
+    body     whole, empty where the route takes none
+    """
+
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    query: bytes
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """One header, None where it is absent."""
+        return self.headers.get(name.lower())
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -96,6 +124,11 @@ def sent(body: bytes, *, status: int = 200, media: str = JSON) -> Reply:
     return Reply(status, (("Content-Type", media), *SAFE_HEADERS), body)
 
 
+def nothing() -> Reply:
+    """Done, and nothing to say about it."""
+    return Reply(204, SAFE_HEADERS, b"")
+
+
 def refused(error: TallymarkError | Internal, path: str) -> Reply:
     """A failure as problem+json; `path` comes without its query, which may hold a key."""
     problem = Problem(
@@ -115,6 +148,18 @@ def problem_type(title: str) -> str:
     return f"/problems/{title.lower().replace(' ', '-')}"
 
 
+def must_be_json(content_type: str | None) -> None:
+    """Refuse a body that says to be anything but JSON, for which a page of another origin would
+    have to ask first. Raises WrongMediaType.
+    """
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if media != JSON:
+        given = ascii(media[:64]) if media else "none"
+        raise WrongMediaType(
+            f"This route reads a body of Content-Type {JSON}, and got {given}."
+        )
+
+
 def question(query: bytes, asked: type[Asked]) -> Asked:
     """The parameters of a query string, each at most once, known and not empty.
 
@@ -124,6 +169,9 @@ def question(query: bytes, asked: type[Asked]) -> Asked:
     try:
         return msgspec.convert(texts, asked, strict=False)
     except msgspec.ValidationError as refusal:
+        missing = str(refusal).removeprefix("Object missing required field `")
+        if missing != str(refusal):
+            raise InvalidQuestion(f"{missing.rstrip('`')} is required.") from None
         said, _, place = str(refusal).rpartition(" - at `$.")
         name = place.rstrip("`")
         expected = _choices(asked, name) or said
@@ -168,7 +216,9 @@ def _shown(text: str) -> str:
 
 
 def _faults(error: TallymarkError | Internal) -> tuple[Fault, ...] | UnsetType:
-    return error.faults if isinstance(error, InvalidEvents) and error.faults else UNSET
+    if isinstance(error, InvalidEvents | InvalidDocument) and error.faults:
+        return error.faults
+    return UNSET
 
 
 def _headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:

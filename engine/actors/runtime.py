@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import trio
 
-from engine.actors.asking import Asking
+from engine.actors.asking import Asking, Directory
 from engine.actors.health import Health, Rate, SnapshotHealth, health_of
 from engine.actors.sequencer import Barrier, Durable, Journal, Sequencer, Waiting
 from engine.actors.shard import Message, run_shard
@@ -64,6 +64,7 @@ class Engine(Asking):
         clock_ms: Callable[[], int],
         log: Callable[..., object],
         snapshot_ms: int | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self._journal = journal
         self._snapshots = snapshots
@@ -80,7 +81,8 @@ class Engine(Asking):
         self._snapshot_lock = trio.Lock()
         self._owes_full = False  # changes were handed out that no snapshot is known to hold
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
-        super().__init__(config, calendar, [to_shard for to_shard, _ in channels], clock_ms)
+        inboxes = [to_shard for to_shard, _ in channels]
+        super().__init__(config, calendar, inboxes, clock_ms, directory)
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,

@@ -13,6 +13,7 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from engine.errors import InvalidQuestion, NotReady, Overloaded
 from web.app import Application, create_app
+from web.control import Control
 from web.errors import TooManyStreams
 from web.live import GREETING, HEARTBEAT, KEYS_MAX, Live, Subscriber, wanted
 from web.service import LateEngine
@@ -214,10 +215,10 @@ async def test_a_stream_that_is_not_understood_is_refused(app: Application, quer
 
 
 async def test_a_stream_may_begin_before_there_is_an_engine(
-    engine: Engine, config: Config
+    engine: Engine, config: Config, control: Control
 ) -> None:
     late = LateEngine(config)
-    app = create_app(late, config)
+    app = create_app(late, config, control)
     async with app.test_app() as served:
         async with served.test_client().request("/stream?keys=views:today") as connection:
             assert await connection.receive() == GREETING
