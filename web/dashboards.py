@@ -53,7 +53,8 @@ class Widget(Struct, frozen=True, kw_only=True):
 
     metric   the family it asks, and which figure of it
     filters  {parameter of the family's route: value}, and what only the page understands
-    range    a period relative to now (24h, 7d, today), or two dates with .. between them
+    range    a period relative to now (24h, 7d, today), or two dates with .. between them;
+             null: the one that is looked at
     layout   absent: below all others, half as wide as the page
     """
 
@@ -61,7 +62,7 @@ class Widget(Struct, frozen=True, kw_only=True):
     title: Annotated[str, Meta(max_length=200)]
     metric: Metric
     filters: dict[Named, Filter] = {}
-    range: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:.+-]{0,79}$")] = "7d"
+    range: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:.+-]{0,79}$")] | None = None
     layout: Layout | None = None
 
     @property

@@ -9,7 +9,7 @@ from web.dashboards import Given
 
 
 def _widget(
-    kind: str, title: str, metric: str, at: tuple[int, int, int, int], range_: str = "7d"
+    kind: str, title: str, metric: str, at: tuple[int, int, int, int], range_: str | None = None
 ) -> dict[str, Any]:
     x, y, w, h = at
     layout = {"x": x, "y": y, "w": w, "h": h}
