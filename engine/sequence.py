@@ -35,6 +35,9 @@ from engine.timebucket import DAY_MS, Calendar, add_interval
 HOMES_MAX: Final = 262_144
 """Index keys whose shard is remembered; a look-up costs 40 ns and the hash 200."""
 
+TAKE_EVENTS_MAX: Final = 1_024
+"""Events after which no further batch is taken in the same step: about a millisecond."""
+
 US_ROUNDED_MS_MAX: Final = 1e15
 """From here on a double holds no thousandths, and further on a product would overflow."""
 
@@ -327,6 +330,21 @@ class Sequencing:
         if cap is None:
             cap = self._terms[day] = Cap(self._terms_max)
         return cap
+
+
+def portions(batches: Sequence[Batch]) -> Iterable[Sequence[Batch]]:
+    """The batches of one record in the portions in which live and replay both take them."""
+    if len(batches) == 1:
+        return [batches]
+    found: list[list[Batch]] = [[]]
+    events = 0
+    for batch in batches:
+        events += len(batch.events)
+        if events > TAKE_EVENTS_MAX and found[-1]:
+            found.append([])
+            events = len(batch.events)
+        found[-1].append(batch)
+    return found
 
 
 def _session_unit(session_id: str) -> int:

@@ -1,6 +1,7 @@
 """The segment that grows: records go in whole or not at all, and a failed sync ends it."""
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -79,18 +80,23 @@ class GrowingSegment:
     def size_bytes(self) -> int:
         return self._file_bytes + len(self._buffer)
 
-    def put(self, record: Bytes) -> None:
-        """Add one whole record, as durable on return as the durability says."""
-        if self._durability == "none" and len(record) <= BUFFER_BYTES_MAX:
-            if len(self._buffer) + len(record) > BUFFER_BYTES_MAX:
+    def put(self, pieces: Iterable[Bytes], size_bytes: int) -> None:
+        """Add one whole record, as durable on return as the durability says.
+
+        pieces  of the record, `size_bytes` together; each is written before the next is taken
+        """
+        if self._durability == "none" and size_bytes <= BUFFER_BYTES_MAX:
+            if len(self._buffer) + size_bytes > BUFFER_BYTES_MAX:
                 self.flush()
-            self._buffer += record
+            for piece in pieces:
+                self._buffer += piece
             return
         self.flush()
-        self._write(record)
+        for piece in pieces:
+            self._write(piece)
         if self._durability == "fsync":
             self._sync()
-        self._file_bytes += len(record)
+        self._file_bytes += size_bytes
 
     def flush(self) -> None:
         """Write the buffer; when the disk is full it stays what it was, in whole records."""

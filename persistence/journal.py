@@ -17,7 +17,7 @@ from engine.errors import Corruption, DiskFull, JournalFailed
 from engine.events import Body
 from persistence.files import REAL_DISK, Disk
 from persistence.growing import Durability, GrowingSegment, failed
-from persistence.record import BadRecord, Record, encode, events_in, size_of
+from persistence.record import BadRecord, Record, encode, events_in, pieces, size_of
 from persistence.segment import HEADER_BYTES, Segment, check, number_of, read_records
 
 SEGMENT_BYTES_MAX: Final = 64 * 2**20
@@ -116,10 +116,12 @@ class Journal:
         assert first_seq == self._next_seq
         assert bodies
         with self._for_good():
-            growing = self._with_room_for(size_of(bodies))
+            size = size_of(bodies)
+            growing = self._with_room_for(size)
             number = growing.first_seq
             growing.put(
-                encode(bodies, segment=number, first_seq=first_seq, received_ms=received_ms)
+                pieces(bodies, segment=number, first_seq=first_seq, received_ms=received_ms),
+                size,
             )
         self._next_seq += events_in(bodies)
         self._received_ms = received_ms
@@ -244,7 +246,7 @@ class Journal:
             received_ms=self._received_ms,
         )
         with contextlib.suppress(DiskFull):  # a precaution, not data
-            growing.put(record)
+            growing.put([record], len(record))
 
     def _remove(self, path: Path) -> None:
         """Remove one file for good: were several removed at once, a crash could leave a gap."""

@@ -9,7 +9,7 @@ import msgspec
 from engine import events
 from engine.config import Config
 from engine.errors import Corruption, TallymarkError
-from engine.sequence import Sequencing
+from engine.sequence import Sequencing, portions
 from engine.state import STATE_FORMAT, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence.journal import Journal
@@ -119,10 +119,11 @@ def replay(
     """Take and fold every record after `after_seq`, as live did; returns how many events."""
     replayed = 0
     for record in journal.replay(after_seq):
-        groups = sequencing.take(record.received_ms, _batches(record, journal))
-        for state, group in zip(states, groups, strict=True):
-            if group.facts:
-                state.fold(group)
+        for batches in portions(_batches(record, journal)):
+            groups = sequencing.take(record.received_ms, batches)
+            for state, group in zip(states, groups, strict=True):
+                if group.facts:
+                    state.fold(group)
         replayed += record.events
     return replayed
 

@@ -11,7 +11,7 @@ from engine.answers import counters, experiments, marketplace, revenue, services
 from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
 from engine.events import AcceptedTimes
-from engine.sequence import Sequencing
+from engine.sequence import Sequencing, portions
 from engine.state import Question, ShardState, resolved, restore
 from engine.timebucket import Calendar
 
@@ -63,10 +63,11 @@ class House:
         """Take one record, as live and replay both do."""
         self.records.append(record)
         batches = [events.replay(kind, body) for kind, body in record.bodies]
-        groups = self.sequencing.take(record.received_ms, batches)
-        for state, group in zip(self.states, groups, strict=True):
-            if group.facts:
-                state.fold(group)
+        for portion in portions(batches):
+            groups = self.sequencing.take(record.received_ms, portion)
+            for state, group in zip(self.states, groups, strict=True):
+                if group.facts:
+                    state.fold(group)
         return self
 
     # -- keep ---------------------------------------------------------------------------------

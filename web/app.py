@@ -25,7 +25,7 @@ from web.embedding import FAMILIES, Embedding
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.headers import DATA_HEADERS
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.pages import Pages
 from web.route import Route
 from web.routes import ROUTES
@@ -102,7 +102,6 @@ def create_app(service: Service, config: Config, control: Control) -> Applicatio
         )
     _refuse_strangers(app, config)
     _refuse_in_problems(app)
-    _tell_browsers(app)
 
     async def start() -> None:
         app.nursery.start_soon(live.run)
@@ -163,8 +162,10 @@ class _Handlers:
             **{name: partial(self._handling, handle) for name, handle in handled.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
+            "trackBulk": lambda _: partial(self._take, Kind.BULK),
             "trackPreflight": lambda _: self._preflight,
             "trackBatchPreflight": lambda _: self._preflight,
+            "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
             "openapi": lambda _: self._described,
         }
@@ -178,7 +179,7 @@ class _Handlers:
             content = await body.read(
                 aiter(request.body),
                 stated_bytes=request.content_length,
-                bytes_max=self._config.body_bytes_max,
+                bytes_max=kind.body_bytes_max(self._config),
                 deadline_s=self._config.body_deadline_s,
             )
         except TallymarkError as error:
@@ -188,8 +189,8 @@ class _Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=request.headers.get("Content-Type"),
-            content_encoding=request.headers.get("Content-Encoding"),
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
 
@@ -207,12 +208,13 @@ class _Handlers:
 
     async def _document(self) -> bytes:
         wire.must_be_json(request.headers.get("Content-Type"))
-        return await body.read(
+        content = await body.read(
             aiter(request.body),
             stated_bytes=request.content_length,
             bytes_max=self._config.body_bytes_max,
             deadline_s=self._config.body_deadline_s,
         )
+        return bytes(content)
 
     async def _preflight(self) -> Response:
         return _response(ingest.PREFLIGHT)
@@ -234,10 +236,10 @@ class _Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
-        response = Response(subscriber, content_type="text/event-stream")
-        response.headers.update(dict(wire.SAFE_HEADERS))
+        response = Response(subscriber, content_type=STREAM_MEDIA)
+        response.headers.update(dict(DATA_HEADERS))
         response.timeout = None  # Quart would end it after a minute
         return response
 
@@ -293,6 +295,10 @@ def _headers() -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
+
+
 def _has_body(asked: Request) -> bool:
     return "Transfer-Encoding" in asked.headers or bool(asked.content_length)
 
@@ -320,16 +326,6 @@ def _refuse_in_problems(app: Application) -> None:
     app.register_error_handler(TallymarkError, known)
     app.register_error_handler(HTTPException, unroutable)
     app.register_error_handler(Exception, bug)
-
-
-def _tell_browsers(app: Application) -> None:
-    async def after(response: Response) -> Response:
-        if request.path not in _INGEST_PATHS:
-            for name, value in DATA_HEADERS:
-                response.headers.setdefault(name, value)
-        return response
-
-    app.after_request(after)
 
 
 def _refusal(error: TallymarkError | wire.Internal) -> Response:

@@ -39,6 +39,8 @@ _CONFIG_OPTIONS: Final = (
     ("--data", "DIR", "Folder of the journal and the snapshots."),
     ("--host", "ADDRESS", "Address to listen on."),
     ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
+    ("--certfile", "FILE", "TLS certificate and its chain; needs --keyfile."),
+    ("--keyfile", "FILE", "Private key of the certificate."),
     ("--durability", "fsync|write|none", "What an acknowledgement waits for."),
     ("--shards", "N", "Owners of state; may change at a restart."),
     ("--timezone", "ZONE", "IANA zone of hours and days; chosen once for a data folder."),

@@ -15,6 +15,7 @@ from engine.timebucket import iso
 from persistence.control import ControlStore, Kept, Sketch
 from web import wire
 from web.errors import NotFound
+from web.headers import DATA_HEADERS
 from web.sharing import Shares
 from web.wire import Called, Reply
 
@@ -161,7 +162,7 @@ class Dashboards:
         """GET /dashboards/{id}; 304 where the caller has this version."""
         kept = await self._kept(called)
         if _etag(kept) in _tags(called.header("If-None-Match")):
-            return Reply(304, (("ETag", _etag(kept)), *wire.SAFE_HEADERS), b"")
+            return Reply(304, (("ETag", _etag(kept)), *DATA_HEADERS), b"")
         return _one(kept)
 
     async def replace(self, called: Called) -> Reply:

@@ -35,6 +35,13 @@ class SlowBody(TallymarkError):
     title = "Body too slow"
 
 
+class SlowHead(TallymarkError):
+    """A head that was not there whole at its deadline."""
+
+    status = 408
+    title = "Head too slow"
+
+
 class Misdirected(TallymarkError):
     """A Host header by which this service is not known."""
 
@@ -47,6 +54,33 @@ class BadRequest(TallymarkError):
 
     status = 400
     title = "Bad request"
+
+
+class UnknownVersion(TallymarkError):
+    """A version of HTTP that is not spoken here."""
+
+    status = 505
+    title = "Unknown version"
+
+
+class UnknownExpectation(TallymarkError):
+    """An Expect header other than 100-continue."""
+
+    status = 417
+    title = "Unknown expectation"
+
+
+class NotImplementedHere(TallymarkError):
+    """A method that means something to a proxy, and nothing here."""
+
+    status = 501
+    title = "Not implemented"
+
+
+class TooManyConnections(Overloaded):
+    """All places for connections, or for the bodies under way, are taken."""
+
+    title = "Too many connections"
 
 
 class TooManyStreams(Overloaded):

@@ -21,6 +21,7 @@ from web import hosting, logs
 from web.app import create_app
 from web.collecting import tune_collector
 from web.control import Control
+from web.lane import Lane
 from web.service import LateEngine
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -84,6 +85,7 @@ async def _live(config: Config, control: Control) -> None:
     service = LateEngine(config)
     app = create_app(service, config, control)
     listeners = await hosting.listen(config.host, config.port)
+    urls = [hosting.url_of(one, secure=bool(config.certfile)) for one in listeners]
     with trio.CancelScope() as life:
         async with trio.open_nursery() as actors:
             async with trio.open_nursery() as doors:
@@ -96,10 +98,11 @@ async def _live(config: Config, control: Control) -> None:
                         listeners,
                         stop=stop,
                         grace_s=config.stop_deadline_s / 2,
+                        lane=Lane(service, config, app.live),
                     )
                 )
-                for listener in listeners:
-                    line = f"listening on {hosting.url_of(listener)}"
+                for url in urls:
+                    line = f"listening on {url}"
                     log.info(line)
                 recovered = await _recover(config, stop)
                 if recovered is not None:

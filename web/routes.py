@@ -19,7 +19,13 @@ from engine.events import Envelope, Event
 from web.errors import NotFound, SlowBody, TooManyStreams
 from web.health import Health, Ready
 from web.home import Home
-from web.ingest import MEDIA_TYPES, BatchAsked, BatchTaken, Taken
+from web.ingest import (
+    BULK_MEDIA_TYPES,
+    MEDIA_TYPES,
+    BatchAsked,
+    BatchTaken,
+    Taken,
+)
 from web.live import CountersAsked, StreamAsked
 from web.route import Refusals, Route
 from web.setup_routes import SETUP_ROUTES
@@ -81,6 +87,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         refusals=_INGEST,
     ),
     _preflight("trackBatchPreflight", "/track/batch"),
+    Route(
+        name="trackBulk",
+        method="POST",
+        path="/track/bulk",
+        summary=("Track many events, one JSON object a line; gzip or zstd may pack them."),
+        asked=BatchAsked,
+        answer=BatchTaken,
+        takes=(Event,),
+        takes_media=BULK_MEDIA_TYPES,
+        refusals=_INGEST,
+    ),
+    _preflight("trackBulkPreflight", "/track/bulk"),
     Route(
         name="services",
         method="GET",

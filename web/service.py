@@ -1,7 +1,10 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
 from engine.actors.health import Health
+from engine.actors.room import Room
 from engine.actors.runtime import Engine
+from engine.actors.sequencer import Released
+from engine.actors.slicing import Pace
 from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
@@ -33,9 +36,23 @@ class LateEngine:
         """The instants that an event received now may carry."""
         return self._recovered().accepted_times()
 
-    async def accept(self, batch: Batch) -> None:
-        """Keep and count a batch."""
-        await self._recovered().accept(batch)
+    @property
+    def pace(self) -> Pace:
+        """Who computes at length computes with it, so that all take turns."""
+        return self._recovered().pace
+
+    @property
+    def bulk_room(self) -> Room:
+        """Room for large requests."""
+        return self._recovered().bulk_room
+
+    async def accept(self, batch: Batch, *more: Batch) -> None:
+        """Keep and count a request."""
+        await self._recovered().accept(batch, *more)
+
+    def submit(self, batch: Batch, released: Released) -> bool:
+        """Keep and count a batch, and call `released` then; False where there is no room."""
+        return self._recovered().submit(batch, released)
 
     async def services(self, asked: services.Asked) -> services.Answer:
         return await self._recovered().services(asked)

@@ -19,6 +19,7 @@ from engine.errors import (
     WrongMediaType,
 )
 from web.errors import MethodNotAllowed
+from web.headers import DATA_HEADERS
 
 QUERY_BYTES_MAX: Final = 8 * 1024
 """Bytes of a query string; no question needs a tenth of it."""
@@ -32,11 +33,6 @@ PROBLEM_JSON: Final = "application/problem+json"
 IGNORED_PARAMETER: Final = "key"
 """What beacons present in place of an Authorization header; no key is asked for here."""
 
-SAFE_HEADERS: Final = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-)
 
 Asked = TypeVar("Asked", bound=Struct)
 
@@ -76,7 +72,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     title: str
     status: int
     detail: str
-    instance: str
+    instance: str | UnsetType = UNSET
     errors: tuple[Fault, ...] | UnsetType = UNSET
     success: Literal[False] = False
 
@@ -98,20 +94,22 @@ def encode(answer: object) -> bytes:
     return orjson.dumps(to_builtins(answer, str_keys=True))
 
 
-def pieces(answer: Struct) -> Iterator[bytes]:
-    """The same, cut where its rows are many, so that others can be served in between."""
-    rows = getattr(answer, "data", None)
-    if not isinstance(rows, list) or len(rows) <= ROWS_AT_ONCE:
+def pieces(answer: Struct, *, rows: str = "data") -> Iterator[bytes]:
+    """The same, cut where its rows are many, so that others can be served in between.
+
+    rows  the field that may hold them; whatever else it holds is encoded as it is
+    """
+    found = getattr(answer, rows, None)
+    if not isinstance(found, list) or len(found) <= ROWS_AT_ONCE:
         yield encode(answer)
         return
-    opening = b'{"data":['
-    around = encode(msgspec.structs.replace(answer, data=[]))
-    assert around.startswith(opening), "`data` is the first field of every answer"
-    yield opening
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        piece = encode(rows[first : first + ROWS_AT_ONCE])[1:-1]
+    around = encode(msgspec.structs.replace(answer, **{rows: []}))
+    opening, brackets, closing = around.partition(f'"{rows}":[]'.encode())
+    yield opening + brackets[:-1]
+    for first in range(0, len(found), ROWS_AT_ONCE):
+        piece = encode(found[first : first + ROWS_AT_ONCE])[1:-1]
         yield b"," + piece if first else piece
-    yield around[len(opening) :]
+    yield brackets[-1:] + closing
 
 
 def answered(answer: object, *, status: int = 200) -> Reply:
@@ -121,22 +119,25 @@ def answered(answer: object, *, status: int = 200) -> Reply:
 
 def sent(body: bytes, *, status: int = 200, media: str = JSON) -> Reply:
     """Bytes that are ready, with the headers that every answer has."""
-    return Reply(status, (("Content-Type", media), *SAFE_HEADERS), body)
+    return Reply(status, (("Content-Type", media), *DATA_HEADERS), body)
 
 
 def nothing() -> Reply:
     """Done, and nothing to say about it."""
-    return Reply(204, SAFE_HEADERS, b"")
+    return Reply(204, DATA_HEADERS, b"")
 
 
-def refused(error: TallymarkError | Internal, path: str) -> Reply:
-    """A failure as problem+json; `path` comes without its query, which may hold a key."""
+def refused(error: TallymarkError | Internal, path: str | None) -> Reply:
+    """A failure as problem+json.
+
+    path  without its query, which may hold a key; None where it could not be read
+    """
     problem = Problem(
         type=problem_type(error.title),
         title=error.title,
         status=error.status,
         detail=error.detail if isinstance(error, Internal) else str(error),
-        instance=path,
+        instance=UNSET if path is None else path,
         errors=_faults(error),
     )
     reply = sent(encode(problem), status=error.status, media=PROBLEM_JSON)

@@ -7,20 +7,26 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import trio
 
+from engine.actors.rate import Rate
 from engine.actors.shard import DumpAsked, Message
 from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
-from engine.sequence import Sequencing
+from engine.sequence import Sequencing, portions
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
+
+
+RELEASED_AT_ONCE: Final = 128
+"""Acknowledgements without a pause; each may be an answer sent, which takes 10 µs."""
 
 
 class Journal(Protocol):
@@ -32,13 +38,30 @@ class Journal(Protocol):
     def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
 
 
-@dataclass(slots=True)
+Released = Callable[[TallymarkError | None], None]
+"""Called once: with None when a batch is durable and counted, else with why it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """A batch whose sender waits for the acknowledgement."""
+    """A request whose sender waits for the acknowledgement.
+
+    more  the further batches of a large one, which stay together: in one record, or in none
+    """
 
     batch: Batch
-    released: trio.Event = field(default_factory=trio.Event)
-    refusal: TallymarkError | None = None
+    released: Released
+    more: Sequence[Batch] = ()
+
+    @property
+    def events(self) -> int:
+        """Of all its batches."""
+        return len(self.batch.events) + sum(len(batch.events) for batch in self.more)
+
+    @property
+    def bytes(self) -> int:
+        """Of all its bodies."""
+        return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
 
 
 @dataclass(slots=True)
@@ -81,22 +104,30 @@ class Queue:
 
     async def put(self, waiting: Waiting) -> None:
         """Queue a batch; raises Overloaded where there is no room for a second."""
-        events, size = len(waiting.batch.events), len(waiting.batch.body)
+        if self.put_now(waiting):
+            return
+        with trio.move_on_after(ROOM_WAIT_S):
+            while not self.put_now(waiting):
+                self._room = trio.Event() if self._room.is_set() else self._room
+                await self._room.wait()
+            return
+        if not self.put_now(waiting):
+            raise Overloaded(
+                f"{self.events} events wait to be written already. Try again in a second."
+            )
+
+    def put_now(self, waiting: Waiting) -> bool:
+        """Queue a batch if there is room for it; whether there was. Raises NotReady."""
+        events, size = waiting.events, waiting.bytes
         if not self._fits(events, size):
-            with trio.move_on_after(ROOM_WAIT_S):
-                while not self._fits(events, size):
-                    self._room = trio.Event() if self._room.is_set() else self._room
-                    await self._room.wait()
-            if not self._fits(events, size):
-                raise Overloaded(
-                    f"{self.events} events wait to be written already. Try again in a second."
-                )
+            return False
         if self._is_closed:
             raise NotReady("Tallymark is stopping.")
         self.events += events
         self.bytes += size
         self.events_peak = max(self.events_peak, self.events)
         self._append(waiting)
+        return True
 
     def _fits(self, events: int, size: int) -> bool:
         config = self._config
@@ -148,16 +179,16 @@ class Queue:
             entry = self._entries[0]
             if isinstance(entry, Barrier):
                 break
-            batch = entry.batch
+            more_events, more_size = entry.events, entry.bytes
             if group and (
-                events + len(batch.events) > self._config.group_events_max
-                or size + len(batch.body) > self._config.group_bytes_max
+                events + more_events > self._config.group_events_max
+                or size + more_size > self._config.group_bytes_max
             ):
                 break
             self._entries.popleft()
             group.append(entry)
-            events += len(batch.events)
-            size += len(batch.body)
+            events += more_events
+            size += more_size
         self.events -= events
         self.bytes -= size
         self._room.set()
@@ -191,6 +222,7 @@ class Sequencer:
         self.failure: JournalFailed | None = None
         self.taken_seq = journal.last_seq
         self.groups = 0
+        self.rate = Rate()
 
     async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
@@ -206,12 +238,12 @@ class Sequencer:
                     last_seq = self._journal.last_seq
                     await to_taker.send(Durable(received_ms, gathered, last_seq))
                 else:
-                    _release(gathered, refusal)
+                    await _release(gathered, refusal)
 
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
-        bodies = [Body(w.batch.kind, len(w.batch.events), w.batch.body) for w in gathered]
+        bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
             await trio.to_thread.run_sync(
                 self._journal.append,
@@ -235,13 +267,14 @@ class Sequencer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
                     continue
-                batches = [waiting.batch for waiting in message.waiting]
-                groups = self._sequencing.take(message.received_ms, batches)
-                for inbox, group in zip(self._inboxes, groups, strict=True):
-                    if group.facts:
-                        await inbox.send(group)
+                for batches in portions(_batches(message.waiting)):
+                    groups = self._sequencing.take(message.received_ms, batches)
+                    for inbox, group in zip(self._inboxes, groups, strict=True):
+                        if group.facts:
+                            await inbox.send(group)
+                self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
-                _release(message.waiting, None)
+                await _release(message.waiting, None)
 
     async def _dump(self, barrier: Barrier) -> None:
         barrier.seq = self.taken_seq
@@ -260,7 +293,13 @@ class Sequencer:
         barrier.done.set()
 
 
-def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
-    for waiting in gathered:
-        waiting.refusal = refusal
-        waiting.released.set()
+def _batches(gathered: list[Waiting]) -> list[Batch]:
+    return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
+
+
+async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
+    for number, waiting in enumerate(gathered, 1):
+        # A copy, for one that many raise would keep the traceback, and batch, of each.
+        waiting.released(copy(refusal))
+        if number % RELEASED_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()

@@ -189,6 +189,8 @@ def test_a_misspelt_setting_is_refused_in_the_spelling_of_its_source() -> None:
         ("event_text_bytes_max", "body_bytes_max"),
         ("body_bytes_max", "queue_bytes_max"),
         ("body_bytes_max", "segment_bytes_max"),
+        ("event_text_bytes_max", "bulk_line_bytes_max"),
+        ("bulk_line_bytes_max", "bulk_bytes_max"),
         ("group_bytes_max", "segment_bytes_max"),
         ("batch_events_max", "queue_events_max"),
         ("group_events_max", "queue_events_max"),
@@ -202,6 +204,15 @@ def test_what_must_fit_into_another_is_refused_one_beyond_it(smaller: str, large
     refusal = _refusal((FILE, {smaller: limit + 1, **elsewhere}))
     assert refusal == (
         f"{smaller} ({limit + 1}, from {FILE}) must not exceed {larger} ({limit}, from default)"
+    )
+
+
+def test_a_large_request_must_fit_into_the_room_for_it() -> None:
+    limit = Config().bulk_bytes_max
+    assert resolve([(FILE, {"bulk_room_bytes_max": limit})]).config.bulk_bytes_max == limit
+    assert _refusal((FILE, {"bulk_room_bytes_max": limit - 1})) == (
+        f"bulk_bytes_max ({limit}, from default) must not exceed "
+        f"bulk_room_bytes_max ({limit - 1}, from {FILE})"
     )
 
 

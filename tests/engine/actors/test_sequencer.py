@@ -7,7 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
-from engine.sequence import Sequencing
+from engine.sequence import TAKE_EVENTS_MAX, Sequencing
 from engine.timebucket import Calendar
 from persistence.journal import Journal
 from tests.living import NOW_MS, GatedDisk, batch, config_of, view
@@ -16,8 +16,21 @@ INBOX = 8
 """Messages that wait for one shard."""
 
 
+class Released:
+    """What a sender hears: nothing, an acknowledgement (None), or a refusal."""
+
+    def __init__(self):
+        self.heard = trio.Event()
+        self.refusal = None
+
+    def __call__(self, refusal):
+        assert not self.heard.is_set(), "released twice"
+        self.refusal = refusal
+        self.heard.set()
+
+
 def waiting(events=1):
-    return Waiting(batch(*[view()] * events))
+    return Waiting(batch(*[view()] * events), Released())
 
 
 def barrier():
@@ -53,11 +66,11 @@ class Line:
 
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
-        one = Waiting(batch(*told))
-        await self.sequencer.queue.put(one)
-        await one.released.wait()
+        released = Released()
+        await self.sequencer.queue.put(Waiting(batch(*told), released))
+        await released.heard.wait()
         self.released.append(told[0]["serviceId"])
-        return one.refusal
+        return released.refusal
 
     def end(self):
         self.sequencer.queue.close()
@@ -242,8 +255,8 @@ async def test_no_record_is_released_before_the_one_ahead_of_it(line, disk):
     await disk.reached()
     await line.sequencer.queue.put(second)
     disk.let_go()
-    await second.released.wait()
-    assert first.released.is_set()
+    await second.released.heard.wait()
+    assert first.released.heard.is_set()
     assert len(line.records()) == 2
 
 
@@ -267,6 +280,37 @@ async def test_a_shard_gets_one_message_a_group_and_none_that_is_empty(line, dis
         disk.let_go()
     used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
     assert sorted(used) == [0, 2]
+
+
+async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
+    batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
+    large = Waiting(batches[0], Released(), batches[1:])
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        senders.start_soon(line.send, view("first"))
+        await disk.reached()
+        await line.sequencer.queue.put(large)
+        assert line.sequencer.queue.events == large.events == 5 * TAKE_EVENTS_MAX // 2
+        assert line.sequencer.queue.bytes == 5 * len(batches[0].body)
+        disk.let_go()
+    await large.released.heard.wait()
+    assert [len(bodies) for bodies in line.records()] == [1, 5]
+    assert line.sequencer.taken_seq == 1 + large.events
+    used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
+    assert sorted(used) in ([0, 4], [1, 3])  # the first one's, and three portions
+
+
+async def test_a_large_request_is_refused_as_a_whole(line, disk):
+    batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
+    large = Waiting(batches[0], Released(), batches[1:])
+    disk.room_bytes = 1_500_000
+    await line.sequencer.queue.put(large)
+    await large.released.heard.wait()
+    disk.room_bytes = None
+    assert isinstance(large.released.refusal, DiskFull)
+    assert line.records() == []
+    assert await line.send(view()) is None
+    assert line.sequencer.taken_seq == 1
 
 
 async def test_a_full_disk_refuses_its_group_and_no_other(line, disk):
