@@ -4,6 +4,7 @@ PY ?= python3.11
 BIN := .venv/bin
 ENV := .venv/.stamp
 E2E := .venv/.stamp-e2e
+BENCH_ENV := .venv-bench/.stamp
 AXE := tests/browser/node_modules/.stamp
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
@@ -60,16 +61,17 @@ format: $(ENV) ## Put all code into the house format
 bench: $(ENV) ## Measure CPU per event, events per second and latencies
 	@$(BIN)/python -m bench
 
-bench-stream: $(ENV) ## Measure what subscribers of the live stream cost, beside two others
-	@$(BIN)/python -m bench.stream
+bench-stream: $(ENV) $(BENCH_ENV) ## Measure what subscribers of the live stream cost, beside two others
+	@$(BIN)/python -m bench.stream $(ARGS)
 
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in
 	@$(LOCK) -o requirements-dev.lock requirements-dev.in
 	@$(LOCK) -o requirements-e2e.lock requirements-e2e.in
+	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv build dist web/static web/ui/node_modules tests/browser/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.
@@ -92,4 +94,10 @@ $(E2E): $(ENV) requirements-e2e.lock
 
 $(AXE): tests/browser/package-lock.json
 	@cd tests/browser && npm ci --silent
+	@touch $@
+
+$(BENCH_ENV): requirements-bench.lock
+	@echo "Creating .venv-bench ..."
+	@$(PY) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip -qq --disable-pip-version-check install -r $<
 	@touch $@

@@ -102,7 +102,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Bytes of all bodies that are being received; beyond it 503 with Retry-After."""
     connections_max: Positive = 10_000
     """Open connections; beyond it 503 with Retry-After."""
-    stream_subscribers_max: Positive = 1_000
+    stream_subscribers_max: Positive = 5_000
     """Open GET /stream connections."""
     stop_deadline_s: Positive = 10
     """Seconds that a clean stop may take before what is left is cancelled."""
