@@ -70,7 +70,7 @@ class Hub:
 
     listeners          listening sockets, which become the hub's
     connections_max    beyond it a connection is refused
-    bodies_bytes_max   of all bodies under way, announced or received; beyond it one is refused
+    bodies_bytes_max   of all bodies received and not answered yet; beyond it one is refused
     """
 
     def __init__(
@@ -265,7 +265,7 @@ class Hub:
         return head
 
     def reserve(self, size: int) -> None:
-        """Count a body that will be held. Raises TooManyConnections where it is too much."""
+        """Count bytes that are held. Raises TooManyConnections where they are too many."""
         if self._bodies_bytes and self._bodies_bytes + size > self._bodies_bytes_max:
             raise TooManyConnections("Too many bodies are under way. Try again in a second.")
         self._bodies_bytes += size

@@ -246,12 +246,10 @@ class Line:
         size = limit if head.length is None else head.length
         if size > limit:
             raise body.too_large(limit)
-        self._keeper.reserve(size)
-        self._reserved = size
         self.state = State.BODY
         self.deadline = self._keeper.now_s + self._keeper.body_deadline_s
         self._chunks = Chunks() if head.length is None else None
-        self._missing = size
+        self._missing = size  # in chunks: what it may have at most
         if head.continues and not self._received:
             self._send(CONTINUE)
 
@@ -262,7 +260,7 @@ class Line:
         if self._chunks is None:
             content = self._up_to_length(received)
         else:
-            content = self._up_to_last_chunk(self._chunks, received, self._reserved)
+            content = self._up_to_last_chunk(self._chunks, received)
         if content is None:
             if self._has_ended:
                 raise BadRequest("The body ends before it is whole.")
@@ -274,6 +272,7 @@ class Line:
 
     def _up_to_length(self, received: bytes) -> bytes | None:
         missing = self._missing
+        self._hold(min(len(received), missing))
         if len(received) < missing:
             if received:
                 self._pieces.append(received)
@@ -284,13 +283,12 @@ class Line:
             content, self._received = received[:missing], received[missing:]
         return self._joined(content)
 
-    def _up_to_last_chunk(
-        self, chunks: Chunks, received: bytes, bytes_max: int
-    ) -> bytes | None:
+    def _up_to_last_chunk(self, chunks: Chunks, received: bytes) -> bytes | None:
         if received:
+            self._hold(len(received))
             self._pieces.append(chunks.feed(received))
-            if chunks.size > bytes_max:
-                raise body.too_large(bytes_max)
+            if chunks.size > self._missing:
+                raise body.too_large(self._missing)
         if not chunks.is_whole:
             return None
         self._received, self._chunks = chunks.rest, None
@@ -460,6 +458,11 @@ class Line:
         gone, self._on_gone = self._on_gone, None
         if gone is not None:
             gone()
+
+    def _hold(self, size: int) -> None:
+        """What is held counts, not what is announced: announcing costs nothing."""
+        self._keeper.reserve(size)
+        self._reserved += size
 
     def _release(self) -> None:
         if self._reserved:

@@ -349,13 +349,14 @@ async def test_bodies_under_way_are_bounded_together(
     async with served(app, small, Lane(engine, small, app.live)) as port:
         async with wire(port) as first, wire(port) as second:
             head = request(b"POST /track", b"", b"Content-Length: 600000", length=False)
-            await first.send(head)
+            await first.send(head + EVENT)
+            await second.send(head + bytes(500_000))
             await trio.testing.wait_all_tasks_blocked(0.05)
-            await second.send(head)
-            refused = await second.answer()
+            await first.send(b" " * 550_000)
+            refused = await first.answer()
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-            await first.send(EVENT + b" " * (600_000 - len(EVENT)))
-            assert (await first.answer()).status == 200
+            await second.send(b" " * 100_000)
+            assert (await second.answer()).status == 400  # read whole, and no JSON
         async with wire(port) as third:
             await third.send(request())
             assert (await third.answer()).status == 200
