@@ -3,12 +3,20 @@
 PY ?= python3.11
 BIN := .venv/bin
 ENV := .venv/.stamp
+E2E := .venv/.stamp-e2e
 BENCH_ENV := .venv-bench/.stamp
+AXE := tests/browser/node_modules/.stamp
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help env run test lint format bench bench-http bench-sql lock clean
+UI := web/static/index.html
+UI_SOURCES := $(shell find web/ui -name node_modules -prune -o -type f -print 2>/dev/null)
+NODE_MIN := 20
+HAS_NODE = node -e 'process.exit(process.versions.node.split(".")[0] < $(NODE_MIN))' 2>/dev/null \
+	&& command -v npm >/dev/null
+
+.PHONY: help env run ui page test test-browser lint format bench bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -16,11 +24,29 @@ help: ## Show this list
 
 env: $(ENV) ## Create .venv with the command tallymark and the development tools
 
-run: $(ENV) ## Serve on http://127.0.0.1:8080, data in ./data
+run: $(ENV) page ## Serve on http://127.0.0.1:8080, data in ./data
 	@exec $(BIN)/tallymark serve --data data
 
-test: lint ## Run all checks and tests
+ui: ## Build the page at / (needs Node 20 or newer)
+	@$(HAS_NODE) || { \
+		echo "The page needs Node $(NODE_MIN) or newer with npm: install it (https://nodejs.org," \
+			"or your system's packages) and run make ui again." >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(UI)
+
+# Without Node the service does all it does but show the page, and says so at /.
+page:
+	@if $(HAS_NODE); then $(MAKE) --no-print-directory $(UI); fi
+
+$(UI): $(UI_SOURCES)
+	@echo "Building the page ..."
+	@cd web/ui && npm ci --silent && npm run --silent build
+	@touch $@
+
+test: lint ## Run all checks and tests but those in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+test-browser: $(E2E) ui $(AXE) ## Run the tests in a real browser (needs chromium and Node 20)
+	@$(BIN)/pytest -q -n 2 tests/browser
 
 lint: $(ENV) ## Run the checks alone: ruff, mypy, import-linter
 	@$(BIN)/ruff check --quiet
@@ -39,14 +65,17 @@ bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI 
 	@$(BIN)/python -m bench.http $(ARGS)
 bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events
 	@$(BIN)/python -m bench.sql
+bench-stream: $(ENV) $(BENCH_ENV) ## Measure what subscribers of the live stream cost, beside two others
+	@$(BIN)/python -m bench.stream $(ARGS)
 
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in
 	@$(LOCK) -o requirements-dev.lock requirements-dev.in
+	@$(LOCK) -o requirements-e2e.lock requirements-e2e.in
 	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv .venv-bench build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.
@@ -60,6 +89,15 @@ $(ENV): requirements.lock requirements-dev.lock pyproject.toml
 	@$(PY) -m venv .venv
 	@$(PIP) install -r requirements.lock -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(E2E): $(ENV) requirements-e2e.lock
+	@echo "Installing what drives the browser ..."
+	@$(PIP) install -r requirements-e2e.lock
+	@touch $@
+
+$(AXE): tests/browser/package-lock.json
+	@cd tests/browser && npm ci --silent
 	@touch $@
 
 # What we measure ourselves against has an environment of its own: nothing of it can be imported

@@ -69,7 +69,7 @@ def tallymark(data: Path, durability: str) -> Iterator[Served]:
 
 @contextmanager
 def _other(name: str, python: str, module: str, *words: str) -> Iterator[Served]:
-    process = subprocess.Popen(  # noqa: S603  # words of ours
+    process = subprocess.Popen(  # words of ours
         [python, "-m", module, *words],
         cwd=ROOT,
         env=environment(),

@@ -8,6 +8,7 @@ read by the caller. `docs/configuration.md` is the same list for the operator.
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
@@ -55,6 +56,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """What an acknowledgement waits for: the disk, the operating system, or nothing."""
     shards: Annotated[int, Meta(ge=1, le=64)] = 8
     """Owners of state; may change at a restart."""
+    embed_ancestors: tuple[str, ...] = ()
+    """Origins whose pages may frame a shared dashboard, such as https://shop.example."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is logged."""
     log_format: Literal["console", "json"] = "console"
@@ -107,7 +110,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Bytes of all bodies received and not answered yet; beyond it 503 with Retry-After."""
     connections_max: Positive = 10_000
     """Open connections; beyond it 503 with Retry-After."""
-    stream_subscribers_max: Positive = 1_000
+    stream_subscribers_max: Positive = 5_000
     """Open GET /stream connections."""
     stop_deadline_s: Positive = 10
     """Seconds that a clean stop may take before what is left is cancelled."""
@@ -119,6 +122,24 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events a second that a load run may send at its highest."""
     load_duration_s_max: Positive = 600
     """Seconds that a load run may last."""
+
+    # What people set up
+    dashboards_max: Positive = 500
+    """Dashboards that may be kept."""
+    dashboard_widgets_max: Positive = 50
+    """Widgets of one dashboard."""
+    dashboard_bytes_max: Positive = 64 * KIB
+    """Bytes of one dashboard as JSON."""
+    catalog_entries_max: Positive = 100_000
+    """Services and experiments that may be named in the catalog."""
+    db_url: str = ""
+    """Where services have their names: an http(s) address with {id} in it; empty: nowhere."""
+    db_ttl_s: Positive = 3_600
+    """Seconds for which a name from `db_url`, or that it has none, is believed."""
+    db_timeout_ms: Positive = 2_000
+    """Milliseconds that one answer of `db_url` may take."""
+    db_names_max: Positive = 10_000
+    """Names from `db_url` that are remembered, and how many may wait to be looked up."""
 
     # What may wait
     queue_events_max: Positive = 50_000
@@ -227,6 +248,7 @@ _AT_MOST: Final = (
     ("group_events_max", "queue_events_max"),
     ("stream_subscribers_max", "connections_max"),
     ("service_categories_max", "categories_max"),
+    ("dashboard_bytes_max", "body_bytes_max"),
 )
 """(smaller, larger): what does not fit into the larger could never be taken or kept."""
 
@@ -358,6 +380,7 @@ def _expected(kind: msgspec.inspect.Type) -> str:
 
 
 def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
+    _must_be_addresses(config, origins)
     try:
         ZoneInfo(config.timezone)
     except (KeyError, ValueError, OSError):  # unknown; not a key at all; a folder of zones
@@ -382,6 +405,24 @@ def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
             f"and there are no keys to ask for. Listen on 127.0.0.1, or say allow_public "
             f"(--allow-public) if something in front of it keeps strangers out."
         )
+
+
+_DB_URL: Final = re.compile(r"https?://[^/\s]+/[!-~]*\{id\}[!-~]*")
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+")
+
+
+def _must_be_addresses(config: Config, origins: Mapping[str, str]) -> None:
+    if config.db_url and not _DB_URL.fullmatch(config.db_url):
+        raise InvalidSetting(
+            f"db_url from {origins['db_url']}: expected an address with {{id}} after the host, "
+            f"such as http://127.0.0.1:9000/services/{{id}}, got {config.db_url!r}"
+        )
+    for origin in config.embed_ancestors:
+        if not _ORIGIN.fullmatch(origin):
+            raise InvalidSetting(
+                f"embed_ancestors from {origins['embed_ancestors']}: expected origins such as "
+                f"https://shop.example, got {origin!r}"
+            )
 
 
 def _must_fit_together(config: Config, origins: Mapping[str, str]) -> None:

@@ -3,12 +3,19 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from engine.errors import Fault, InvalidEvents, MalformedBody, TallymarkError, TooLarge
+from engine.errors import (
+    Fault,
+    InvalidDocument,
+    InvalidEvents,
+    MalformedBody,
+    TallymarkError,
+    TooLarge,
+)
 from engine.events import (
     ABSENT,
     COHORT_BYTES_MAX,
@@ -30,6 +37,8 @@ FAULTS_MAX: Final = 100
 FAULT_CHARS_MAX: Final = 300
 """Letters of one fault's message, which may repeat what was sent."""
 
+
+Document = TypeVar("Document")
 
 _raw_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -111,6 +120,18 @@ def decode_lenient(
         told = b"" if sent_at_ms == ABSENT else b'"sentAt":%d,' % sent_at_ms
         joined = b'{%b"events":%b}' % (told, joined)
     return Batch(kind, joined, events, times_ms, sent_at_ms), faults
+
+
+def decode_document(body: bytes, kind: type[Document]) -> Document:
+    """A JSON document that is no event. Raises MalformedBody or InvalidDocument."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as refusal:
+        _must_be_json(body)
+        fault = _fault(0, refusal)
+        raise InvalidDocument(f"{fault.message} (at {fault.path}).", (fault,)) from None
+    except NOT_JSON as refusal:
+        raise _malformed(refusal) from None
 
 
 def _kind_of(body: bytes) -> int:

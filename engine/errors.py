@@ -39,6 +39,17 @@ class InvalidEvents(TallymarkError):
         self.faults = faults
 
 
+class InvalidDocument(TallymarkError):
+    """Well-formed JSON that is not what the route keeps; the fault names the path in it."""
+
+    status = 422
+    title = "Invalid document"
+
+    def __init__(self, detail: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(detail)
+        self.faults = faults
+
+
 class TooLarge(TallymarkError):
     """A body, or the texts of one event, above the limit that the message names."""
 
@@ -98,6 +109,27 @@ class JournalFailed(TallymarkError):
     title = "Journal failed"
 
 
+class NameTaken(TallymarkError):
+    """Two of a kind may not have one name."""
+
+    status = 409
+    title = "Name taken"
+
+
+class LimitReached(TallymarkError):
+    """There are as many of a kind as there may be; the message names the setting."""
+
+    status = 409
+    title = "Limit reached"
+
+
+class ChangedMeanwhile(TallymarkError):
+    """What was to be replaced is no longer what the caller had read."""
+
+    status = 412
+    title = "Changed meanwhile"
+
+
 class Corruption(TallymarkError):
     """Bytes on disk that were once whole and no longer are; never raised for a torn tail."""
 
@@ -110,6 +142,12 @@ class Corruption(TallymarkError):
         )
         self.path = path
         self.offset_bytes = offset_bytes
+
+
+class UnusableControlStore(TallymarkError):
+    """The file of dashboards and names is damaged, or of a newer version; it stays as it is."""
+
+    title = "Unusable control store"
 
 
 class FolderInUse(TallymarkError):

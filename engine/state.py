@@ -126,7 +126,7 @@ Image = (
     | CountersImage
 )
 
-Names = dict[tuple[str, str, int], str]
+Names = dict[names.Key, str]
 """{(kind, id, variant): name} for what an image mentions."""
 
 

@@ -8,7 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-e2e.lock"]
+BENCH_LOCK = "requirements-bench.lock"  # of an environment of its own
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -25,9 +26,11 @@ def test_a_lock_holds_names_and_versions_and_no_addresses(lock: str) -> None:
     assert all(re.fullmatch(r"[\w.+-]+", one) for pin in _pins(lock).items() for one in pin)
 
 
-def test_both_locks_agree_where_they_overlap() -> None:
-    ours, development = map(_pins, LOCKS[:2])
-    assert ours == ours | {name: pin for name, pin in development.items() if name in ours}
+def test_all_locks_agree_where_they_overlap() -> None:
+    pins: dict[str, str] = {}
+    for lock in LOCKS:
+        assert {name: pins.get(name, pin) for name, pin in _pins(lock).items()} == _pins(lock)
+        pins |= _pins(lock)
 
 
 def test_what_is_pinned_lies_in_the_range_that_the_package_asks_for() -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Collection
 from typing import Final
 
-from web.errors import Misdirected
+from web.errors import Forbidden, Misdirected
+
+_CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 LOCAL_NAMES: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
@@ -21,6 +23,25 @@ def must_be_our_host(host: str | None, allowed_hosts: Collection[str]) -> None:
         "This service answers only to 127.0.0.1, [::1], localhost and the names given by "
         "--allowed-host; the request came for another one."
     )
+
+
+def must_be_our_page(
+    method: str, *, host: str | None, origin: str | None, site: str | None
+) -> None:
+    """Refuse what changes something where a browser says that a page of another origin asks.
+
+    host, origin, site  the headers Host, Origin and Sec-Fetch-Site, None where absent
+
+    What is no browser says nothing of the kind, and may. Raises Forbidden.
+    """
+    if method in _CHANGES_NOTHING:
+        return
+    if site is None:  # browsers of old, and those that reach us by plain HTTP
+        is_ours = origin is None or origin.partition("://")[2] == host
+    else:
+        is_ours = site in ("same-origin", "none")
+    if not is_ours:
+        raise Forbidden("Pages of other origins may send events, and change nothing else.")
 
 
 def _without_port(host: str) -> str:

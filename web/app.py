@@ -18,17 +18,23 @@ from werkzeug.routing import MapAdapter
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
-from web import body, health, home, ingest, openapi, queries, wire
-from web.access import must_be_our_host
+from web import body, health, ingest, openapi, queries, wire
+from web.access import must_be_our_host, must_be_our_page
 from web.asgi import Connection, NoWebsocket
+from web.control import Control
+from web.control import Handler as Handled
+from web.embedding import FAMILIES, Embedding
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exposition import Exposition, Measured
+from web.headers import DATA_HEADERS
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import NO_ROUTE, Meter
-from web.routes import ROUTES, Route
+from web.pages import Pages
+from web.route import Route
+from web.routes import ROUTES
 from web.scratch import scratch_engine
 from web.sql import Sql
 from web.wire import INTERNAL, Reply
@@ -91,8 +97,10 @@ class Application(QuartTrio):
         )
 
 
-def create_app(service: Service, config: Config, sql: Sql | None = None) -> Application:
-    """The application over `service`, which may still be recovering.
+def create_app(
+    service: Service, config: Config, control: Control, sql: Sql | None = None
+) -> Application:
+    """The application over `service`, which may still be recovering, and an open `control`.
 
     sql  answers SQL; without it every query is NotReady
     """
@@ -101,16 +109,17 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
         lambda: service.accepted_times().now_ms,
         subscribers_max=config.stream_subscribers_max,
     )
+    names = trio.CancelScope()
     meter = Meter()
     load_runs = LoadRuns(service, config, scratch_engine)
     app = Application(live, load_runs, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, app, sql)
+    handlers = _Handlers(service, config, app, control, sql)
     for route in ROUTES:
         app.add_url_rule(
-            route.path.replace("{", "<").replace("}", ">"),
+            route.pattern,
             endpoint=route.name,
             view_func=handlers.of(route),
             methods=[route.method],
@@ -123,9 +132,15 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
     async def start() -> None:
         app.nursery.start_soon(live.run)
         app.nursery.start_soon(load_runs.run)
+        app.nursery.start_soon(looking_up)
+
+    async def looking_up() -> None:
+        with names:
+            await control.run()
 
     async def stop() -> None:
         app.end_streams()
+        names.cancel()
 
     app.before_serving(start)
     app.after_serving(stop)
@@ -136,7 +151,12 @@ class _Handlers:
     """One handler for each route, under its name."""
 
     def __init__(
-        self, service: Service, config: Config, app: Application, sql: Sql | None
+        self,
+        service: Service,
+        config: Config,
+        app: Application,
+        control: Control,
+        sql: Sql | None,
     ) -> None:
         self._service = service
         self._sql = sql
@@ -145,7 +165,9 @@ class _Handlers:
         self._load_runs = app.load_runs
         self._version = health.running_version()
         self._started_s = monotonic()
-        self._openapi = openapi.encoded(ROUTES, version=self._version)
+        description = openapi.describe(ROUTES, version=self._version)
+        self._openapi = wire.encode(description)
+        pages = Pages(config, description=description, version=self._version)
         self._exposition = Exposition(
             service,
             app.meter,
@@ -161,15 +183,29 @@ class _Handlers:
             "users": service.users,
             "counters": self._counters,
             "counter": self._counter,
-            "home": self._home,
             "health": self._health,
             "ready": self._ready,
             "loadRuns": self._runs,
             "loadRun": self._run,
             "stopLoadRun": self._stop_run,
         }
+        shown = Embedding(control.dashboards, answers, service.counters)
+        answers |= {
+            "embedDashboard": shown.dashboard,
+            "embedCounters": shown.live,
+            **{f"embed{family.capitalize()}": shown.family(family) for family in FAMILIES},
+        }
+        handled: dict[str, Handled] = {
+            **control.handlers,
+            "home": pages.home,
+            "ui": pages.asset,
+            "embed": pages.shared,
+            "docs": pages.reference,
+            "docsStyle": pages.style,
+        }
         self._by_name: dict[str, Callable[[Route], Handler]] = {
             **{name: partial(_answering, answer) for name, answer in answers.items()},
+            **{name: partial(self._handling, handle) for name, handle in handled.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
             "trackBulk": lambda _: partial(self._take, Kind.BULK),
@@ -231,6 +267,22 @@ class _Handlers:
             raise NotReady("There is no archive to ask.")
         return _response(await answer(self._sql, request.query_string, text))
 
+    def _handling(self, handle: Handled, route: Route) -> Handler:
+        """A handler that hands on the request as it is, and answers with what comes back."""
+
+        async def handler(**path_parameters: str) -> Response:
+            content = b""
+            if route.takes:
+                content = await self._document()
+            called = wire.Called(path_parameters, _headers(), request.query_string, content)
+            return _response(await handle(called))
+
+        return handler
+
+    async def _document(self) -> bytes:
+        wire.must_be_json(request.headers.get("Content-Type"))
+        return bytes(await self._content(self._config.body_bytes_max))
+
     async def _preflight(self) -> Response:
         return _response(ingest.PREFLIGHT)
 
@@ -277,9 +329,6 @@ class _Handlers:
         if request.method == "HEAD":
             return _response(wire.sent(b"", media=STREAM_MEDIA))
         return _streamed(stream)
-
-    async def _home(self, _: NothingAsked) -> home.Home:
-        return home.home(self._version)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
@@ -343,8 +392,19 @@ def _refuse_strangers(app: Application, config: Config) -> None:
             await body.discard(aiter(request.body))  # nobody reads it, see `web.body`
         if not config.allow_public:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
+        if request.path not in _INGEST_PATHS:
+            must_be_our_page(
+                request.method,
+                host=request.headers.get("Host"),
+                origin=request.headers.get("Origin"),
+                site=request.headers.get("Sec-Fetch-Site"),
+            )
 
     app.before_request(before)
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def _joined(name: str) -> str | None:
@@ -391,7 +451,7 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
 
 def _streamed(frames: ResponseBody) -> Response:
     response = Response(frames, content_type=STREAM_MEDIA)
-    response.headers.update(dict(wire.SAFE_HEADERS))
+    response.headers.update(dict(DATA_HEADERS))
     response.timeout = None  # Quart would end it after a minute
     return response
 
@@ -401,6 +461,6 @@ def _response(reply: Reply) -> Response:
     response.problem = reply.problem
     response.headers.clear()
     response.headers.extend(reply.headers)
-    if reply.status != 204:
+    if reply.status not in (204, 304):
         response.headers["Content-Length"] = str(len(reply.body))
     return response

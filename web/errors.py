@@ -23,6 +23,13 @@ class LoadRunUnderWay(TallymarkError):
     title = "Load run under way"
 
 
+class Forbidden(TallymarkError):
+    """The request is understood, and whoever makes it may not."""
+
+    status = 403
+    title = "Forbidden"
+
+
 class MethodNotAllowed(TallymarkError):
     """The path exists, the method does not; `allowed` are those that do, sorted."""
 

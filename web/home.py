@@ -24,7 +24,10 @@ LINKS: Final = {
     "live stream": "/stream",
     "health": "/health",
     "metrics for Prometheus": "/metrics/prometheus",
+    "dashboards": "/dashboards",
+    "names": "/catalog/services",
     "all routes": "/openapi.json",
+    "all routes, to be read": "/docs",
 }
 
 

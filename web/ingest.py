@@ -19,12 +19,12 @@ from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
 from engine.lines import Limits, decode_lines
 from web import wire
+from web.headers import opened
 from web.unpack import Bytes, Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
-CORS_HEADERS: Final = (("Access-Control-Allow-Origin", "*"),)
 PREFLIGHT_HEADERS: Final = (
-    *CORS_HEADERS,
+    ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
     ("Access-Control-Allow-Headers", "Content-Type, Content-Encoding, Authorization"),
     ("Access-Control-Max-Age", "86400"),
@@ -167,7 +167,7 @@ def decode(
 def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
     """A refusal that pages of any origin may read."""
     reply = wire.refused(error, kind.value)
-    return reply._replace(headers=reply.headers + CORS_HEADERS)
+    return reply._replace(headers=opened(reply.headers))
 
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
@@ -202,7 +202,7 @@ def _taken(count: int | None) -> Reply:
 
 def _answered(content: bytes) -> Reply:
     reply = wire.sent(content)
-    return reply._replace(headers=reply.headers + CORS_HEADERS)
+    return reply._replace(headers=opened(reply.headers))
 
 
 async def _take_bulk(

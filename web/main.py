@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import time
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -19,6 +20,7 @@ from web import hosting, logs
 from web.app import create_app
 from web.archiving import Archiving
 from web.collecting import tune_collector
+from web.control import Control
 from web.lane import Lane
 from web.service import LateEngine, engine_of
 from web.sql import Sql
@@ -63,7 +65,11 @@ def serve(config: Config) -> int:
     try:
         _make_folder(config)
         with hold(config.data):
-            trio.run(_live, config)
+            control = Control.open(config, now_ms=_now_ms)
+            try:
+                trio.run(_live, config, control)
+            finally:
+                control.close()
     except (Exception, ExceptionGroup) as failure:
         cause = _only_cause(failure)
         if isinstance(cause, TallymarkError):
@@ -74,12 +80,12 @@ def serve(config: Config) -> int:
     return 0
 
 
-async def _live(config: Config) -> None:
+async def _live(config: Config, control: Control) -> None:
     """Start from the outside in, so that /ready can say "not yet"; stop in the same order."""
     stop = trio.Event()
     service = LateEngine(config)
     sql = Sql(config, service, log=_log_of_engine)
-    app = create_app(service, config, sql)
+    app = create_app(service, config, control, sql)
     listeners = await hosting.listen(config.host, config.port)
     urls = [hosting.url_of(one, secure=bool(config.certfile)) for one in listeners]
     async with trio.open_nursery() as archive:
@@ -111,6 +117,7 @@ async def _live(config: Config) -> None:
                             recovered,
                             log=_log_of_engine,
                             archived_seq=service.archive.trimmable_seq,
+                            directory=control,
                         )
                         await actors.start(service.engine.run)
                         await archive.start(service.archive.run, service.engine)
@@ -128,6 +135,10 @@ async def _live(config: Config) -> None:
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
             f"acknowledged is lost; the next start replays what the snapshot does not cover."
         )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _recover(config: Config, stop: trio.Event) -> Recovered | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from engine.errors import TallymarkError
 from web import wire
 from web.errors import BadRequest, Misdirected
-from web.routes import Refusals, Route
+from web.route import Refusals, Route
 from web.wire import INTERNAL, PROBLEM_JSON, Problem
 
 ANY_ROUTE: Final = (BadRequest, Misdirected)
@@ -109,7 +109,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
 
 def _answer(route: Route, schemas: _Schemas) -> Json:
     if route.media is None:
-        return {"description": "Allowed."}
+        return {"description": route.summary}
     schema = {} if route.answer is None else schemas.of(route.answer)
     return {"description": route.summary, "content": {route.media: {"schema": schema}}}
 

@@ -1,9 +1,6 @@
 """The routes as a table, of which the application and its OpenAPI description are made."""
 
-from dataclasses import dataclass
-from typing import Any, Final
-
-from msgspec import Struct
+from typing import Final
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.errors import (
@@ -14,7 +11,6 @@ from engine.errors import (
     MalformedBody,
     NotReady,
     Overloaded,
-    TallymarkError,
     TooLarge,
     Unanswerable,
     WrongMediaType,
@@ -29,51 +25,15 @@ from web.ingest import (
     MEDIA_TYPES,
     BatchAsked,
     BatchTaken,
-    NothingAsked,
     Taken,
 )
 from web.live import CountersAsked, StreamAsked
 from web.loadrun import NewRun, OneRun
 from web.loadruns import Runs
 from web.queries import CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.route import Refusals, Route
+from web.setup_routes import SETUP_ROUTES
 from web.sql import TooManyQueries
-
-Refusals = tuple[type[TallymarkError], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One method of one path.
-
-    name      of the handler in `web.app`, and the operationId
-    path      with {name} where a part of it is a parameter
-    asked     the Struct of its query parameters
-    answer    the type of its answer's body; None where the body is no JSON of ours
-    media     the media type of the answer; None where there is no body
-    takes     the types that its body may have; empty where it reads none
-    refusals  besides those that any route may give
-    plain     refusals are plain text, not problem+json
-    """
-
-    name: str
-    method: str
-    path: str
-    summary: str
-    asked: type[Struct] = NothingAsked
-    answer: Any = None
-    media: str | None = "application/json"
-    status: int = 200
-    takes: tuple[Any, ...] = ()
-    takes_media: tuple[str, ...] = ()
-    refusals: Refusals = ()
-    plain: bool = False
-
-    @property
-    def path_parameters(self) -> tuple[str, ...]:
-        """The names of the parts of the path that vary."""
-        parts = self.path.split("/")
-        return tuple(part[1:-1] for part in parts if part.startswith("{"))
-
 
 _INGEST: Final[Refusals] = (
     MalformedBody,
@@ -116,7 +76,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         name="home",
         method="GET",
         path="/",
-        summary="The way to everything else.",
+        summary="The dashboard for browsers; for all others the way to everything else.",
         answer=Home,
     ),
     Route(
@@ -343,4 +303,5 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/openapi.json",
         summary="This description.",
     ),
+    *SETUP_ROUTES,
 )

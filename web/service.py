@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.actors.asking import Directory
 from engine.actors.health import Health
 from engine.actors.measures import Measures
 from engine.actors.room import Room
@@ -24,10 +25,12 @@ def engine_of(
     *,
     log: Callable[..., object],
     archived_seq: Callable[[], int | None] = lambda: None,
+    directory: Directory | None = None,
 ) -> Engine:
     """The engine of what was recovered, by the clock of the system.
 
     archived_seq  up to where an archive needs the journal no more; None where there is none
+    directory     names that win over those of events
     """
     return Engine(
         config,
@@ -40,6 +43,7 @@ def engine_of(
         log=log,
         snapshot_ms=recovered.snapshot_ms,
         archived_seq=archived_seq,
+        directory=directory,
     )
 
 

@@ -1,6 +1,6 @@
 """Questions and answers on the wire: queries to Structs, Structs and failures to JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -9,8 +9,17 @@ import msgspec
 import orjson
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
-from engine.errors import Fault, InvalidEvents, InvalidQuestion, Overloaded, TallymarkError
+from engine.errors import (
+    Fault,
+    InvalidDocument,
+    InvalidEvents,
+    InvalidQuestion,
+    Overloaded,
+    TallymarkError,
+    WrongMediaType,
+)
 from web.errors import MethodNotAllowed
+from web.headers import DATA_HEADERS
 
 QUERY_BYTES_MAX: Final = 8 * 1024
 """Bytes of a query string; no question needs a tenth of it."""
@@ -24,11 +33,6 @@ PROBLEM_JSON: Final = "application/problem+json"
 IGNORED_PARAMETER: Final = "key"
 """What beacons present in place of an Authorization header; no key is asked for here."""
 
-SAFE_HEADERS: Final = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-)
 
 Asked = TypeVar("Asked", bound=Struct)
 
@@ -43,6 +47,26 @@ class Reply(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One request to a handler that knows no framework.
+
+    path     {name in the route's path: its part of the request's, decoded}
+    headers  of the request, their names in small letters
+    query    as in the request line, without the question mark
+    body     whole, empty where the route takes none
+    """
+
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    query: bytes
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """One header, None where it is absent."""
+        return self.headers.get(name.lower())
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -99,7 +123,12 @@ def answered(answer: object, *, status: int = 200) -> Reply:
 
 def sent(body: bytes, *, status: int = 200, media: str = JSON) -> Reply:
     """Bytes that are ready, with the headers that every answer has."""
-    return Reply(status, (("Content-Type", media), *SAFE_HEADERS), body)
+    return Reply(status, (("Content-Type", media), *DATA_HEADERS), body)
+
+
+def nothing() -> Reply:
+    """Done, and nothing to say about it."""
+    return Reply(204, DATA_HEADERS, b"")
 
 
 def refused(error: TallymarkError | Internal, path: str | None) -> Reply:
@@ -131,6 +160,18 @@ def problem_slug(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
+def must_be_json(content_type: str | None) -> None:
+    """Refuse a body that says to be anything but JSON, for which a page of another origin would
+    have to ask first. Raises WrongMediaType.
+    """
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if media != JSON:
+        given = ascii(media[:64]) if media else "none"
+        raise WrongMediaType(
+            f"This route reads a body of Content-Type {JSON}, and got {given}."
+        )
+
+
 def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX) -> Asked:
     """The parameters of a query string, each at most once, known and not empty.
 
@@ -140,6 +181,9 @@ def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX)
     try:
         return msgspec.convert(texts, asked, strict=False)
     except msgspec.ValidationError as refusal:
+        missing = str(refusal).removeprefix("Object missing required field `")
+        if missing != str(refusal):
+            raise InvalidQuestion(f"{missing.rstrip('`')} is required.") from None
         said, _, place = str(refusal).rpartition(" - at `$.")
         name = place.rstrip("`")
         expected = _choices(asked, name) or said
@@ -184,7 +228,9 @@ def _shown(text: str) -> str:
 
 
 def _faults(error: TallymarkError | Internal) -> tuple[Fault, ...] | UnsetType:
-    return error.faults if isinstance(error, InvalidEvents) and error.faults else UNSET
+    if isinstance(error, InvalidEvents | InvalidDocument) and error.faults:
+        return error.faults
+    return UNSET
 
 
 def headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:

@@ -1,27 +1,33 @@
 """Questions: cut into cells, asked of every shard, and merged into the answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import trio
 
 from engine.actors.shard import Ask, Message
 from engine.actors.slicing import Pace
 from engine.answers import counters, experiments, marketplace, revenue, services, users
-from engine.answers.common import Frame, Plan, plan
+from engine.answers.common import Frame, Known, Plan, plan
 from engine.config import Config
 from engine.errors import NotReady
 from engine.state import Names, Question
 from engine.timebucket import Calendar
 
 
-@dataclass(slots=True)
-class Heard:
-    """What all shards replied: images in their order, and the names that they mention."""
+class Directory(Protocol):
+    """Names that win over those that events carried."""
 
-    images: list[Any] = field(default_factory=list)
-    names: Names = field(default_factory=dict)
+    def over(self, carried: Names, /) -> Known: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What all shards replied: images in their order, and the names of what they mention."""
+
+    images: list[Any]
+    names: Known
 
 
 class Asking:
@@ -37,11 +43,13 @@ class Asking:
         calendar: Calendar,
         inboxes: Sequence[trio.MemorySendChannel[Message]],
         clock_ms: Callable[[], int],
+        directory: Directory | None,
     ) -> None:
         self.config = config
         self._calendar = calendar
         self._inboxes = inboxes
         self._clock_ms = clock_ms
+        self._directory = directory
         self.pace = Pace(config.slice_ms_max)
 
     async def services(self, asked: services.Asked) -> services.Answer:
@@ -117,10 +125,11 @@ class Asking:
                 await inbox.send(ask)
         except trio.ClosedResourceError:
             raise NotReady("Tallymark is stopping.") from None
-        heard = Heard()
+        images: list[Any] = []
+        carried: Names = {}
         for ask in asks:
             await ask.answered.wait()
             assert ask.reply is not None
-            heard.images.append(ask.reply.image)
-            heard.names.update(ask.reply.names)
-        return heard
+            images.append(ask.reply.image)
+            carried.update(ask.reply.names)
+        return Heard(images, self._directory.over(carried) if self._directory else carried)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol, overload
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.errors import InvalidQuestion, Unanswerable
 from engine.period import Bucket, Period, parse_period, previous
 from engine.period import buckets as cut_in_buckets
+from engine.rollups import names
 from engine.timebucket import DAY_MS, Calendar, Span
 
 TOP_DEFAULT: Final = 10
@@ -18,6 +19,16 @@ TOP_DEFAULT: Final = 10
 Granularity = Literal["hour", "day", "week", "month"]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Limit = Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class Known(Protocol):
+    """The names that an answer uses: those that events carried, or what stands above them."""
+
+    @overload
+    def get(self, key: names.Key, /) -> str | None: ...
+
+    @overload
+    def get(self, key: names.Key, default: str, /) -> str: ...
 
 
 class PeriodAsked(Struct, frozen=True, kw_only=True, rename="camel"):

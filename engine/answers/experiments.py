@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from engine import significance, timebucket
 from engine.answers.common import (
     Frame,
+    Known,
     PeriodAsked,
     Range,
     Text,
@@ -21,7 +22,6 @@ from engine.period import Period
 from engine.rollups import experiments, names
 from engine.rollups.experiments import SESSION, USER, Experiment, Image, Question, Variant
 from engine.significance import Arm
-from engine.state import Names
 from engine.timebucket import DAY_MS, FAR_MS
 
 RELATIVE_LIFT: Final = 0.10
@@ -119,7 +119,7 @@ def question(period: Period | None, asked: Asked, frame: Frame) -> Question:
 
 
 def answer(
-    period: Period | None, asked: Asked, frame: Frame, images: Sequence[Image], known: Names
+    period: Period | None, asked: Asked, frame: Frame, images: Sequence[Image], known: Known
 ) -> Generator[None, None, Answer]:
     """Merge the shards' images; yields between experiments, so that the caller may pause."""
     whole = experiments.merged(images).experiments
@@ -136,7 +136,7 @@ def _row(
     period: Period | None,
     asked: Asked,
     frame: Frame,
-    known: Names,
+    known: Known,
 ) -> ExperimentRow:
     kind = _unit_kind(found)
     arms = [_arm(variant, by_events=kind == "event") for variant in found.variants.values()]
@@ -192,7 +192,7 @@ def _arm(variant: Variant, *, by_events: bool) -> Arm:
 
 
 def _variants(
-    experiment: str, found: Experiment, arms: Sequence[Arm], known: Names
+    experiment: str, found: Experiment, arms: Sequence[Arm], known: Known
 ) -> list[VariantRow]:
     chances = significance.chance_to_win(arms) if any(arm.units for arm in arms) else None
     rows = []

@@ -6,6 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from engine.answers.common import (
     TOP_DEFAULT,
+    Known,
     Limit,
     PeriodAsked,
     Plan,
@@ -16,7 +17,6 @@ from engine.answers.common import (
 )
 from engine.rollups import marketplace, names
 from engine.rollups.marketplace import SEARCHES, WITHOUT_RESULT, Activity, Image, Question
-from engine.state import Names
 
 
 class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
@@ -91,7 +91,7 @@ def question(planned: Plan, asked: Asked) -> Question:
     )
 
 
-def figures(planned: Plan, asked: Asked, images: Sequence[Image], known: Names) -> Figures:
+def figures(planned: Plan, asked: Asked, images: Sequence[Image], known: Known) -> Figures:
     """Merge the shards' images."""
     whole = marketplace.merged(images)
     now = whole.now

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 from engine.answers.common import (
     TOP_DEFAULT,
     Frame,
+    Known,
     Limit,
     PeriodAsked,
     Plan,
@@ -21,7 +22,6 @@ from engine.config import Currency
 from engine.money import units
 from engine.rollups import names, revenue
 from engine.rollups.revenue import ByCurrency, Image, Question, Sales
-from engine.state import Names
 
 
 class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
@@ -167,7 +167,7 @@ class Converter:
 
 
 def figures(
-    planned: Plan, asked: Asked, frame: Frame, images: Sequence[Image], known: Names
+    planned: Plan, asked: Asked, frame: Frame, images: Sequence[Image], known: Known
 ) -> Figures:
     """Merge the shards' images."""
     whole = revenue.merged(images)
@@ -218,7 +218,7 @@ def _in_currency(sales: Sales, mrr_micros: int) -> InCurrency:
 
 
 def _top(
-    by_service: Mapping[str, ByCurrency], converter: Converter, limit: int, known: Names
+    by_service: Mapping[str, ByCurrency], converter: Converter, limit: int, known: Known
 ) -> list[TopService]:
     rows = []
     for service, sales in by_service.items():

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from engine.answers.common import (
     Frame,
     Granularity,
+    Known,
     Limit,
     PeriodAsked,
     Plan,
@@ -22,7 +23,6 @@ from engine.errors import InvalidQuestion
 from engine.quantile import Quantile
 from engine.rollups import names, services
 from engine.rollups.services import Image, Part, Question, Row
-from engine.state import Names
 
 NO_CODE: Final = "(none)"
 """Stands for the error code of failures that carried none."""
@@ -144,7 +144,7 @@ def _by_day(asked: Asked) -> PeriodAsked:
 
 
 def answer(
-    planned: Plan, asked: Asked, images: Sequence[Image], known: Names
+    planned: Plan, asked: Asked, images: Sequence[Image], known: Known
 ) -> Generator[None, None, Answer]:
     """Merge the shards' images; yields between rows, so that the caller may pause."""
     label = planned.period.label
@@ -180,7 +180,7 @@ def _previous(planned: Plan, images: Sequence[Image]) -> ServiceRow | UnsetType:
     return _figures(services.merged(parts), planned.before.period.label)
 
 
-def _row(row: Row, label: str, known: Names, asked: Asked) -> ServiceRow:
+def _row(row: Row, label: str, known: Known, asked: Asked) -> ServiceRow:
     return _figures(
         row.now,
         label,

@@ -8,6 +8,9 @@ from engine.cells import Dumped, Horizon, Owner, Slots
 Fact = tuple[str, str, int, str]
 """(SERVICE or EXPERIMENT or VARIANT, id, variant or 0, name)"""
 
+Key = tuple[str, str, int]
+"""(kind, id, variant or 0)"""
+
 SERVICE: Final = "s"
 EXPERIMENT: Final = "e"
 VARIANT: Final = "v"
@@ -19,8 +22,8 @@ class Names:
     name: Final = "names"
 
     def __init__(self) -> None:
-        self._names: dict[tuple[str, str, int], str] = {}
-        self._changed: dict[tuple[str, str, int], str] = {}
+        self._names: dict[Key, str] = {}
+        self._changed: dict[Key, str] = {}
         self._dumps = 0
 
     def fold(self, facts: Iterable[Fact]) -> None:

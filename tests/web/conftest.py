@@ -1,7 +1,7 @@
 """A real engine in a folder of the test, at a fixed instant, and the application over it."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from persistence.recovery import recover
 from web.app import Application, create_app
+from web.control import Control
 from web.service import LateEngine
 
 NOW_MS = int(dt.datetime(2025, 10, 3, 12, tzinfo=dt.UTC).timestamp() * 1000)
@@ -22,7 +23,15 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-async def engine(config: Config) -> AsyncIterator[Engine]:
+def control(config: Config) -> Iterator[Control]:
+    config.data.mkdir(exist_ok=True)
+    control = Control.open(config, now_ms=lambda: NOW_MS)
+    yield control
+    control.close()
+
+
+@pytest.fixture
+async def engine(config: Config, control: Control) -> AsyncIterator[Engine]:
     found = recover(config)
     engine = Engine(
         config,
@@ -33,6 +42,7 @@ async def engine(config: Config) -> AsyncIterator[Engine]:
         states=found.states,
         clock_ms=lambda: NOW_MS,
         log=lambda event, **facts: None,
+        directory=control,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
@@ -41,7 +51,13 @@ async def engine(config: Config) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-def app(engine: Engine, config: Config) -> Application:
+def service(engine: Engine, config: Config) -> LateEngine:
+    """The engine as the composition root hands it on, without an archive."""
     service = LateEngine(config)
     service.engine = engine
-    return create_app(service, config)
+    return service
+
+
+@pytest.fixture
+def app(service: LateEngine, config: Config, control: Control) -> Application:
+    return create_app(service, config, control)

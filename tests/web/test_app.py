@@ -13,6 +13,7 @@ from quart.typing import TestClientProtocol as Client
 from engine.actors.runtime import Engine
 from engine.config import Config
 from web.app import Application, create_app
+from web.control import Control
 from web.service import LateEngine
 
 CASES = [
@@ -21,7 +22,7 @@ CASES = [
 ]
 ELSEWHERE = ("/sql", "/client/v4/")
 """Routes that need processes of their own; tests/web/test_sql.py has their cases."""
-LATER = ("/dashboards", "/exports")
+LATER = ("/exports",)
 """Routes of the contract that are not served yet; until then nobody finds them."""
 
 JSON = {"Content-Type": "application/json"}
@@ -118,8 +119,8 @@ async def test_health_and_readiness_of_a_running_engine(client: Client) -> None:
     assert (await client.get("/ready")).status_code == 200
 
 
-async def test_while_it_recovers_it_lives_and_refuses(config: Config) -> None:
-    client = create_app(LateEngine(config), config).test_client()
+async def test_while_it_recovers_it_lives_and_refuses(config: Config, control: Control) -> None:
+    client = create_app(LateEngine(config), config, control).test_client()
     health = await client.get("/health")
     assert health.status_code == 200
     assert orjson.loads(await health.get_data())["status"] == "recovering"
@@ -226,21 +227,23 @@ async def test_another_name_is_refused_so_that_rebinding_does_not_reach_us(
         assert _is_problem(reply.headers, await reply.get_data(), 421)
 
 
-async def test_an_allowed_or_a_public_host_is_ours(engine: Engine, config: Config) -> None:
+async def test_an_allowed_or_a_public_host_is_ours(
+    service: LateEngine, config: Config, control: Control
+) -> None:
     headers = {"Host": "Tally.example:443"}
     named = msgspec.structs.replace(config, allowed_hosts=("tally.example",))
     public = msgspec.structs.replace(config, allow_public=True)
     for settings in (named, public):
-        client = create_app(engine, settings).test_client()
+        client = create_app(service, settings, control).test_client()
         assert (await client.get("/ready", headers=headers)).status_code == 200
 
 
 async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(
-    engine: Engine, config: Config
+    service: LateEngine, config: Config, control: Control
 ) -> None:
     event = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
     settings = msgspec.structs.replace(config, body_bytes_max=len(event))
-    client = create_app(engine, settings).test_client()
+    client = create_app(service, settings, control).test_client()
     assert (await client.post("/track", data=event)).status_code == 200
     over = await client.post("/track", data=event + b" ")
     assert over.status_code == 413

@@ -13,6 +13,8 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from tests.web.conftest import NOW_MS
 from web.app import Application, create_app
+from web.control import Control
+from web.service import LateEngine
 
 MIB = 2**20
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -184,11 +186,11 @@ async def test_what_is_wrong_is_refused_with_its_status_and_nothing_stays(
 
 
 async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(
-    engine: Engine, config: Config
+    service: LateEngine, config: Config, control: Control
 ) -> None:
     body = lines(GOOD)
     settings = msgspec.structs.replace(config, bulk_bytes_max=len(body))
-    client = create_app(engine, settings).test_client()
+    client = create_app(service, settings, control).test_client()
     assert (await client.post("/track/bulk", data=body)).status_code == 200
     assert (await client.post("/track/bulk", data=body + b"\n")).status_code == 413
 

@@ -15,6 +15,7 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from tests.server import ROOT
 from web.app import Application, create_app
+from web.control import Control
 from web.service import LateEngine
 
 VIEW = b'{"eventType":"marketplace_view","serviceId":"s-1","eventId":"e-1"}'
@@ -78,8 +79,10 @@ async def test_what_was_accepted_dropped_and_refused_is_counted(client: Client) 
     assert found["tallymark_ready"] == 1
 
 
-async def test_answers_of_others_are_counted_with_ours(engine: Engine, config: Config) -> None:
-    app = create_app(engine, config)
+async def test_answers_of_others_are_counted_with_ours(
+    service: LateEngine, config: Config, control: Control
+) -> None:
+    app = create_app(service, config, control)
     client = app.test_client()
     app.meter.answered("/track", 0.5, "overloaded")
     await client.post("/track", data=VIEW)
@@ -119,8 +122,8 @@ async def test_a_strange_wish_is_answered_in_the_plain_format(
     assert reply.headers["Content-Type"].startswith("text/plain")
 
 
-async def test_while_it_recovers_it_says_so(config: Config) -> None:
-    found = await read(create_app(LateEngine(config), config).test_client())
+async def test_while_it_recovers_it_says_so(config: Config, control: Control) -> None:
+    found = await read(create_app(LateEngine(config), config, control).test_client())
     assert found["tallymark_ready"] == 0
     assert "tallymark_events_total" not in found
 

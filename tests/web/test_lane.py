@@ -14,7 +14,9 @@ from engine.config import Config
 from tests.web.sockets import Answer, Wire, served, wire
 from web import hub, line
 from web.app import Application, create_app
+from web.control import Control
 from web.lane import Lane
+from web.service import LateEngine
 
 EVENT = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
 BAD_INPUTS = Path(__file__).parent / "bad_inputs.jsonl"
@@ -98,9 +100,11 @@ async def port(app: Application, config: Config, lane: Lane) -> AsyncIterator[in
 
 
 @pytest.fixture
-async def plain_port(engine: Engine, config: Config) -> AsyncIterator[int]:
+async def plain_port(
+    engine: Engine, service: LateEngine, config: Config, control: Control
+) -> AsyncIterator[int]:
     """The same engine without the lane."""
-    async with served(create_app(engine, config), config) as port:
+    async with served(create_app(service, config, control), config) as port:
         yield port
 
 
@@ -128,8 +132,10 @@ async def test_the_lane_answers_as_the_application_does(
     assert compared(with_lane) == compared(without)
 
 
-async def test_the_lane_and_the_application_count_alike(engine: Engine, config: Config) -> None:
-    both = [create_app(engine, config) for _ in range(2)]
+async def test_the_lane_and_the_application_count_alike(
+    engine: Engine, service: LateEngine, config: Config, control: Control
+) -> None:
+    both = [create_app(service, config, control) for _ in range(2)]
     lanes = [Lane(engine, config, both[0].live, both[0].meter), None]
     counted = []
     for app, lane in zip(both, lanes, strict=True):

@@ -1,6 +1,7 @@
 """The stream: what comes first, what comes each second, and what a slow reader costs."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +13,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from engine.actors.runtime import Engine
 from engine.config import Config
 from engine.errors import InvalidQuestion, NotReady, Overloaded
+from tests.web.sockets import served
 from web.app import Application, create_app
+from web.control import Control
 from web.errors import TooManyStreams
+from web.lane import Lane
+from web.line import STREAM_SEND_S
 from web.live import GREETING, HEARTBEAT, KEYS_MAX, Live, Subscriber, wanted
 from web.service import LateEngine
 
@@ -214,10 +219,10 @@ async def test_a_stream_that_is_not_understood_is_refused(app: Application, quer
 
 
 async def test_a_stream_may_begin_before_there_is_an_engine(
-    engine: Engine, config: Config
+    engine: Engine, config: Config, control: Control
 ) -> None:
     late = LateEngine(config)
-    app = create_app(late, config)
+    app = create_app(late, config, control)
     async with app.test_app() as served:
         async with served.test_client().request("/stream?keys=views:today") as connection:
             assert await connection.receive() == GREETING
@@ -237,3 +242,25 @@ async def test_a_client_that_goes_gives_its_place_back(app: Application) -> None
         assert app.live.subscribers == 1
         await to_app.send({"type": "http.disconnect"})
     assert app.live.subscribers == 0
+
+
+async def until(claim: Callable[[], bool]) -> None:
+    """Let time go by, which costs none, until it holds: the system has buffers to fill."""
+    for _ in range(10_000):
+        if claim():
+            return
+        await trio.sleep(STREAM_SEND_S / 2)
+    raise AssertionError("it never came true")
+
+
+async def test_a_reader_that_takes_nothing_for_half_a_minute_loses_its_place(
+    app: Application, engine: Engine, config: Config, autojump_clock: MockClock
+) -> None:
+    async with served(app, config, Lane(engine, config, app.live, app.meter)) as port:
+        sock = trio.socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        with sock:
+            await sock.connect(("127.0.0.1", port))
+            await sock.send(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: app.live.subscribers == 1)
+            await until(lambda: app.live.subscribers == 0)

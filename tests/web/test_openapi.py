@@ -10,6 +10,7 @@ import pytest
 
 from engine.config import Config
 from web.app import create_app
+from web.control import Control
 from web.openapi import describe
 from web.routes import ROUTES
 from web.service import LateEngine
@@ -82,10 +83,12 @@ def answer_schema(method: str, path: str) -> dict[str, Any]:
     return content["application/json"]["schema"]
 
 
-def test_every_route_and_method_is_described_and_the_reverse(config: Config) -> None:
-    app = create_app(LateEngine(config), config)
+def test_every_route_and_method_is_described_and_the_reverse(
+    config: Config, control: Control
+) -> None:
+    app = create_app(LateEngine(config), config, control)
     served = {
-        (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        (method, re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
     }
@@ -129,8 +132,8 @@ def test_every_operation_says_how_it_fails() -> None:
         assert all(media in content for content in problems.values())
 
 
-async def test_what_is_served_is_the_description(config: Config) -> None:
-    client = create_app(LateEngine(config), config).test_client()
+async def test_what_is_served_is_the_description(config: Config, control: Control) -> None:
+    client = create_app(LateEngine(config), config, control).test_client()
     served = orjson.loads(await (await client.get("/openapi.json")).get_data())
     assert served["openapi"] == "3.1.0"
     assert served["paths"] == DESCRIPTION["paths"]
@@ -302,21 +305,43 @@ def test_each_answer_of_the_first_description_is_part_of_what_the_schema_gives(
     assert faults(ANSWERS[route], answer_schema(*route), whole=False) == []
 
 
-async def test_what_is_answered_is_what_the_schema_says(engine: Any, config: Config) -> None:
+async def _set_up(client: Any) -> tuple[str, str]:
+    """A dashboard that shows everything, the token of its link, and a name in the catalog."""
+    families = ["services", "revenue", "marketplace", "experiments", "users"]
+    widgets = [
+        {"kind": "table", "title": "All", "metric": metric}
+        for metric in [*families, "counters.views:today"]
+    ]
+    board = {"name": "Everything", "widgets": widgets}
+    made = await (await client.post("/dashboards", json=board)).get_json()
+    shared = await client.post(f"/dashboards/{made['data']['id']}/share")
+    for kind in ("services", "experiments"):
+        await client.put(f"/catalog/{kind}/pricing-test", json={"name": "Pricing"})
+    return made["data"]["id"], (await shared.get_json())["data"]["token"]
+
+
+async def test_what_is_answered_is_what_the_schema_says(
+    service: LateEngine, config: Config, control: Control
+) -> None:
     config = msgspec.structs.replace(config, load_hooks=True)
-    client = create_app(engine, config).test_client()
+    client = create_app(service, config, control).test_client()
     started = await client.post("/load/runs", json={"rate": 1})
     run = orjson.loads(await started.get_data())
     for event in EVENTS:
         assert (await client.post("/track", json=event)).status_code == 200
     assert (await client.post("/track/batch", json=EVENTS)).status_code == 200
+    board, token = await _set_up(client)
     wrong = {}
     for route in ROUTES:
         if route.method != "GET" or route.answer is None:
             continue
-        path = route.path.replace("{key}", "views:today").replace("{run}", run["data"]["id"])
-        queries = ["", "?granularity=day&compare=previous"] if "/metrics/" in path else [""]
-        for query in queries:
+        path = route.path.replace("{key}", "views:today").replace("{dashboard}", board)
+        path = path.replace("{run}", run["data"]["id"])
+        path = path.replace("{id}", board if "dashboards" in path else "pricing-test")
+        always = f"?token={token}" if "/embed/" in path else "?"
+        always += "&keys=views:today" if path.endswith("/counters") else ""
+        queries = ["", "&granularity=day&compare=previous"] if "/metrics/" in path else [""]
+        for query in (always + query for query in queries):
             reply = await client.get(path + query)
             answer = orjson.loads(await reply.get_data())
             if reply.status_code != 200:

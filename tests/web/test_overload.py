@@ -3,7 +3,7 @@
 import errno
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import trio
 from quart.typing import TestClientProtocol as Client
 
 from engine.config import Config
-from tests.living import GatedDisk, Life, config_of, living, view, views
+from tests.living import NOW_MS, GatedDisk, Life, config_of, living, view, views
 from tests.persistence.faulty_disk import FaultyDisk
 from web.app import create_app
+from web.control import Control
 
 BATCH = [view()] * 5
 QUEUE = 50
@@ -26,7 +27,8 @@ OFFERED = 110
 @asynccontextmanager
 async def serving(config: Config, disk: FaultyDisk) -> AsyncIterator[tuple[Life, Client]]:
     async with living(config, journal_disk=disk, end="crash") as life:
-        yield life, create_app(life.engine, config).test_client()
+        with closing(Control.open(config, now_ms=lambda: NOW_MS)) as control:
+            yield life, create_app(life.engine, config, control).test_client()
 
 
 async def told(client: Client, path: str) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Every view draws the demonstration, in every look, with nothing to complain about."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SCREENSHOTS, Open, axe, settled
+from tests.server import Server
+
+VIEWS = {
+    "overview": "/",
+    "services": "/#/services",
+    "service": "/#/services/{service}",
+    "revenue": "/#/revenue",
+    "marketplace": "/#/marketplace",
+    "experiments": "/#/experiments",
+    "users": "/#/users",
+    "dashboards": "/#/dashboards",
+    "explore": "/#/explore",
+    "status": "/#/status",
+}
+LOOKS = {
+    "light-1440": ("light", 1440, 900),
+    "dark-1440": ("dark", 1440, 900),
+    "light-1024": ("light", 1024, 768),
+    "light-390": ("light", 390, 844),
+    "dark-390": ("dark", 390, 844),
+}
+SERIOUS = {"serious", "critical"}
+
+
+def visit(page: Page, server: Server, open_page: Open, view: str) -> None:
+    (first,) = server.client.get("/metrics/services?limit=1").json()["data"]
+    open_page(server, VIEWS[view].replace("{service}", first["serviceId"]))
+    settled(page)
+
+
+def assert_fits(page: Page) -> None:
+    root = "document.documentElement"
+    assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), "it scrolls sideways"
+
+
+def serious(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe finds that keeps people out: each rule, and where it is broken."""
+    page.evaluate(axe())  # not as a script of the page, which its policy would not run
+    return [
+        (violation["id"], [node["target"] for node in violation["nodes"]])
+        for violation in page.evaluate("axe.run()")["violations"]
+        if violation["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_is_fit_to_be_shown(
+    demo: Server, page: Page, open_page: Open, view: str, look: str
+) -> None:
+    """It complains of nothing, fits its width, and axe finds nothing serious in it."""
+    scheme, width, height = LOOKS[look]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    visit(page, demo, open_page, view)
+    expect(page.locator("h1")).to_have_count(1)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{view}-{look}.png", full_page=True)
+    assert page.locator(".state.error").all_inner_texts() == []
+    assert_fits(page)
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("width", [1440, 1180, 1024, 720, 390, 320])
+def test_the_reference_needs_no_sideways_scrolling_and_says_nothing_wrong(
+    demo: Server, page: Page, open_page: Open, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page(demo, "/docs")
+    assert_fits(page)
+    assert serious(page) == []

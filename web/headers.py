@@ -1,0 +1,54 @@
+"""What answers tell browsers about themselves, besides what is in them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+_ALWAYS: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_OWN: Final = (
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+DATA_HEADERS: Final = (
+    *_ALWAYS,
+    _NO_STORE,
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    *_OWN,
+)
+"""Of answers that are no pages: nothing in them runs, even where one is opened as a page."""
+
+OPEN_HEADERS: Final = (*_ALWAYS, _NO_STORE, ("Access-Control-Allow-Origin", "*"))
+"""Of ingest: pages of any origin may read its answers, in which there is nothing to guard."""
+
+_PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
+)
+
+PAGE_HEADERS: Final = (
+    *_ALWAYS,
+    ("Content-Security-Policy", _PAGE_POLICY + "'none'"),
+    *_OWN,
+)
+"""Of pages and what they are made of: only our own files, no code in the page, in no frame."""
+
+
+def frameable(ancestors: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Those of a page that may stand in frames of these origins; none: of our own alone."""
+    allowed = " ".join(ancestors) or "'self'"
+    return (
+        *_ALWAYS,
+        ("Content-Security-Policy", _PAGE_POLICY + allowed),
+        # A page that isolates itself may frame only what agrees to be read by others.
+        ("Cross-Origin-Resource-Policy", "cross-origin"),
+    )
+
+
+def opened(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Headers of an answer as ingest gives them: without what is for data alone."""
+    own = [one for one in headers if one not in DATA_HEADERS]
+    return (*own, *OPEN_HEADERS)

@@ -1,0 +1,56 @@
+"""One row of the route table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+
+from engine.errors import TallymarkError
+from web.ingest import NothingAsked
+
+Refusals = tuple[type[TallymarkError], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path.
+
+    name      of the handler in `web.app`, and the operationId
+    path      with {name} where a part of it is a parameter
+    asked     the Struct of its query parameters
+    answer    the type of its answer's body; None where the body is no JSON of ours
+    media     the media type of the answer; None where there is no body
+    takes     the types that its body may have; empty where it reads none
+    refusals  besides those that any route may give
+    plain     whether refusals are plain text, and not problem+json
+    rest      whether its last parameter is all the rest of the path, slashes too
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    asked: type[Struct] = NothingAsked
+    answer: Any = None
+    media: str | None = "application/json"
+    status: int = 200
+    takes: tuple[Any, ...] = ()
+    takes_media: tuple[str, ...] = ()
+    refusals: Refusals = ()
+    plain: bool = False
+    rest: bool = False
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The names of the parts of the path that vary."""
+        parts = self.path.split("/")
+        return tuple(part[1:-1] for part in parts if part.startswith("{"))
+
+    @property
+    def pattern(self) -> str:
+        """The path as Quart's router takes it."""
+        pattern = self.path.replace("{", "<").replace("}", ">")
+        if self.rest:
+            head, _, last = pattern.rpartition("<")
+            return f"{head}<path:{last}"
+        return pattern

@@ -1,0 +1,232 @@
+"""The routes of what people set up and look at: dashboards, shares, the catalog, the pages."""
+
+from typing import Any, Final
+
+from engine.answers import counters
+from engine.errors import (
+    ChangedMeanwhile,
+    DiskFull,
+    InvalidDocument,
+    InvalidQuestion,
+    LimitReached,
+    MalformedBody,
+    NameTaken,
+    NotReady,
+    Overloaded,
+    TooLarge,
+    Unanswerable,
+    WrongMediaType,
+)
+from web.catalog import ExperimentGiven, NamedList, OneNamed, ServiceGiven
+from web.dashboards import DashboardList, Exported, Given, OneDashboard, Shared
+from web.embedding import ASKED, FAMILIES, CountersShownAsked, ShownAsked
+from web.errors import Forbidden, NotFound, SlowBody
+from web.route import Refusals, Route
+
+JSON: Final = ("application/json",)
+HTML: Final = "text/html"
+
+_BODY: Final[Refusals] = (
+    MalformedBody,
+    SlowBody,
+    TooLarge,
+    WrongMediaType,
+    InvalidDocument,
+    Forbidden,
+    DiskFull,
+)
+_QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
+
+
+def _get(name: str, path: str, summary: str, answer: Any, *refusals: Any) -> Route:  # noqa: ANN401  # a type
+    return Route(
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        answer=answer,
+        refusals=refusals,
+    )
+
+
+def _delete(name: str, path: str, summary: str, *refusals: Any, rest: bool = False) -> Route:  # noqa: ANN401  # as above
+    return Route(
+        name=name,
+        method="DELETE",
+        path=path,
+        summary=summary,
+        media=None,
+        status=204,
+        refusals=(NotFound, Forbidden, *refusals),
+        rest=rest,
+    )
+
+
+def _file(name: str, path: str, summary: str, media: str, *, rest: bool = False) -> Route:
+    return Route(
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        media=media,
+        refusals=(NotFound,) if rest else (),
+        rest=rest,
+    )
+
+
+def _catalog(kind: str, one: str, given: type[Any]) -> tuple[Route, ...]:
+    path, name = f"/catalog/{kind}/{{id}}", one.capitalize()
+    return (
+        _get(
+            f"named{name}s",
+            f"/catalog/{kind}",
+            f"All {kind} that the catalog names.",
+            NamedList,
+        ),
+        Route(
+            name=f"named{name}",
+            method="GET",
+            path=path,
+            summary=f"What the catalog says about one {one}.",
+            answer=OneNamed,
+            refusals=(NotFound,),
+            rest=True,
+        ),
+        Route(
+            name=f"name{name}",
+            method="PUT",
+            path=path,
+            summary="Give a name, which wins over those that events carry.",
+            answer=OneNamed,
+            takes=(given,),
+            takes_media=JSON,
+            refusals=(*_BODY, LimitReached),
+            rest=True,
+        ),
+        _delete(f"unname{name}", path, "Leave the name to the events again.", rest=True),
+    )
+
+
+_DASHBOARDS: Final[tuple[Route, ...]] = (
+    _get("dashboards", "/dashboards", "All dashboards, the oldest first.", DashboardList),
+    Route(
+        name="createDashboard",
+        method="POST",
+        path="/dashboards",
+        summary="Keep a new dashboard.",
+        answer=OneDashboard,
+        status=201,
+        takes=(Given,),
+        takes_media=JSON,
+        refusals=(*_BODY, NameTaken, LimitReached),
+    ),
+    Route(
+        name="importDashboard",
+        method="POST",
+        path="/dashboards/import",
+        summary="Keep a dashboard that was exported, under a free name.",
+        answer=OneDashboard,
+        status=201,
+        takes=(Exported,),
+        takes_media=JSON,
+        refusals=(*_BODY, LimitReached),
+    ),
+    _get(
+        "dashboard",
+        "/dashboards/{id}",
+        "One dashboard; ETag is its version.",
+        OneDashboard,
+        NotFound,
+    ),
+    Route(
+        name="replaceDashboard",
+        method="PUT",
+        path="/dashboards/{id}",
+        summary="Replace a dashboard; with If-Match only the version that was read.",
+        answer=OneDashboard,
+        takes=(Given,),
+        takes_media=JSON,
+        refusals=(*_BODY, NotFound, NameTaken, ChangedMeanwhile),
+    ),
+    _delete(
+        "deleteDashboard",
+        "/dashboards/{id}",
+        "Delete a dashboard, as PUT does.",
+        ChangedMeanwhile,
+    ),
+    _get(
+        "exportDashboard",
+        "/dashboards/{id}/export",
+        "A dashboard as a file for /dashboards/import.",
+        Exported,
+        NotFound,
+    ),
+    Route(
+        name="shareDashboard",
+        method="POST",
+        path="/dashboards/{id}/share",
+        summary="The link that shows a dashboard read-only, the same until it is taken back.",
+        answer=Shared,
+        refusals=(NotFound, Forbidden, DiskFull),
+    ),
+    _delete(
+        "unshareDashboard",
+        "/dashboards/{id}/share",
+        "Take the link back: it opens nothing from now on.",
+    ),
+)
+
+_SHARED: Final[tuple[Route, ...]] = (
+    Route(
+        name="embed",
+        method="GET",
+        path="/embed/{dashboard}",
+        summary="The page of a shared dashboard, for a frame or a link.",
+        asked=ShownAsked,
+        media=HTML,
+    ),
+    Route(
+        name="embedDashboard",
+        method="GET",
+        path="/embed/{dashboard}/dashboard",
+        summary="The dashboard that a token opens.",
+        asked=ShownAsked,
+        answer=OneDashboard,
+        refusals=(NotFound, InvalidQuestion),
+    ),
+    Route(
+        name="embedCounters",
+        method="GET",
+        path="/embed/{dashboard}/counters",
+        summary="Live counters that a shared dashboard shows.",
+        asked=CountersShownAsked,
+        answer=counters.Answer,
+        refusals=(NotFound, Forbidden, *_QUESTION),
+    ),
+    *(
+        Route(
+            name=f"embed{family.capitalize()}",
+            method="GET",
+            path=f"/embed/{{dashboard}}/metrics/{family}",
+            summary=f"As /metrics/{family}, with the filters of a widget of the dashboard.",
+            asked=ASKED[family],
+            answer=answer,
+            refusals=(NotFound, Forbidden, *_QUESTION),
+        )
+        for family, (_, answer) in FAMILIES.items()
+    ),
+)
+
+_PAGES: Final[tuple[Route, ...]] = (
+    _file("ui", "/ui/{path}", "A file of the dashboard page.", "*/*", rest=True),
+    _file("docs", "/docs", "This description as a page.", HTML),
+    _file("docsStyle", "/docs/style.css", "What that page looks like.", "text/css"),
+)
+
+SETUP_ROUTES: Final[tuple[Route, ...]] = (
+    *_DASHBOARDS,
+    *_SHARED,
+    *_catalog("services", "service", ServiceGiven),
+    *_catalog("experiments", "experiment", ExperimentGiven),
+    *_PAGES,
+)
