@@ -17,6 +17,7 @@ from tests.living import NOW_MS, GatedDisk, Life, config_of, living, view, views
 from tests.persistence.faulty_disk import FaultyDisk
 from web.app import create_app
 from web.control import Control
+from web.service import LateEngine
 
 BATCH = [view()] * 5
 QUEUE = 50
@@ -28,7 +29,9 @@ OFFERED = 110
 async def serving(config: Config, disk: FaultyDisk) -> AsyncIterator[tuple[Life, Client]]:
     async with living(config, journal_disk=disk, end="crash") as life:
         with closing(Control.open(config, now_ms=lambda: NOW_MS)) as control:
-            yield life, create_app(life.engine, config, control).test_client()
+            service = LateEngine(config)
+            service.engine = life.engine
+            yield life, create_app(service, config, control).test_client()
 
 
 async def told(client: Client, path: str) -> dict[str, Any]:
