@@ -220,7 +220,9 @@ class Hub:
 
     def forget(self, line: Line) -> None:
         """The line is about to be closed."""
-        del self._lines[line.number]
+        # Whoever had it elsewhere may have closed its socket, whose number a newer line then has.
+        if self._lines.get(line.number) is line:
+            del self._lines[line.number]
         if not self._lines:
             self._none_open.set()
 
