@@ -16,7 +16,7 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(process.versions.node.split(".")[0] < $(NODE_MIN))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser lint format bench bench-stream lock clean
+.PHONY: help env run ui page test test-browser lint format bench bench-http bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -61,6 +61,9 @@ format: $(ENV) ## Put all code into the house format
 bench: $(ENV) ## Measure CPU per event, events per second and latencies
 	@$(BIN)/python -m bench
 
+bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
+	@$(BIN)/python -m bench.http $(ARGS)
+
 bench-stream: $(ENV) $(BENCH_ENV) ## Measure what subscribers of the live stream cost, beside two others
 	@$(BIN)/python -m bench.stream $(ARGS)
 
@@ -96,6 +99,8 @@ $(AXE): tests/browser/package-lock.json
 	@cd tests/browser && npm ci --silent
 	@touch $@
 
+# What we measure ourselves against has an environment of its own: nothing of it can be imported
+# by the service or its tests, and no range of it bends what requirements.lock pins.
 $(BENCH_ENV): requirements-bench.lock
 	@echo "Creating .venv-bench ..."
 	@$(PY) -m venv .venv-bench

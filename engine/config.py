@@ -125,6 +125,14 @@ class Config(Struct, frozen=True, kw_only=True):
     db_names_max: Positive = 10_000
     """Names from `db_url` that are remembered, and how many may wait to be looked up."""
 
+    # Load runs
+    load_hooks: bool = False
+    """Whether /load/runs may put synthetic load on this process."""
+    load_rate_max: Positive = 50_000
+    """Events a second that a load run may send at its highest."""
+    load_duration_s_max: Positive = 600
+    """Seconds that a load run may last."""
+
     # What may wait
     queue_events_max: Positive = 50_000
     """Events accepted and not yet in the journal; beyond it 503 with Retry-After."""

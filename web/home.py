@@ -25,6 +25,7 @@ LINKS: Final = {
     "health": "/health",
     "dashboards": "/dashboards",
     "names": "/catalog/services",
+    "metrics for Prometheus": "/metrics/prometheus",
     "all routes": "/openapi.json",
     "all routes, to be read": "/docs",
 }

@@ -220,7 +220,7 @@ class Hub:
 
     def forget(self, line: Line) -> None:
         """The line is about to be closed."""
-        # Whoever had it elsewhere may have closed its socket, whose number a newer line then has.
+        # Closed elsewhere, its socket may have given its number to a newer line.
         if self._lines.get(line.number) is line:
             del self._lines[line.number]
         if not self._lines:

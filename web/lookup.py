@@ -85,8 +85,8 @@ class LookUp:
     """The names found so far, and the task that looks up those that were asked for in vain."""
 
     def __init__(self, config: Config) -> None:
-        self._endpoint = Endpoint.of(Target(config.db_url))
         parts = urlsplit(config.db_url)
+        self._endpoint = Endpoint.of(Target(f"{parts.scheme}://{parts.netloc}"))
         self._path = parts.path + ("?" + parts.query if parts.query else "")
         self._ttl_s = config.db_ttl_s
         self._timeout_s = config.db_timeout_ms / 1000

@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import time
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -11,7 +10,6 @@ from typing import Final
 import structlog
 import trio
 
-from engine.actors.runtime import Engine
 from engine.config import Config
 from engine.errors import TallymarkError
 from persistence.files import REAL_DISK
@@ -22,7 +20,7 @@ from web.app import create_app
 from web.collecting import tune_collector
 from web.control import Control
 from web.lane import Lane
-from web.service import LateEngine
+from web.service import LateEngine, engine_of, now_ms
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -64,7 +62,7 @@ def serve(config: Config) -> int:
     try:
         _make_folder(config)
         with hold(config.data):
-            control = Control.open(config, now_ms=_now_ms)
+            control = Control.open(config, now_ms=now_ms)
             try:
                 trio.run(_live, config, control)
             finally:
@@ -98,7 +96,7 @@ async def _live(config: Config, control: Control) -> None:
                         listeners,
                         stop=stop,
                         grace_s=config.stop_deadline_s / 2,
-                        lane=Lane(service, config, app.live),
+                        lane=Lane(service, config, app.live, app.meter),
                     )
                 )
                 for url in urls:
@@ -106,7 +104,9 @@ async def _live(config: Config, control: Control) -> None:
                     log.info(line)
                 recovered = await _recover(config, stop)
                 if recovered is not None:
-                    service.engine = _engine(config, recovered, control)
+                    service.engine = engine_of(
+                        config, recovered, log=_log_of_engine, directory=control
+                    )
                     await actors.start(service.engine.run)
                     log.info("ready")
                 await stop.wait()
@@ -119,25 +119,6 @@ async def _live(config: Config, control: Control) -> None:
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
             f"acknowledged is lost; the next start replays what the snapshot does not cover."
         )
-
-
-def _engine(config: Config, recovered: Recovered, control: Control) -> Engine:
-    return Engine(
-        config,
-        recovered.calendar,
-        journal=recovered.journal,
-        snapshots=recovered.snapshots,
-        sequencing=recovered.sequencing,
-        states=recovered.states,
-        clock_ms=_now_ms,
-        log=_log_of_engine,
-        snapshot_ms=recovered.snapshot_ms,
-        directory=control,
-    )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def _recover(config: Config, stop: trio.Event) -> Recovered | None:

@@ -1,6 +1,11 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
+import time
+from collections.abc import Callable
+
+from engine.actors.asking import Directory
 from engine.actors.health import Health
+from engine.actors.measures import Measures
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
 from engine.actors.sequencer import Released
@@ -9,6 +14,34 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from persistence.recovery import Recovered
+
+
+def now_ms() -> int:
+    """The clock of the system."""
+    return time.time_ns() // 1_000_000
+
+
+def engine_of(
+    config: Config,
+    recovered: Recovered,
+    *,
+    log: Callable[..., object],
+    directory: Directory | None = None,
+) -> Engine:
+    """The engine of what was recovered; names come from events alone without a directory."""
+    return Engine(
+        config,
+        recovered.calendar,
+        journal=recovered.journal,
+        snapshots=recovered.snapshots,
+        sequencing=recovered.sequencing,
+        states=recovered.states,
+        clock_ms=now_ms,
+        log=log,
+        snapshot_ms=recovered.snapshot_ms,
+        directory=directory,
+    )
 
 
 class LateEngine:
@@ -31,6 +64,10 @@ class LateEngine:
     def health(self) -> Health:
         """How the engine does."""
         return self._recovered().health()
+
+    def measures(self) -> Measures:
+        """What the engine counts and times."""
+        return self._recovered().measures()
 
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""

@@ -318,8 +318,13 @@ async def _set_up(client: Any) -> tuple[str, str]:
     return made["data"]["id"], (await shared.get_json())["data"]["token"]
 
 
-async def test_what_is_answered_is_what_the_schema_says(app: Any) -> None:
-    client = app.test_client()
+async def test_what_is_answered_is_what_the_schema_says(
+    engine: Any, config: Config, control: Control
+) -> None:
+    config = msgspec.structs.replace(config, load_hooks=True)
+    client = create_app(engine, config, control).test_client()
+    started = await client.post("/load/runs", json={"rate": 1})
+    run = orjson.loads(await started.get_data())
     for event in EVENTS:
         assert (await client.post("/track", json=event)).status_code == 200
     assert (await client.post("/track/batch", json=EVENTS)).status_code == 200
@@ -329,6 +334,7 @@ async def test_what_is_answered_is_what_the_schema_says(app: Any) -> None:
         if route.method != "GET" or route.answer is None:
             continue
         path = route.path.replace("{key}", "views:today").replace("{dashboard}", board)
+        path = path.replace("{run}", run["data"]["id"])
         path = path.replace("{id}", board if "dashboards" in path else "pricing-test")
         always = f"?token={token}" if "/embed/" in path else "?"
         always += "&keys=views:today" if path.endswith("/counters") else ""
