@@ -220,7 +220,9 @@ class Hub:
 
     def forget(self, line: Line) -> None:
         """The line is about to be closed."""
-        del self._lines[line.number]
+        # Closed elsewhere, its socket may have given its number to a newer line.
+        if self._lines.get(line.number) is line:
+            del self._lines[line.number]
         if not self._lines:
             self._none_open.set()
 

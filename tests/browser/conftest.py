@@ -58,7 +58,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         done = tallymark("demo", "--url", running.url, *words)
         assert done.returncode == 0, done.stderr
         yield running
-        assert running.stop() == 0, running.log
+        if running.stop() != 0:
+            raise AssertionError("\n".join(map(str, running.log)))
 
 
 @dataclass

@@ -15,6 +15,8 @@ VIEWS = {
     "experiments": "/#/experiments",
     "users": "/#/users",
     "dashboards": "/#/dashboards",
+    "dashboard": "/#/dashboards/services",
+    "editor": "/#/dashboards/services?edit=1",
     "explore": "/#/explore",
     "status": "/#/status",
 }

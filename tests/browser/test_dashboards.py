@@ -1,0 +1,68 @@
+"""A dashboard made on the page: named, filled, saved, shared, and not for others to change."""
+
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Complaints, Open, settled
+from tests.server import Server
+
+
+def test_a_dashboard_is_made_filled_saved_and_found_again(
+    demo: Server, open_page: Open
+) -> None:
+    page = open_page(demo, "/#/dashboards")
+    page.get_by_role("button", name="New dashboard").click()
+    page.get_by_label("Name").fill("Made by hand")
+    page.get_by_role("button", name="Create dashboard").click()
+    page.get_by_role("button", name="Add widget").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).not_to_have_url(re.compile("edit=1"))
+    page.reload()
+    settled(page)
+    expect(page.locator("main article")).to_have_count(1)
+    boards = demo.client.get("/dashboards").json()["data"]
+    (made,) = [board for board in boards if board["name"] == "Made by hand"]
+    assert [widget["metric"] for widget in made["widgets"]] == ["services.executions"]
+
+
+def test_a_widget_moves_and_grows_by_keys(demo: Server, open_page: Open) -> None:
+    widget = {"kind": "counter", "title": "Orders", "metric": "revenue.transactionCount"}
+    widget |= {"layout": {"x": 0, "y": 0, "w": 3, "h": 2}}
+    board = {"name": "Moved by keys", "widgets": [widget]}
+    made = demo.client.post("/dashboards", json=board).json()["data"]
+    page = open_page(demo, f"/#/dashboards/{made['id']}?edit=1")
+    settled(page)
+    page.locator("main").get_by_label("Orders").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).not_to_have_url(re.compile("edit=1"))
+    kept = demo.client.get(f"/dashboards/{made['id']}").json()["data"]["widgets"][0]["layout"]
+    assert kept == {"x": 1, "y": 0, "w": 4, "h": 2}
+
+
+def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
+    demo: Server, browser: Browser, complaints: Complaints
+) -> None:
+    share = demo.client.post("/dashboards/revenue/share").json()["data"]
+    complaints.url = demo.url
+    context = browser.new_context(viewport={"width": 1024, "height": 768})
+    page = context.new_page()
+    complaints.listen(page)
+    page.goto(demo.url + share["path"])
+    settled(page)
+    expect(page.locator("h1")).to_have_text("Revenue")
+    expect(page.locator("main article")).to_have_count(6)
+    expect(page.locator("nav")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("Edit|Save|Delete"))).to_have_count(0)
+    urls = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    paths = {urlsplit(url).path for url in urls if "/metrics/" in url}
+    assert any(path.startswith("/embed/revenue/metrics/") for path in paths)
+    assert demo.client.delete("/dashboards/revenue/share").status_code == 204
+    assert complaints.left == []
+    complaints.expect("404")
+    page.reload()
+    expect(page.locator("main")).to_contain_text("does not open a dashboard")
+    context.close()
