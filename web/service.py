@@ -1,5 +1,8 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
+import time
+from collections.abc import Callable
+
 from engine.actors.health import Health
 from engine.actors.measures import Measures
 from engine.actors.room import Room
@@ -10,6 +13,22 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from persistence.recovery import Recovered
+
+
+def engine_of(config: Config, recovered: Recovered, *, log: Callable[..., object]) -> Engine:
+    """The engine of what was recovered, by the clock of the system."""
+    return Engine(
+        config,
+        recovered.calendar,
+        journal=recovered.journal,
+        snapshots=recovered.snapshots,
+        sequencing=recovered.sequencing,
+        states=recovered.states,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        log=log,
+        snapshot_ms=recovered.snapshot_ms,
+    )
 
 
 class LateEngine:
