@@ -8,8 +8,12 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-e2e.lock"]
-BENCH_LOCK = "requirements-bench.lock"  # of an environment of its own
+LOCKS = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-e2e.lock",
+    "requirements-bench.lock",
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -28,7 +32,7 @@ def test_a_lock_holds_names_and_versions_and_no_addresses(lock: str) -> None:
 
 def test_all_locks_agree_where_they_overlap() -> None:
     pins: dict[str, str] = {}
-    for lock in LOCKS:
+    for lock in LOCKS[:3]:  # the last has an environment of its own
         assert {name: pins.get(name, pin) for name, pin in _pins(lock).items()} == _pins(lock)
         pins |= _pins(lock)
 

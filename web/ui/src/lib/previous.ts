@@ -53,7 +53,11 @@ export function previousLine<R extends Row>(
 export interface SumChange {
   change: Change;
   before: number | null;
+  /** The steps that were compared, where the whole figure has a running one more. */
+  fullSteps: "days" | "weeks" | "months" | null;
 }
+
+const STEPS = { hour: null, day: "days", week: "weeks", month: "months" } as const;
 
 type Pick<R> = (row: R) => number | null;
 
@@ -99,5 +103,7 @@ export function sumChange<R extends Row>(
   const before = sum(previous.rows.slice(0, steps), pick);
   // Nothing beside nothing: a newcomer's first hour needs no comparison.
   if (now === 0 && before === 0) return null;
-  return { change: change(now, before, "amount", good), before };
+  // A running hour is a small part of the whole; a running day is not, and has to be told.
+  const fullSteps = period.isRunning ? STEPS[previous.granularity] : null;
+  return { change: change(now, before, "amount", good), before, fullSteps };
 }

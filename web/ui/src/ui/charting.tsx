@@ -41,11 +41,17 @@ export function FigureOver({ figure, sum, format }: {
       {sum !== null && (
         <span title="Compared with the same full steps of the period before">
           <ChangeText change={sum.change} />
-          {sum.before !== null && <span class="from"> from {format(sum.before)}</span>}
+          <span class="from">{against(sum, format)}</span>
         </span>
       )}
     </>
   );
+}
+
+/** "from 1,218,570"; not where a reader would hold that against a figure with a running day in it. */
+function against({ before, fullSteps }: SumChange, format: (value: number) => string): string {
+  if (fullSteps !== null) return `over full ${fullSteps}`;
+  return before === null ? "" : `from ${format(before)}`;
 }
 
 /** Why the period before has no line, where it is compared all the same. */

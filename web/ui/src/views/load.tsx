@@ -1,7 +1,7 @@
 // Load: drive a flow of events through the service, and watch what it makes of it.
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Problem, ask, forget, useAnswer } from "../lib/api";
 import { NBSP, count, duration, many, plain, short } from "../lib/format";
 import { clockWithSeconds } from "../lib/time";
@@ -40,7 +40,7 @@ export function Load({ view }: { view: View }): JSX.Element {
             <p>No run yet. The form at the left starts one.</p>
           </div>
         ) : (
-          <Watched key={id} id={id} onStop={runs.retry} />
+          <Watched key={id} id={id} onEnd={runs.retry} />
         )}
       </section>
       <Panel span={12} title="Runs" unit="the newest first">
@@ -172,11 +172,16 @@ function NumberField({ label, value, onChange }: {
   );
 }
 
-function Watched({ id, onStop }: { id: string; onStop: () => void }): JSX.Element {
+function Watched({ id, onEnd }: { id: string; onEnd: () => void }): JSX.Element {
   const [isOver, setOver] = useState(false);
   const asked = useAnswer<{ data: LoadRun }>(`/load/runs/${id}`, isOver ? 0 : WATCH_MS);
   const run = asked.answer?.data;
-  if (run !== undefined && run.status !== "running" && !isOver) setOver(true);
+  const hasEnded = run !== undefined && run.status !== "running";
+  useEffect(() => {
+    if (!hasEnded) return;
+    setOver(true);
+    onEnd();
+  }, [hasEnded]);
   const stop = async (): Promise<void> => {
     try {
       await ask(`/load/runs/${id}`, { method: "DELETE" });
@@ -185,7 +190,6 @@ function Watched({ id, onStop }: { id: string; onStop: () => void }): JSX.Elemen
       toast(`Could not stop the run. ${error.message}`, { isError: true });
     }
     asked.retry();
-    onStop();
   };
   return (
     <Answered asked={asked} what="this run" height={420}>

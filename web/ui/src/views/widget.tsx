@@ -51,7 +51,7 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
   const asked = useAnswer<Answer>(isSeen ? questionOf(widget, own, source) : null, props.refreshMs);
   const isFramed = widget.kind === "lineChart" || widget.kind === "barChart";
   return (
-    <div ref={box} class={`widget ${widget.kind}`}>
+    <div ref={box} class={`widget kind-${widget.kind}`}>
       {!isFramed && (
         <div class="panel-head">
           <h2>{widget.title}</h2>
