@@ -106,6 +106,10 @@ class Sequencing:
             UserSession: self._sessions,
         }
 
+    def memory_bytes(self) -> int:
+        """What the event ids that are remembered occupy."""
+        return self._window.memory_bytes()
+
     # -- take ---------------------------------------------------------------------------------
 
     def take(self, received_ms: int, batches: Iterable[Batch]) -> list[Group]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from engine.distribution import SECONDS, Distribution
 from engine.errors import Corruption, DiskFull, JournalFailed
 from engine.events import Body
 from persistence.files import REAL_DISK, Disk
@@ -39,6 +40,8 @@ class Journal:
         self, folder: Path, durability: Durability, segment_bytes_max: int, disk: Disk
     ) -> None:
         self.cut: Cut | None = None
+        self.sync_s = Distribution(SECONDS)
+        """How long each sync of a record took."""
         self._folder = folder
         self._durability: Final = durability
         self._segment_bytes_max = segment_bytes_max
@@ -235,7 +238,7 @@ class Journal:
                 return growing
             growing.sync()  # a power cut must not leave a hole before the newest segment
         successor = GrowingSegment.create(
-            self._disk, self._folder, self._next_seq, self._durability
+            self._disk, self._folder, self._next_seq, self._durability, self.sync_s
         )
         if growing is not None:
             self._sealed.append(self._as_segment(growing))
@@ -298,7 +301,7 @@ class Journal:
             self._take(path, number, is_newest=place == len(found))
         if self._sealed:
             self._growing = GrowingSegment.resume(
-                self._disk, self._sealed.pop(), self._durability
+                self._disk, self._sealed.pop(), self._durability, self.sync_s
             )
 
     def _take(self, path: Path, number: int, *, is_newest: bool) -> None:

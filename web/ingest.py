@@ -19,7 +19,7 @@ from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
 from engine.lines import Limits, decode_lines
 from web import wire
-from web.unpack import Packing, packing_of, unpacked
+from web.unpack import Bytes, Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
 CORS_HEADERS: Final = (("Access-Control-Allow-Origin", "*"),)
@@ -38,8 +38,6 @@ BULK_MEDIA_TYPES: Final = ("application/x-ndjson", *MEDIA_TYPES)
 """Whatever it is called: one event a line."""
 
 _AS_USUAL: Final = frozenset({None, "", *MEDIA_TYPES})
-
-Bytes = bytes | bytearray
 
 
 class Acceptor(Protocol):

@@ -5,6 +5,7 @@ no client can tell which of the two it got; tests/web/test_lane.py sends each ca
 """
 
 from functools import partial
+from time import perf_counter
 from typing import Final, Protocol
 
 import structlog
@@ -29,6 +30,7 @@ from web.live import (
     chosen,
     wanted,
 )
+from web.meter import NO_ROUTE, Meter
 from web.wire import INTERNAL, Internal, Reply
 
 HOSTS_KNOWN_MAX: Final = 64
@@ -58,10 +60,11 @@ class Lane:
 
     hub: Hub
 
-    def __init__(self, service: Service, config: Config, live: Live) -> None:
+    def __init__(self, service: Service, config: Config, live: Live, meter: Meter) -> None:
         self._service = service
         self._config = config
         self._live = live
+        self._meter = meter
         self._hosts: set[str | None] = set()
         self._rendered: dict[bytes, bytes] = {}
         self._rendered_on = b""
@@ -77,24 +80,27 @@ class Lane:
 
     def refusal(self, error: TallymarkError, head: Head | None) -> Reply:
         """As Quart words it; without a head nobody knows for which route."""
-        return _refused(error, head)
+        reply = _refused(error, head)
+        self._meter.refused(NO_ROUTE if head is None else _route(head), reply.problem)
+        return reply
 
     def take(self, line: Line, head: Head, content: bytes) -> None:
         """Have it answered, now or when its events are kept."""
+        asked_s = perf_counter()
         try:
             self._must_be_our_host(head.host)
             kind = _KINDS.get(head.path)
             if kind is None:
-                self.hub.start(self._stream, line, head)
+                self.hub.start(self._stream, line, head, asked_s)
             elif kind is Kind.BULK:
-                self.hub.start(self._bulk, line, head, content)
+                self.hub.start(self._bulk, line, head, content, asked_s)
             else:
-                self._ingest(line, head, kind, content)
+                self._ingest(line, head, kind, content, asked_s)
         except TallymarkError as error:
-            self._answer(line, _refused(error, head))
+            self._answer(line, head, _refused(error, head), asked_s)
         except Exception as error:
             log.error("request failed", method="POST", path=head.path, exc_info=error)
-            self._answer(line, _refused(INTERNAL, head))
+            self._answer(line, head, _refused(INTERNAL, head), asked_s)
 
     def _must_be_our_host(self, host: str | None) -> None:
         if self._config.allow_public or host in self._hosts:
@@ -105,7 +111,9 @@ class Lane:
 
     # -- ingest -------------------------------------------------------------------------------
 
-    def _ingest(self, line: Line, head: Head, kind: Kind, content: bytes) -> None:
+    def _ingest(
+        self, line: Line, head: Head, kind: Kind, content: bytes, asked_s: float
+    ) -> None:
         decoded = ingest.decode(
             self._service,
             kind,
@@ -115,14 +123,14 @@ class Lane:
             content_encoding=head.content_encoding,
         )
         if not decoded.batch.events:
-            self._answer(line, decoded.answer)
+            self._answer(line, head, decoded.answer, asked_s)
             return
 
         def released(refusal: TallymarkError | None) -> None:
             if refusal is None:
-                self._acknowledge(line, decoded.answer)
+                self._acknowledge(line, head, decoded.answer, asked_s)
             else:
-                self._answer(line, ingest.refused(refusal, kind))
+                self._answer(line, head, ingest.refused(refusal, kind), asked_s)
 
         if not self._service.submit(decoded.batch, released):
             self.hub.start(self._wait_for_room, decoded, released)
@@ -136,7 +144,7 @@ class Lane:
         else:
             released(None)
 
-    async def _bulk(self, line: Line, head: Head, content: bytes) -> None:
+    async def _bulk(self, line: Line, head: Head, content: bytes, asked_s: float) -> None:
         """Thousands of events: taken in slices, so in a task."""
         try:
             reply = await ingest.take(
@@ -150,13 +158,14 @@ class Lane:
         except Exception as error:
             log.error("request failed", method="POST", path=head.path, exc_info=error)
             reply = _refused(INTERNAL, head)
-        self._answer(line, reply)
+        self._answer(line, head, reply, asked_s)
 
-    def _acknowledge(self, line: Line, reply: Reply) -> None:
+    def _acknowledge(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
         """Answer that events are kept: few different answers, each rendered once a second."""
         if line.must_close:
-            self._answer(line, reply)
+            self._answer(line, head, reply, asked_s)
             return
+        self._meter.answered(head.path, perf_counter() - asked_s)
         date = self.hub.date
         if date is not self._rendered_on:
             self._rendered.clear()
@@ -168,13 +177,14 @@ class Lane:
                 self._rendered[reply.body] = rendered
         line.answer(rendered, is_last=False)
 
-    def _answer(self, line: Line, reply: Reply) -> None:
+    def _answer(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
+        self._meter.answered(_route(head), perf_counter() - asked_s, reply.problem)
         is_last = line.must_close
         line.answer(self.hub.rendered(reply, is_last=is_last), is_last=is_last)
 
     # -- the live stream ----------------------------------------------------------------------
 
-    async def _stream(self, line: Line, head: Head) -> None:
+    async def _stream(self, line: Line, head: Head, asked_s: float) -> None:
         try:
             asked = wire.question(head.query, StreamAsked)
             keys = wanted(asked.keys)
@@ -182,11 +192,12 @@ class Lane:
                 chosen(await self._service.counters(), keys)
             self._live.must_have_room()
         except TallymarkError as error:
-            self._answer(line, _refused(error, head))
+            self._answer(line, head, _refused(error, head), asked_s)
         except Exception as error:
             log.error("request failed", method="GET", path=head.path, exc_info=error)
-            self._answer(line, _refused(INTERNAL, head))
+            self._answer(line, head, _refused(INTERNAL, head), asked_s)
         else:
+            self._meter.answered(_STREAM, perf_counter() - asked_s)
             listener = _Listener(self, line, keys=keys, interval_ticks=asked.interval)
             line.stream(self._opening(), partial(self._live.leave, listener))
             self._live.enter(listener)
@@ -224,6 +235,11 @@ class _Listener(Subscriber):
 
 def _chunk(content: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(content), content)
+
+
+def _route(head: Head) -> str:
+    """Its name for the meter: other paths than these come here with a refusal at most."""
+    return head.path if head.path in _KINDS or head.path == _STREAM else NO_ROUTE
 
 
 def _refused(error: TallymarkError | Internal, head: Head | None) -> Reply:

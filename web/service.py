@@ -1,6 +1,10 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
+import time
+from collections.abc import Callable
+
 from engine.actors.health import Health
+from engine.actors.measures import Measures
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
 from engine.actors.sequencer import Released
@@ -9,7 +13,30 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from persistence.recovery import Recovered
 from web.archiving import ArchiveHealth, Archiving
+
+
+def engine_of(
+    config: Config,
+    recovered: Recovered,
+    *,
+    log: Callable[..., object],
+    archived_seq: Callable[[], int | None] = lambda: None,
+) -> Engine:
+    """The engine of what was recovered, by the clock of the system."""
+    return Engine(
+        config,
+        recovered.calendar,
+        journal=recovered.journal,
+        snapshots=recovered.snapshots,
+        sequencing=recovered.sequencing,
+        states=recovered.states,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        log=log,
+        snapshot_ms=recovered.snapshot_ms,
+        archived_seq=archived_seq,
+    )
 
 
 class LateEngine:
@@ -33,6 +60,10 @@ class LateEngine:
     def health(self) -> Health:
         """How the engine does."""
         return self._recovered().health()
+
+    def measures(self) -> Measures:
+        """What the engine counts and times."""
+        return self._recovered().measures()
 
     def archive_health(self) -> ArchiveHealth | None:
         """How the archive does; None before there is one."""

@@ -34,11 +34,15 @@ Asked = TypeVar("Asked", bound=Struct)
 
 
 class Reply(NamedTuple):
-    """One whole answer, for whatever carries it: Quart, or a socket of our own."""
+    """One whole answer, for whatever carries it: Quart, or a socket of our own.
+
+    problem  what was refused, as in the problem's type; empty where nothing was
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    problem: str = ""
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -112,12 +116,19 @@ def refused(error: TallymarkError | Internal, path: str | None) -> Reply:
         errors=_faults(error),
     )
     reply = sent(encode(problem), status=error.status, media=PROBLEM_JSON)
-    return reply._replace(headers=reply.headers + _headers_of(error))
+    return reply._replace(
+        headers=reply.headers + _headers_of(error), problem=problem_slug(error.title)
+    )
 
 
 def problem_type(title: str) -> str:
     """The URI reference that stands for a kind of problem; docs/problems.md lists them all."""
-    return f"/problems/{title.lower().replace(' ', '-')}"
+    return f"/problems/{problem_slug(title)}"
+
+
+def problem_slug(title: str) -> str:
+    """The last part of that reference."""
+    return title.lower().replace(" ", "-")
 
 
 def question(query: bytes, asked: type[Asked]) -> Asked:

@@ -8,6 +8,7 @@ import trio
 
 from engine.actors.asking import Asking
 from engine.actors.health import Health, SnapshotHealth, health_of
+from engine.actors.measures import Measures, cells_of, memory_of
 from engine.actors.room import Room
 from engine.actors.sequencer import (
     Barrier,
@@ -19,6 +20,7 @@ from engine.actors.sequencer import (
 )
 from engine.actors.shard import Message, run_shard
 from engine.config import Config
+from engine.distribution import SECONDS, Distribution
 from engine.errors import JournalFailed, NotReady, TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.sequence import Sequencing
@@ -42,6 +44,9 @@ class Snapshots(Protocol):
 
 class KeptJournal(Journal, Protocol):
     """What the engine needs of the journal beyond what the sequencer does."""
+
+    @property
+    def sync_s(self) -> Distribution: ...
 
     @property
     def size_bytes(self) -> int: ...
@@ -105,6 +110,7 @@ class Engine(Asking):
             pace=self.pace,
             log=log,
         )
+        self._fold_s = Distribution(SECONDS)
         self.bulk_room = Room(config.bulk_room_bytes_max)
         self._is_running = False
         self._stop = trio.Event()
@@ -186,7 +192,7 @@ class Engine(Asking):
         to_taker, from_writer = trio.open_memory_channel[Durable | Barrier](1)
         async with trio.open_nursery() as nursery:
             for state, outbox in zip(self._states, self._outboxes, strict=True):
-                nursery.start_soon(run_shard, state, outbox, self.pace)
+                nursery.start_soon(run_shard, state, outbox, self.pace, self._fold_s)
             async with trio.open_nursery() as sequencing:
                 sequencing.start_soon(self._sequencer.write, to_taker)
                 sequencing.start_soon(self._sequencer.take, from_writer)
@@ -308,4 +314,20 @@ class Engine(Asking):
             SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
             events_per_second=self._sequencer.rate.per_second(trio.current_time()),
             inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
+        )
+
+    def measures(self) -> Measures:
+        """What it counts and times besides."""
+        return Measures(
+            group_events=self._sequencer.group_events,
+            append_s=self._sequencer.append_s,
+            sync_s=self._journal.sync_s,
+            take_s=self._sequencer.take_s,
+            fold_s=self._fold_s,
+            cells=cells_of(self._states),
+            memory_bytes={
+                "queue": self._sequencer.queue.bytes,
+                "bulk": self.bulk_room.bytes,
+                **memory_of(self._sequencing, self._states),
+            },
         )

@@ -143,6 +143,16 @@ class Revenue:
 
     # -- answer -------------------------------------------------------------------------------
 
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._cells.count
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions there are whose last payments are remembered."""
+        return len(self._payments)
+
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
         now = self._sales(question, question.span)

@@ -88,7 +88,7 @@ CASES = {
 
 @pytest.fixture
 def lane(engine: Engine, app: Application, config: Config) -> Lane:
-    return Lane(engine, config, app.live)
+    return Lane(engine, config, app.live, app.meter)
 
 
 @pytest.fixture
@@ -126,6 +126,32 @@ async def test_the_lane_answers_as_the_application_does(
     with_lane = await asked(port, CASES[name])
     without = await asked(plain_port, CASES[name])
     assert compared(with_lane) == compared(without)
+
+
+async def test_the_lane_and_the_application_count_alike(engine: Engine, config: Config) -> None:
+    both = [create_app(engine, config) for _ in range(2)]
+    lanes = [Lane(engine, config, both[0].live, both[0].meter), None]
+    counted = []
+    for app, lane in zip(both, lanes, strict=True):
+        async with served(app, config, lane) as port:
+            for name in ("one event", "a batch", "broken JSON", "nothing", "no route"):
+                await asked(port, CASES[name])
+            await asked(port, CASES["another host"])
+            await asked(port, case(b"POST /track/bulk", EVENT + b"\n{}"))
+            await asked(port, CASES["a stream of unknown keys"])
+        answers = {route: sum(one.counts) for route, one in app.meter.answer_s.items()}
+        counted.append((app.meter.refusals, answers))
+    assert counted[0] == counted[1]
+    assert counted[0][0]["/track", "malformed-body"] == 2
+    assert counted[0][1]["/track"] == 4
+
+
+async def test_what_is_no_request_is_counted_as_a_refusal(port: int, app: Application) -> None:
+    await asked(port, request(b"POST /track", EVENT, b"Content-Length: 1"))
+    assert (
+        app.meter.refusals["/track", "bad-request"] + app.meter.refusals["other", "bad-request"]
+        == 1
+    )
 
 
 def bad_inputs() -> list[dict[str, object]]:
@@ -345,7 +371,7 @@ async def test_bodies_under_way_are_bounded_together(
     app: Application, engine: Engine, config: Config
 ) -> None:
     small = msgspec.structs.replace(config, bodies_bytes_max=config.body_bytes_max)
-    async with served(app, small, Lane(engine, small, app.live)) as port:
+    async with served(app, small, Lane(engine, small, app.live, app.meter)) as port:
         async with wire(port) as first, wire(port) as second:
             head = request(b"POST /track", b"", b"Content-Length: 600000", length=False)
             await first.send(head + EVENT)
@@ -368,7 +394,7 @@ async def test_a_late_head_and_a_late_body_end_their_connection(
     monkeypatch.setattr(line, "IDLE_S", 0.1)
     monkeypatch.setattr(hub, "SWEEP_S", 0.05)
     hasty = msgspec.structs.replace(config, body_deadline_s=1)
-    async with served(app, hasty, Lane(engine, hasty, app.live)) as port:
+    async with served(app, hasty, Lane(engine, hasty, app.live, app.meter)) as port:
         async with wire(port) as slow_head, wire(port) as slow_body, wire(port) as idle:
             await slow_head.send(request()[:20])
             await slow_body.send(request()[:-1])
@@ -382,7 +408,7 @@ async def test_a_connection_beyond_the_limit_is_refused_with_a_reason(
     app: Application, engine: Engine, config: Config
 ) -> None:
     narrow = msgspec.structs.replace(config, connections_max=1, stream_subscribers_max=1)
-    async with served(app, narrow, Lane(engine, narrow, app.live)) as port:
+    async with served(app, narrow, Lane(engine, narrow, app.live, app.meter)) as port:
         async with wire(port) as first:
             await first.send(request())
             assert (await first.answer()).status == 200

@@ -145,6 +145,67 @@ async def test_who_waits_for_room_gets_in_when_there_is_some(tmp_path, autojump_
     assert queue.events_peak == 2
 
 
+async def test_who_waits_for_room_gets_in_in_the_order_of_arrival(tmp_path):
+    queue = Queue(config_of(tmp_path, queue_events_max=4))
+    entries = [waiting(events) for events in (4, 3, 1, 1, 2)]
+    async with trio.open_nursery() as nursery:
+        await queue.put(entries[0])
+        for entry in entries[1:3]:
+            nursery.start_soon(queue.put, entry)
+            await wait_all_tasks_blocked()
+        assert not queue.put_now(entries[3])
+        found = await queue.gather()
+        assert not queue.put_now(entries[4])  # nobody overtakes, and there is no room
+        found += await queue.gather()
+        assert queue.put_now(entries[4])
+        found += await queue.gather()
+    assert found == [entries[0], entries[1], entries[2], entries[4]]
+
+
+async def test_at_the_door_is_as_much_room_as_inside_and_the_rest_is_refused_at_once(
+    tmp_path, autojump_clock
+):
+    queue, refused_at_s, waited = Queue(config_of(tmp_path, queue_events_max=4)), [], []
+
+    async def send():
+        try:
+            await queue.put(waiting(events=2))
+        except Overloaded:
+            refused_at_s.append(trio.current_time() - started)
+
+    started = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(40):
+            nursery.start_soon(send)
+        await wait_all_tasks_blocked()
+        assert refused_at_s == [0] * 36
+        waited = await queue.gather()
+        assert queue.events == 4  # those at the door have entered, and nobody waits there now
+        assert not queue.put_now(waiting())
+        nursery.start_soon(send)
+    assert len(waited) == 2
+    assert refused_at_s[36:] == [ROOM_WAIT_S]
+    assert (queue.events, queue.events_peak) == (4, 4)
+
+
+async def test_who_gives_up_at_the_door_lets_those_behind_pass(tmp_path, autojump_clock):
+    queue = Queue(config_of(tmp_path, queue_events_max=10))
+    await queue.put(waiting(events=8))
+    async with trio.open_nursery() as nursery:
+
+        async def large():
+            with pytest.raises(Overloaded):
+                await queue.put(waiting(events=4))
+
+        nursery.start_soon(large)
+        await wait_all_tasks_blocked()
+        await trio.sleep(ROOM_WAIT_S / 2)
+        nursery.start_soon(queue.put, waiting(events=1))
+        await wait_all_tasks_blocked()
+        assert queue.events == 8
+    assert queue.events == 9
+
+
 async def test_who_waits_for_room_is_refused_when_the_queue_closes(tmp_path):
     queue = Queue(config_of(tmp_path, queue_events_max=1))
     await queue.put(waiting())
