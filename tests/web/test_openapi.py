@@ -302,7 +302,9 @@ def test_each_answer_of_the_first_description_is_part_of_what_the_schema_gives(
 
 async def test_what_is_answered_is_what_the_schema_says(engine: Any, config: Config) -> None:
     config = msgspec.structs.replace(config, load_hooks=True)
-    client = create_app(engine, config).test_client()
+    service = LateEngine(config)
+    service.engine = engine
+    client = create_app(service, config).test_client()
     started = await client.post("/load/runs", json={"rate": 1})
     run = orjson.loads(await started.get_data())
     for event in EVENTS:
