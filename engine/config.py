@@ -112,6 +112,14 @@ class Config(Struct, frozen=True, kw_only=True):
     stop_deadline_s: Positive = 10
     """Seconds that a clean stop may take before what is left is cancelled."""
 
+    # Load runs
+    load_hooks: bool = False
+    """Whether /load/runs may put synthetic load on this process."""
+    load_rate_max: Positive = 50_000
+    """Events a second that a load run may send at its highest."""
+    load_duration_s_max: Positive = 600
+    """Seconds that a load run may last."""
+
     # What may wait
     queue_events_max: Positive = 50_000
     """Events accepted and not yet in the journal; beyond it 503 with Retry-After."""

@@ -334,7 +334,7 @@ def test_a_series_adds_up_to_the_whole(marketplace: Server, granularity: str) ->
 
 # -- routes -----------------------------------------------------------------------------------
 
-GETS = [route.path for route in ROUTES if route.method == "GET"]
+GETS = [route.path for route in ROUTES if route.method == "GET" and "sql" not in route.path]
 
 
 @pytest.mark.parametrize("path", GETS)
@@ -364,7 +364,7 @@ def test_an_unknown_path_is_a_problem(marketplace: Server, path: str) -> None:
     assert_problem(marketplace.client.get(path), 404)
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if not route.plain}))
 def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
     marketplace: Server, path: str
 ) -> None:

@@ -9,6 +9,7 @@ import structlog
 import trio
 from quart import Request, Response, g, request
 from quart.typing import ResponseTypes
+from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
@@ -24,8 +25,11 @@ from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exposition import Exposition, Measured
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
+from web.loadrun import OneRun
+from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
+from web.scratch import scratch_engine
 from web.sql import Sql
 from web.wire import INTERNAL, Reply
 
@@ -64,14 +68,16 @@ class Application(QuartTrio):
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
 
-    def __init__(self, live: Live, meter: Meter) -> None:
+    def __init__(self, live: Live, load_runs: LoadRuns, meter: Meter) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
+        self.load_runs = load_runs
         self.meter = meter
 
     def end_streams(self) -> None:
         """End all streams; a server that stops calls it first, for they never end alone."""
         self.live.end()
+        self.load_runs.end()
 
     def create_url_adapter(self, request: object) -> MapAdapter | None:
         """Route by method and path alone.
@@ -96,11 +102,12 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
         subscribers_max=config.stream_subscribers_max,
     )
     meter = Meter()
-    app = Application(live, meter)
+    load_runs = LoadRuns(service, config, scratch_engine)
+    app = Application(live, load_runs, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, live, meter, sql)
+    handlers = _Handlers(service, config, app, sql)
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
@@ -115,9 +122,10 @@ def create_app(service: Service, config: Config, sql: Sql | None = None) -> Appl
 
     async def start() -> None:
         app.nursery.start_soon(live.run)
+        app.nursery.start_soon(load_runs.run)
 
     async def stop() -> None:
-        live.end()
+        app.end_streams()
 
     app.before_serving(start)
     app.after_serving(stop)
@@ -128,20 +136,21 @@ class _Handlers:
     """One handler for each route, under its name."""
 
     def __init__(
-        self, service: Service, config: Config, live: Live, meter: Meter, sql: Sql | None
+        self, service: Service, config: Config, app: Application, sql: Sql | None
     ) -> None:
         self._service = service
         self._sql = sql
         self._config = config
-        self._live = live
+        self._live = app.live
+        self._load_runs = app.load_runs
         self._version = health.running_version()
         self._started_s = monotonic()
         self._openapi = openapi.encoded(ROUTES, version=self._version)
         self._exposition = Exposition(
             service,
-            meter,
+            app.meter,
             version=self._version,
-            subscribers=lambda: live.subscribers,
+            subscribers=lambda: app.live.subscribers,
             subscribers_max=config.stream_subscribers_max,
         )
         answers: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -155,6 +164,9 @@ class _Handlers:
             "home": self._home,
             "health": self._health,
             "ready": self._ready,
+            "loadRuns": self._runs,
+            "loadRun": self._run,
+            "stopLoadRun": self._stop_run,
         }
         self._by_name: dict[str, Callable[[Route], Handler]] = {
             **{name: partial(_answering, answer) for name, answer in answers.items()},
@@ -173,20 +185,25 @@ class _Handlers:
             "compatibleAsked": lambda _: partial(
                 self._query, queries.compatible, in_body=False
             ),
+            "startLoadRun": lambda _: self._start_run,
+            "loadRunStream": lambda _: self._run_stream,
         }
 
     def of(self, route: Route) -> Handler:
         """The handler of a route, as Quart takes it."""
         return self._by_name[route.name](route)
 
+    async def _content(self, bytes_max: int) -> bytearray:
+        return await body.read(
+            aiter(request.body),
+            stated_bytes=request.content_length,
+            bytes_max=bytes_max,
+            deadline_s=self._config.body_deadline_s,
+        )
+
     async def _take(self, kind: Kind) -> Response:
         try:
-            content = await body.read(
-                aiter(request.body),
-                stated_bytes=request.content_length,
-                bytes_max=kind.body_bytes_max(self._config),
-                deadline_s=self._config.body_deadline_s,
-            )
+            content = await self._content(kind.body_bytes_max(self._config))
         except TallymarkError as error:
             return _response(ingest.refused(error, kind))
         reply = await ingest.take(
@@ -236,10 +253,30 @@ class _Handlers:
         if request.method == "HEAD":
             return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
-        response = Response(subscriber, content_type=STREAM_MEDIA)
-        response.headers.update(dict(wire.SAFE_HEADERS))
-        response.timeout = None  # Quart would end it after a minute
-        return response
+        return _streamed(subscriber)
+
+    async def _start_run(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        content_type = request.headers.get("Content-Type")
+        content = await self._content(self._config.body_bytes_max)
+        started = self._load_runs.start(asked_in(content, content_type))
+        return _response(wire.answered(started, status=202))
+
+    async def _runs(self, _: NothingAsked) -> Runs:
+        return self._load_runs.runs()
+
+    async def _run(self, _: NothingAsked, run: str) -> OneRun:
+        return self._load_runs.one(run)
+
+    async def _stop_run(self, _: NothingAsked, run: str) -> OneRun:
+        return await self._load_runs.stop(run)
+
+    async def _run_stream(self, run: str) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        stream = self._load_runs.stream(run)
+        if request.method == "HEAD":
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
+        return _streamed(stream)
 
     async def _home(self, _: NothingAsked) -> home.Home:
         return home.home(self._version)
@@ -350,6 +387,13 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
     if queries.COMPATIBLE.fullmatch(request.path):
         return _response(queries.refused_plainly(error))
     return _response(wire.refused(error, request.path))
+
+
+def _streamed(frames: ResponseBody) -> Response:
+    response = Response(frames, content_type=STREAM_MEDIA)
+    response.headers.update(dict(wire.SAFE_HEADERS))
+    response.timeout = None  # Quart would end it after a minute
+    return response
 
 
 def _response(reply: Reply) -> Response:

@@ -10,6 +10,19 @@ class NotFound(TallymarkError):
     title = "Not found"
 
 
+class LoadHooksOff(NotFound):
+    """The routes of load runs, where the operator has not asked for them."""
+
+    title = "Load hooks off"
+
+
+class LoadRunUnderWay(TallymarkError):
+    """A second load run while one is under way."""
+
+    status = 409
+    title = "Load run under way"
+
+
 class MethodNotAllowed(TallymarkError):
     """The path exists, the method does not; `allowed` are those that do, sorted."""
 

@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import time
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -11,7 +10,6 @@ from typing import Final
 import structlog
 import trio
 
-from engine.actors.runtime import Engine
 from engine.config import Config
 from engine.errors import TallymarkError
 from persistence.files import REAL_DISK
@@ -22,7 +20,7 @@ from web.app import create_app
 from web.archiving import Archiving
 from web.collecting import tune_collector
 from web.lane import Lane
-from web.service import LateEngine
+from web.service import LateEngine, engine_of
 from web.sql import Sql
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -108,7 +106,12 @@ async def _live(config: Config) -> None:
                     recovered = await _recover(config, stop)
                     if recovered is not None:
                         service.archive = Archiving(config, log=_log_of_engine)
-                        service.engine = _engine(config, recovered, service.archive)
+                        service.engine = engine_of(
+                            config,
+                            recovered,
+                            log=_log_of_engine,
+                            archived_seq=service.archive.trimmable_seq,
+                        )
                         await actors.start(service.engine.run)
                         await archive.start(service.archive.run, service.engine)
                         log.info("ready")
@@ -125,21 +128,6 @@ async def _live(config: Config) -> None:
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
             f"acknowledged is lost; the next start replays what the snapshot does not cover."
         )
-
-
-def _engine(config: Config, recovered: Recovered, archive: Archiving) -> Engine:
-    return Engine(
-        config,
-        recovered.calendar,
-        journal=recovered.journal,
-        snapshots=recovered.snapshots,
-        sequencing=recovered.sequencing,
-        states=recovered.states,
-        clock_ms=lambda: time.time_ns() // 1_000_000,
-        log=_log_of_engine,
-        snapshot_ms=recovered.snapshot_ms,
-        archived_seq=archive.trimmable_seq,
-    )
 
 
 async def _recover(config: Config, stop: trio.Event) -> Recovered | None:

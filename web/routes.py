@@ -21,7 +21,7 @@ from engine.errors import (
 )
 from engine.events import Envelope, Event
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
-from web.errors import NotFound, SlowBody, TooManyStreams
+from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
 from web.health import Health, Ready
 from web.home import Home
 from web.ingest import (
@@ -33,6 +33,8 @@ from web.ingest import (
     Taken,
 )
 from web.live import CountersAsked, StreamAsked
+from web.loadrun import NewRun, OneRun
+from web.loadruns import Runs
 from web.queries import CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
 from web.sql import TooManyQueries
 
@@ -275,6 +277,58 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Whether events are taken and questions answered now.",
         answer=Ready,
         refusals=(NotReady, JournalFailed),
+    ),
+    Route(
+        name="startLoadRun",
+        method="POST",
+        path="/load/runs",
+        summary="Start a synthetic load run inside the process, one at a time.",
+        answer=OneRun,
+        status=202,
+        takes=(NewRun,),
+        takes_media=("application/json",),
+        refusals=(
+            MalformedBody,
+            SlowBody,
+            TooLarge,
+            WrongMediaType,
+            InvalidQuestion,
+            LoadRunUnderWay,
+            Overloaded,
+            LoadHooksOff,
+        ),
+    ),
+    Route(
+        name="loadRuns",
+        method="GET",
+        path="/load/runs",
+        summary="The load runs of this process, the newest first.",
+        answer=Runs,
+        refusals=(LoadHooksOff, InvalidQuestion),
+    ),
+    Route(
+        name="loadRun",
+        method="GET",
+        path="/load/runs/{run}",
+        summary="One load run, second by second.",
+        answer=OneRun,
+        refusals=(LoadHooksOff, NotFound, InvalidQuestion),
+    ),
+    Route(
+        name="loadRunStream",
+        method="GET",
+        path="/load/runs/{run}/stream",
+        summary="The seconds of a load run as server-sent events, then how it ended.",
+        media="text/event-stream",
+        refusals=(LoadHooksOff, NotFound, InvalidQuestion),
+    ),
+    Route(
+        name="stopLoadRun",
+        method="DELETE",
+        path="/load/runs/{run}",
+        summary="Stop a load run; answers when all that it sent is counted.",
+        answer=OneRun,
+        refusals=(LoadHooksOff, NotFound, InvalidQuestion),
     ),
     Route(
         name="prometheus",

@@ -1,5 +1,7 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.actors.health import Health
@@ -12,7 +14,30 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from persistence.recovery import Recovered
 from web.archiving import ArchiveHealth, Archiving
+
+
+def engine_of(
+    config: Config,
+    recovered: Recovered,
+    *,
+    log: Callable[..., object],
+    archived_seq: Callable[[], int | None] = lambda: None,
+) -> Engine:
+    """The engine of what was recovered, by the clock of the system."""
+    return Engine(
+        config,
+        recovered.calendar,
+        journal=recovered.journal,
+        snapshots=recovered.snapshots,
+        sequencing=recovered.sequencing,
+        states=recovered.states,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        log=log,
+        snapshot_ms=recovered.snapshot_ms,
+        archived_seq=archived_seq,
+    )
 
 
 class LateEngine:

@@ -16,6 +16,7 @@ from engine.config import Config
 from tests.living import GatedDisk, Life, config_of, living, view, views
 from tests.persistence.faulty_disk import FaultyDisk
 from web.app import create_app
+from web.service import LateEngine
 
 BATCH = [view()] * 5
 QUEUE = 50
@@ -26,7 +27,9 @@ OFFERED = 110
 @asynccontextmanager
 async def serving(config: Config, disk: FaultyDisk) -> AsyncIterator[tuple[Life, Client]]:
     async with living(config, journal_disk=disk, end="crash") as life:
-        yield life, create_app(life.engine, config).test_client()
+        service = LateEngine(config)
+        service.engine = life.engine
+        yield life, create_app(service, config).test_client()
 
 
 async def told(client: Client, path: str) -> dict[str, Any]:
