@@ -28,6 +28,9 @@ _ENOSYS: Final = 38
 _ALLOW: Final = 0x7FFF0000
 _ERRNO: Final = 0x00050000
 
+_X32: Final = 0x40000000
+"""From here on the same calls stand a second time on x86_64."""
+
 _CLONE_THREAD: Final = 0x00010000
 _TO_WRITE: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -51,7 +54,7 @@ _CALLS: Final[dict[str, tuple[int, dict[str, int], tuple[int, ...]]]] = {
     ),
 }  # fmt: skip
 
-_LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 
 
@@ -107,6 +110,8 @@ def _program(arch: int, named: dict[str, int], refused: tuple[int, ...]) -> list
         _step(_EQUAL, arch, yes=1),
         _step(_RETURN, _ERRNO | _EPERM),  # the calls of another architecture
         _step(_LOAD, _NUMBER),
+        _step(_AT_LEAST, _X32, no=1),
+        _step(_RETURN, _ERRNO | _EPERM),
     ]
     for number in refused:
         steps += [_step(_EQUAL, number, no=1), _step(_RETURN, _ERRNO | _EPERM)]
