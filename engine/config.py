@@ -182,8 +182,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Exports of events at the same time, each with a process of its own; beyond it 429."""
     export_deadline_s: Positive = 900
     """Seconds after which an export of events is cut short."""
-    export_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 256 * MIB
-    """Bytes that one export of events may use for its work."""
+    export_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 128 * MIB
+    """Bytes that one export of events may use; more where most events have long texts."""
 
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000

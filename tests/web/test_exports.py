@@ -80,6 +80,21 @@ OF_THE_PAGE = (  # the links of web/ui
 )
 
 
+def fill(server: Server) -> None:
+    """Have more events in the archive than the buffers between server and client hold."""
+    for first in range(0, MANY, BULK):
+        lines = b"\n".join(
+            orjson.dumps(
+                {"eventType": "marketplace_view", "serviceId": "many", "userId": f"u{n}"}
+            )
+            for n in range(first, first + BULK)
+        )
+        assert server.client.post("/track/bulk", content=lines).status_code == 200
+    past = "/export/events?fresh=1&endDate=2020-01-01"
+    while server.client.get(past).status_code == 503:
+        pass  # the archive is on its way
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("exports")
@@ -89,18 +104,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for first in range(0, len(EVENTS), 25):
             told = EVENTS[first : first + 25]
             assert running.client.post("/track/batch", json=told).status_code == 200
-        for first in range(0, MANY, BULK):
-            lines = b"\n".join(
-                orjson.dumps(
-                    {"eventType": "marketplace_view", "serviceId": "many", "userId": f"u{n}"}
-                )
-                for n in range(first, first + BULK)
-            )
-            assert running.client.post("/track/bulk", content=lines).status_code == 200
-        while (
-            running.client.get("/export/events?fresh=1&endDate=2020-01-01").status_code == 503
-        ):
-            pass  # the archive is on its way
+        fill(running)
         yield running
 
 
@@ -289,6 +293,16 @@ def test_an_export_whose_process_dies_is_known_to_be_incomplete(server: Server) 
                 pass
     assert server.line("export failed")
     assert server.client.get("/export/events?endDate=2020-01-01").status_code == 200
+
+
+def test_a_stop_does_not_wait_for_an_export(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", "--archive", "--durability", "none") as running:
+        fill(running)
+        slow = Slow(running)
+        assert slow.head == b"HTTP/1.1 200"
+        assert running.stop() == 0
+        assert "failed" not in " ".join(running.messages)
+        slow.sock.close()
 
 
 def test_the_command_writes_the_same_from_the_server_and_from_its_folder(
