@@ -109,5 +109,5 @@ def health_of(
             failure=None if failure is None else str(failure),
         ),
         snapshot=snapshot,
-        over_cap={kind: cap.refused for kind, cap in sequencing.caps.items() if cap.refused},
+        over_cap=sequencing.over_cap(),
     )

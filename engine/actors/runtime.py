@@ -80,7 +80,9 @@ class Engine(Asking):
         self._snapshot_lock = trio.Lock()
         self._owes_full = False  # changes were handed out that no snapshot is known to hold
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
-        super().__init__(config, calendar, [to_shard for to_shard, _ in channels], clock_ms)
+        super().__init__(
+            config, calendar, [to_shard for to_shard, _ in channels], clock_ms, self._dealt
+        )
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,
@@ -128,6 +130,9 @@ class Engine(Asking):
         if waiting.refusal is not None:
             raise _fresh(waiting.refusal)
         self._rate.add(len(batch.events), trio.current_time())
+
+    async def _dealt(self) -> None:
+        await self._sequencer.deal()
 
     # -- life ---------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ from engine.config import Config
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
 from engine.sequence import Sequencing
+from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
@@ -191,6 +192,7 @@ class Sequencer:
         self.failure: JournalFailed | None = None
         self.taken_seq = journal.last_seq
         self.groups = 0
+        self._dealing = trio.Lock()
 
     async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
@@ -236,14 +238,26 @@ class Sequencer:
                     await self._dump(message)
                     continue
                 batches = [waiting.batch for waiting in message.waiting]
-                groups = self._sequencing.take(message.received_ms, batches)
-                for inbox, group in zip(self._inboxes, groups, strict=True):
-                    if group.facts:
-                        await inbox.send(group)
+                self._sequencing.add(message.received_ms, batches)
                 self.taken_seq = message.last_seq
                 _release(message.waiting, None)
+                await self._send(self._sequencing.deal_due)
+
+    async def deal(self) -> None:
+        """Hand the shards all that was taken: before a question, and before a dump."""
+        await self._send(self._sequencing.deal)
+
+    async def _send(self, deal: Callable[[], Iterable[list[Group]]]) -> None:
+        # In one order for all shards, and never in part: whoever asks may be cancelled.
+        with trio.CancelScope(shield=True):
+            async with self._dealing:
+                for groups in deal():
+                    for inbox, group in zip(self._inboxes, groups, strict=True):
+                        if group.facts:
+                            await inbox.send(group)
 
     async def _dump(self, barrier: Barrier) -> None:
+        await self.deal()
         barrier.seq = self.taken_seq
         if barrier.seq == barrier.after_seq:
             barrier.done.set()

@@ -25,6 +25,10 @@ a refund has until_ms 0."""
 GRACE_MS: Final = 3 * DAY_MS
 """How long after its interval a payment still counts as recurring revenue."""
 
+SPOTS_MAX: Final = 16_384
+"""Services with a creator in one currency and hour whose six cells are found at once; not
+beyond the next dump, by which they must be marked as changed again."""
+
 Key = tuple[str, str, str]
 """(ALL, SERVICE or CREATOR; the id or ''; currency)"""
 
@@ -98,19 +102,46 @@ class Revenue:
         self._subscriptions_max = subscriptions_max
         self._cells: Cells[Key, list[int]] = Cells("cell")
         self._currencies: set[str] = set()
+        self._spots: dict[tuple[str, str, str, tuple[int, int]], tuple[list[int], ...]] = {}
         self._payments: dict[int, list[Payment]] = {}  # by subscription, oldest first
         self._paid: list[Payment] = []  # since the last dump
         self._dumped = 0
 
     def fold(self, facts: Iterable[Fact]) -> None:
         """Count the transactions; failed ones do not come here."""
+        cut = self._calendar.cut
+        spots = self._spots
+        if len(spots) > SPOTS_MAX:
+            spots.clear()
         for service, creator, currency, at_ms, status, amount, fee in facts:
-            self._currencies.add(currency)
-            for cells in self._cells.places(self._calendar.cut(at_ms)):
-                _count(cells, (ALL, "", currency), status, amount, fee)
-                _count(cells, (SERVICE, service, currency), status, amount, fee)
-                if creator:
-                    _count(cells, (CREATOR, creator, currency), status, amount, fee)
+            spot = (service, creator, currency, cut(at_ms))
+            cells = spots.get(spot)
+            if cells is None:
+                cells = spots[spot] = self._cells_of(*spot)
+            if status == COMPLETED:
+                for counts in cells:
+                    counts[ORDERS] += 1
+                    counts[GROSS] += amount
+                    counts[FEES] += fee
+            else:
+                for counts in cells:
+                    counts[REFUND_COUNT] += 1
+                    counts[REFUNDS] += amount
+                    counts[REFUND_FEES] += fee
+
+    def _cells_of(
+        self, service: str, creator: str, currency: str, cut: tuple[int, int]
+    ) -> tuple[list[int], ...]:
+        """Of hour and day: all sales, the service's and the creator's."""
+        self._currencies.add(currency)
+        keys = [(ALL, "", currency), (SERVICE, service, currency)]
+        if creator:
+            keys.append((CREATOR, creator, currency))
+        return tuple(
+            cells.setdefault(key, [0] * WIDTH)
+            for cells in self._cells.places(cut)
+            for key in keys
+        )
 
     def fold_payments(self, payments: Iterable[Payment]) -> None:
         """Take payments and refunds of subscriptions that this shard owns."""
@@ -131,6 +162,7 @@ class Revenue:
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and payments that ended before it."""
+        self._spots.clear()
         self._cells.expire(horizon)
         oldest_ms = self._calendar.day_start_ms(horizon.day) if horizon.day > 0 else 0
         for subscription, payments in list(self._payments.items()):
@@ -205,6 +237,7 @@ class Revenue:
 
     def dump(self, *, full: bool) -> Dumped:
         """The slots that changed since the last dump, or all."""
+        self._spots.clear()
         yield from self._cells.dump(full=full, dumped=list)
         if full:
             self._dumped = 0
@@ -231,20 +264,6 @@ class Revenue:
                 if owner.hash(payment[0]):
                     self._remember(payment)
             self._dumped = max(self._dumped, slot[1] + len(content))
-
-
-def _count(cells: dict[Key, list[int]], key: Key, status: int, amount: int, fee: int) -> None:
-    counts = cells.get(key)
-    if counts is None:
-        counts = cells[key] = [0] * WIDTH
-    if status == COMPLETED:
-        counts[ORDERS] += 1
-        counts[GROSS] += amount
-        counts[FEES] += fee
-    else:
-        counts[REFUND_COUNT] += 1
-        counts[REFUNDS] += amount
-        counts[REFUND_FEES] += fee
 
 
 def _which(question: Question) -> tuple[str, str]:

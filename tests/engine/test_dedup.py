@@ -78,7 +78,7 @@ def test_a_trickle_drops_what_a_flood_left() -> None:
     window.duplicates(_hashes(200_000), 0)
     window.dump(full=False)
     flooded = window.memory_bytes()
-    for hour in range(200):
+    for hour in range(300):
         window.duplicates([hour + 1], hour * HOUR_MS)
     window.dump(full=False)
     assert len(window) <= GENERATIONS + 2
