@@ -72,6 +72,11 @@ def column(numbers: Sequence[int]) -> Column:
     return np.frombuffer(array("q", numbers), np.int64)
 
 
+def hashes_column(hashes: Sequence[int]) -> NDArray[np.uint64]:
+    """Unsigned integers of 64 bits as a column."""
+    return np.frombuffer(array("Q", hashes), np.uint64)
+
+
 def dealt(table: Table, places: NDArray[np.uint8], count: int) -> list[Table | None]:
     """The facts of each of `count` places, in their order; None where there are none."""
     ordered = table.take(np.argsort(places, kind="stable"), axis=1)

@@ -4,12 +4,9 @@
 event id, cut every user's history in two and change every sample.
 """
 
-from array import array
 from collections.abc import Collection
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 
@@ -18,15 +15,12 @@ def hash64(text: str) -> int:
     return xxh3_64_intdigest(text.encode()) or 1
 
 
-def hash64_column(texts: Collection[str | None]) -> NDArray[np.uint64]:
+def hash64_each(texts: Collection[str | None]) -> list[int]:
     """`hash64` of each text, 0 for None; a call for each would cost as much as the hash."""
     if None in texts:
-        hashes = np.zeros(len(texts), np.uint64)
-        is_text = [text is not None for text in texts]
-        hashes[is_text] = hash64_column([text for text in texts if text is not None])
-        return hashes
-    digests = [xxh3_64_intdigest(text.encode()) for text in texts if text is not None]
-    return np.maximum(np.frombuffer(array("Q", digests), np.uint64), np.uint64(1))
+        return [0 if text is None else hash64(text) for text in texts]
+    hashes = [xxh3_64_intdigest(text.encode()) for text in texts if text is not None]
+    return hashes if 0 not in hashes else [hashed or 1 for hashed in hashes]
 
 
 def shard_of(key: str, shards: int) -> int:

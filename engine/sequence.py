@@ -11,18 +11,17 @@ from array import array
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.admission import Admission
 from engine.codec import pack, unpack_all
-from engine.columns import column, dealt
+from engine.columns import column, dealt, hashes_column
 from engine.config import Config
-from engine.dedup import IdWindow, Run
+from engine.dedup import IdWindow
 from engine.events import (
-    ABSENT,
     Batch,
     Event,
     ExperimentConversion,
@@ -33,39 +32,20 @@ from engine.events import (
     RevenueTransaction,
     ServiceExecution,
     UserSession,
-    correction_ms,
 )
-from engine.hashing import hash64, hash64_column, shard_of
+from engine.hashing import hash64, shard_of
 from engine.money import fee_micros, micros, month_micros
 from engine.recent import RecentUsers
 from engine.rollups import counters, experiments, names, revenue
 from engine.state import Group
-from engine.timebucket import DAY_MS, MINUTE_MS, QUARTER_MS, Calendar, add_interval
+from engine.timebucket import DAY_MS, QUARTER_MS, Calendar, add_interval
+from engine.waiting import DEAL_EVENTS_MAX, KINDS, Chunk, Timed, instants_ms
 
 HOMES_MAX: Final = 65_536
 """Experiments and services whose shard is remembered; a look-up costs a fifth of the hash."""
 
 US_ROUNDED_MS_MAX: Final = 1e15
 """From here on a double holds no thousandths, and further on a product would overflow."""
-
-DEAL_EVENTS_MAX: Final = 2_048
-"""Events that are dealt together: 2 to 3 ms of work."""
-
-Timed = tuple[list[Any], list[int]]
-"""(events of one type, the instants they happened at)"""
-
-Timeds = dict[type[Event], Timed]
-
-KINDS: Final[tuple[type[Event], ...]] = (
-    ServiceExecution,
-    MarketplaceView,
-    MarketplaceConversion,
-    MarketplaceSearch,
-    RevenueTransaction,
-    ExperimentView,
-    ExperimentConversion,
-    UserSession,
-)
 
 KEYED: Final = 4
 """So many of them, the first, go to the shard of a number as a column of three integers."""
@@ -81,38 +61,6 @@ class Tally:
 
     events: int = 0
     duplicates: int = 0
-
-
-class Chunk:
-    """Events of some records that are dealt together, all received in the same minute.
-
-    received_ms  when the last of them were
-    runs         when the events were received, and how many at a time
-    """
-
-    __slots__ = ("events", "received_ms", "runs", "times_ms")
-
-    def __init__(self, received_ms: int) -> None:
-        self.received_ms = received_ms
-        self.events: list[Event] = []
-        self.times_ms: list[int] = []
-        self.runs: list[Run] = []
-
-    def has_room(self, received_ms: int, count: int) -> bool:
-        """Whether so many events more may be dealt with these."""
-        is_same_minute = received_ms // MINUTE_MS == self.received_ms // MINUTE_MS
-        return is_same_minute and len(self.events) + count <= DEAL_EVENTS_MAX
-
-    def add(self, received_ms: int, events: Sequence[Event], times_ms: Sequence[int]) -> None:
-        """Take events of one record."""
-        self.received_ms = received_ms
-        self.events += events
-        self.times_ms += times_ms
-        if self.runs and self.runs[-1][0] == received_ms:
-            received_ms, before = self.runs.pop()
-            self.runs.append((received_ms, before + len(events)))
-        else:
-            self.runs.append((received_ms, len(events)))
 
 
 class Sequencing:
@@ -141,21 +89,26 @@ class Sequencing:
         How many are dealt at a time is of no matter to any answer, and it is a matter of speed:
         of 2,000 events each costs little more than half of what it does of 250.
         """
-        for batch in batches:
-            self._tally.events += len(batch.events)
-            times_ms = _instants_ms(batch, received_ms)
-            if len(times_ms) <= DEAL_EVENTS_MAX:
-                self._wait(received_ms, batch.events, times_ms)
-                continue
-            for start in range(0, len(times_ms), DEAL_EVENTS_MAX):
-                end = start + DEAL_EVENTS_MAX
-                self._wait(received_ms, batch.events[start:end], times_ms[start:end])
+        events, times_ms = self._told(received_ms, batches)
+        for start in range(0, len(events), DEAL_EVENTS_MAX):
+            end = start + DEAL_EVENTS_MAX
+            some = events[start:end]
+            waiting = self._waiting
+            if not waiting or not waiting[-1].has_room(received_ms, len(some)):
+                waiting.append(Chunk(received_ms))
+            waiting[-1].add(received_ms, some, times_ms[start:end])
 
-    def _wait(self, received_ms: int, events: Sequence[Event], times_ms: Sequence[int]) -> None:
-        waiting = self._waiting
-        if not waiting or not waiting[-1].has_room(received_ms, len(events)):
-            waiting.append(Chunk(received_ms))
-        waiting[-1].add(received_ms, events, times_ms)
+    def _told(
+        self, received_ms: int, batches: Iterable[Batch]
+    ) -> tuple[list[Event], list[int]]:
+        """The events of one record, and their instants by our clock."""
+        events: list[Event] = []
+        times_ms: list[int] = []
+        for batch in batches:
+            events += batch.events
+            times_ms += instants_ms(batch, received_ms)
+        self._tally.events += len(events)
+        return events, times_ms
 
     def deal_due(self) -> Generator[list[Group], None, None]:
         """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer."""
@@ -171,9 +124,7 @@ class Sequencing:
         """Split one record by itself, at once."""
         assert not self._waiting
         chunk = Chunk(received_ms)
-        for batch in batches:
-            self._tally.events += len(batch.events)
-            chunk.add(received_ms, batch.events, _instants_ms(batch, received_ms))
+        chunk.add(received_ms, *self._told(received_ms, batches))
         return self._split(chunk)
 
     @property
@@ -197,17 +148,16 @@ class Sequencing:
 
     def _split(self, chunk: Chunk) -> list[Group]:
         """One group for every shard, without the duplicates."""
-        events, times_ms = chunk.events, chunk.times_ms
-        ids = hash64_column([event.event_id for event in events])
+        ids = hashes_column(chunk.ids)
         duplicates = self._window.duplicates(ids, chunk.runs)
-        self._tally.duplicates += len(duplicates)
-        for position in reversed(duplicates):
-            del events[position], times_ms[position]
+        if duplicates:
+            self._tally.duplicates += len(duplicates)
+            chunk.drop(duplicates)
         self._begin(chunk.received_ms)
         keys = self._admission.keys
         groups = [Group(chunk.received_ms, keys) for _ in range(self._shards)]
-        if events:
-            self._fill(groups, events, times_ms)
+        if chunk.events:
+            self._fill(groups, chunk)
         return groups
 
     def _begin(self, received_ms: int) -> None:
@@ -219,16 +169,14 @@ class Sequencing:
             self._admission.begin(day, start_ms, end_ms)
             self._recent.begin(start_ms, end_ms)
 
-    def _fill(
-        self, groups: Sequence[Group], events: Sequence[Event], times_ms: list[int]
-    ) -> None:
-        timeds = _by_type(events, times_ms)
-        self._keyed(events, timeds, groups)
-        self._users(events, times_ms, groups)
+    def _fill(self, groups: Sequence[Group], chunk: Chunk) -> None:
+        timeds = chunk.timeds
+        self._keyed(chunk, groups)
+        self._users(chunk, groups)
         self._transactions(timeds[RevenueTransaction], groups)
         self._exposures(timeds[ExperimentView], groups)
         self._goals(timeds[ExperimentConversion], groups)
-        self._labels(events, timeds, groups)
+        self._labels(chunk, groups)
         for group in groups:
             group.count()
         # What has no key goes where something goes anyhow, for a message costs more.
@@ -252,9 +200,9 @@ class Sequencing:
             shard = self._homes[key] = shard_of(key, self._shards)
         return shard
 
-    def _numbers(self, events: Sequence[Event], timeds: Timeds) -> list[int]:
+    def _numbers(self, chunk: Chunk) -> list[int]:
         """Of calls, views, conversions and searches, in this order."""
-        admission = self._admission
+        admission, timeds = self._admission, chunk.timeds
         of_services = [e for kind in KINDS[:SEARCHES] for e in timeds[kind][0]]
         numbered = admission.numbered(of_services)
         searches, searches_ms = timeds[MarketplaceSearch]
@@ -264,14 +212,14 @@ class Sequencing:
         unnumbered = numbered.count(None) + numbered_searches.count(None)
         named = sum([len(timeds[kind][0]) for kind in KINDS[KEYED:]])
         if not admission.has_room(named, unnumbered):
-            admission.meet(events)
+            admission.meet(chunk.events)
         numbers = admission.services(of_services, numbered)
         numbers += admission.searches(searches, searches_ms, numbered_searches)
         return numbers
 
-    def _keyed(self, events: Sequence[Event], timeds: Timeds, groups: Sequence[Group]) -> None:
+    def _keyed(self, chunk: Chunk, groups: Sequence[Group]) -> None:
         """Calls, views, conversions and searches: (number, instant, what else there is)."""
-        numbers = self._numbers(events, timeds)
+        numbers, timeds = self._numbers(chunk), chunk.timeds
         calls, times_ms = timeds[ServiceExecution]
         searches = timeds[MarketplaceSearch][0]
         self._failures(calls, times_ms, numbers, groups)
@@ -309,11 +257,8 @@ class Sequencing:
             code = calls[position].error_code or ""
             groups[home(number)].failures.append((number, times_ms[position], code))
 
-    def _users(
-        self, events: Sequence[Event], times_ms: list[int], groups: Sequence[Group]
-    ) -> None:
-        hashes = hash64_column([event.user_id for event in events])
-        at_ms = column(times_ms)
+    def _users(self, chunk: Chunk, groups: Sequence[Group]) -> None:
+        hashes, at_ms = hashes_column(chunk.users), column(chunk.times_ms)
         told = hashes.nonzero()[0]
         if len(told) < len(hashes):
             hashes, at_ms = hashes.take(told), at_ms.take(told)
@@ -380,21 +325,21 @@ class Sequencing:
                 (experiment, event.variant_index, at_ms, user, session)
             )
 
-    def _labels(self, events: Sequence[Event], timeds: Timeds, groups: Sequence[Group]) -> None:
+    def _labels(self, chunk: Chunk, groups: Sequence[Group]) -> None:
         """Names that events carry, in the order of the events: the latest one stays."""
         labelled: list[Event] = []
         for kind in KINDS:
             if kind in (ServiceExecution, MarketplaceView):
-                labelled += [e for e in timeds[kind][0] if e.service_name is not None]
+                labelled += [e for e in chunk.timeds[kind][0] if e.service_name is not None]
             elif kind in (ExperimentView, ExperimentConversion):
                 labelled += [
                     e
-                    for e in timeds[kind][0]
+                    for e in chunk.timeds[kind][0]
                     if e.experiment_name is not None or e.variant_name is not None
                 ]
         if not labelled:
             return
-        order = {id(event): position for position, event in enumerate(events)}
+        order = {id(event): position for position, event in enumerate(chunk.events)}
         for event in sorted(labelled, key=lambda event: order[id(event)]):
             if isinstance(event, ServiceExecution | MarketplaceView):
                 self._name_service(event, groups)
@@ -443,24 +388,6 @@ class Sequencing:
                 else:
                     self._admission.load(kind, name, content)
         self._window.load(ids)
-
-
-def _instants_ms(batch: Batch, received_ms: int) -> Sequence[int]:
-    """The instants of a batch by our clock."""
-    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
-    if not skew_ms and ABSENT not in batch.times_ms:
-        return batch.times_ms
-    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]
-
-
-def _by_type(events: Sequence[Event], times_ms: Sequence[int]) -> Timeds:
-    timeds: Timeds = {kind: ([], []) for kind in KINDS}
-    puts = {kind: (some.append, ms.append) for kind, (some, ms) in timeds.items()}
-    for event, at_ms in zip(events, times_ms, strict=True):
-        put, put_ms = puts[type(event)]
-        put(event)
-        put_ms(at_ms)
-    return timeds
 
 
 def _sessions(timed: Timed) -> list[tuple[int, int, int]]:

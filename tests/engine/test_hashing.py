@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.hashing import hash64, hash64_column, shard_of
+from engine.hashing import hash64, hash64_each, shard_of
 
 HASHES = {
     "": 0x2D06800538D394C2,
@@ -36,7 +36,7 @@ def test_a_key_lives_where_it_has_always_lived(text: str) -> None:
 
 
 def test_hashing_many_is_hashing_each() -> None:
-    assert hash64_column(HASHES).tolist() == list(HASHES.values())
+    assert hash64_each(HASHES) == list(HASHES.values())
 
 
 def test_no_hash_is_0_which_stands_for_none() -> None:

@@ -7,9 +7,10 @@ from engine.config import Config
 from engine.events import Batch, Kind
 from engine.hashing import hash64, shard_of
 from engine.rollups import experiments, names, revenue
-from engine.sequence import DEAL_EVENTS_MAX, Sequencing
+from engine.sequence import Sequencing
 from engine.state import Group
 from engine.timebucket import Calendar
+from engine.waiting import DEAL_EVENTS_MAX
 from tests import columns
 from tests.columns import calls_of, searches_of, users_of, views_of
 

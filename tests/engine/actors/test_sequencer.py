@@ -8,8 +8,9 @@ from trio.testing import wait_all_tasks_blocked
 from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
-from engine.sequence import DEAL_EVENTS_MAX, Sequencing
+from engine.sequence import Sequencing
 from engine.timebucket import Calendar
+from engine.waiting import DEAL_EVENTS_MAX
 from persistence.journal import Journal
 from tests.columns import views_of
 from tests.living import NOW_MS, GatedDisk, batch, config_of, view
