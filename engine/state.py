@@ -20,6 +20,7 @@ from engine.rollups import (
     services,
     users,
 )
+from engine.subscriptions import Payment
 from engine.timebucket import DAY_MS, MINUTE_MS, Calendar, Span
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -62,7 +63,7 @@ class Group:
     searches: Table | None = None
     active: Table | None = None
     sales: list[revenue.Fact] = field(default_factory=list)
-    payments: list[revenue.Payment] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
     exposures: list[experiments.Exposure] = field(default_factory=list)
     goals: list[experiments.Conversion] = field(default_factory=list)
     sessions: list[users.Finished] = field(default_factory=list)

@@ -256,6 +256,9 @@ class Engine(Asking):
             SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
             events_per_second=self._rate.per_second(trio.current_time()),
             inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
+            subscriptions_refused=sum(
+                state.revenue.subscriptions.refused for state in self._states
+            ),
         )
 
 

@@ -10,20 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
-from engine.timebucket import DAY_MS, Calendar, Span
+from engine.subscriptions import Payment, Subscriptions
+from engine.timebucket import Calendar, Span
 
 COMPLETED: Final = 0
 REFUNDED: Final = 1
 
 Fact = tuple[str, str, str, int, int, int, int]
 """(service, creator or '', currency, at_ms, COMPLETED or REFUNDED, amount, fee), in micros"""
-
-Payment = tuple[int, int, int, int, str, str, str]
-"""(subscription's hash64, at_ms, until_ms, month_micros, currency, service, creator or '');
-a refund has until_ms 0."""
-
-GRACE_MS: Final = 3 * DAY_MS
-"""How long after its interval a payment still counts as recurring revenue."""
 
 SPOTS_MAX: Final = 16_384
 """Services with a creator in one currency and hour whose six cells are found at once; not
@@ -99,11 +93,10 @@ class Revenue:
 
     def __init__(self, calendar: Calendar, *, subscriptions_max: int) -> None:
         self._calendar = calendar
-        self._subscriptions_max = subscriptions_max
         self._cells: Cells[Key, list[int]] = Cells("cell")
         self._currencies: set[str] = set()
         self._spots: dict[tuple[str, str, str, tuple[int, int]], tuple[list[int], ...]] = {}
-        self._payments: dict[int, list[Payment]] = {}  # by subscription, oldest first
+        self.subscriptions = Subscriptions(places_max=subscriptions_max)
         self._paid: list[Payment] = []  # since the last dump
         self._dumped = 0
 
@@ -145,33 +138,14 @@ class Revenue:
 
     def fold_payments(self, payments: Iterable[Payment]) -> None:
         """Take payments and refunds of subscriptions that this shard owns."""
-        for payment in payments:
-            known = payment[0] in self._payments
-            if known or len(self._payments) < self._subscriptions_max:
-                self._remember(payment)
-                self._paid.append(payment)
-
-    def _remember(self, payment: Payment) -> None:
-        known = self._payments.get(payment[0])
-        if known is None:
-            self._payments[payment[0]] = [payment]
-            return
-        known.append(payment)
-        if _order(known[-2]) > _order(payment):
-            known.sort(key=_order)  # it came late
+        self._paid += [payment for payment in payments if self.subscriptions.take(payment)]
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and payments that ended before it."""
         self._spots.clear()
         self._cells.expire(horizon)
-        oldest_ms = self._calendar.day_start_ms(horizon.day) if horizon.day > 0 else 0
-        for subscription, payments in list(self._payments.items()):
-            if payments[0][1] < oldest_ms:
-                kept = _since(payments, oldest_ms)
-                if kept:
-                    self._payments[subscription] = kept
-                else:
-                    del self._payments[subscription]
+        if horizon.day > 0:
+            self.subscriptions.expire(self._calendar.day_start_ms(horizon.day))
 
     # -- answer -------------------------------------------------------------------------------
 
@@ -216,15 +190,12 @@ class Revenue:
         return {name: sales for name, sales in chosen.items() if sales}
 
     def _mrr(self, question: Question) -> Generator[None, None, dict[str, int]]:
-        at_ms = question.mrr_at_ms
         totals: dict[str, int] = {}
-        for index, payments in enumerate(self._payments.values()):
-            if index % 512 == 0:
+        for payment in self.subscriptions.in_force(question.mrr_at_ms):
+            if payment is None:
                 yield
-            last = _last_before(payments, at_ms)
-            if last is None or at_ms >= last[2] + GRACE_MS:
                 continue
-            _, _, _, month_micros, currency, service, creator = last
+            _, _, _, month_micros, currency, service, creator = payment
             if question.service not in (None, service):
                 continue
             if question.creator not in (None, creator):
@@ -241,7 +212,7 @@ class Revenue:
         yield from self._cells.dump(full=full, dumped=list)
         if full:
             self._dumped = 0
-            paid = [payment for known in self._payments.values() for payment in known]
+            paid = self.subscriptions.all()
         else:
             paid = self._paid
         if paid:
@@ -262,7 +233,7 @@ class Revenue:
                 continue
             for payment in content:
                 if owner.hash(payment[0]):
-                    self._remember(payment)
+                    self.subscriptions.take(payment)
             self._dumped = max(self._dumped, slot[1] + len(content))
 
 
@@ -295,29 +266,6 @@ def _chosen(totals: dict[str, list[int]], currency: str | None) -> ByCurrency:
         for name, sums in totals.items()
         if currency in (None, name)
     }
-
-
-def _order(payment: Payment) -> tuple[object, ...]:
-    """By time, a refund last: where instants are equal, the order of arrival tells nothing."""
-    return payment[1], payment[2] == 0, *payment[2:]
-
-
-def _since(payments: list[Payment], oldest_ms: int) -> list[Payment]:
-    """What tells of instants from `oldest_ms` on: the last payment before it, and all later.
-
-    What the last one had ended before must not come back when that is let go itself.
-    """
-    earlier = sum(1 for payment in payments if payment[1] < oldest_ms)
-    in_force = earlier and payments[earlier - 1][2] + GRACE_MS >= oldest_ms
-    return payments[earlier - 1 if in_force else earlier :]
-
-
-def _last_before(payments: Sequence[Payment], at_ms: int) -> Payment | None:
-    """The payment in force at `at_ms`: the latest one before it unless a refund came after."""
-    for payment in reversed(payments):
-        if payment[1] < at_ms:
-            return payment if payment[2] else None
-    return None
 
 
 def merged(images: Sequence[Image]) -> Image:
