@@ -1,6 +1,7 @@
 """An id is known while it is in the window, forgotten soon after, and across a restart."""
 
 import random
+from itertools import chain as chained
 
 import numpy as np
 import pytest
@@ -174,5 +175,5 @@ def test_a_full_dump_puts_the_ids_in_order_in_small_steps(are_chosen: bool) -> N
     ids = [np.frombuffer(part[HEADER.size : -4], np.uint64).tolist() for part in parts]
     assert [len(of_part) for of_part in ids] == [2 * SORTED_MAX, 2 * SORTED_MAX, SORTED_MAX]
     assert all(of_part == sorted(of_part) for of_part in ids)
-    assert sorted(sum(ids, [])) == sorted(hashes)
+    assert sorted(chained(*ids)) == sorted(hashes)
     assert len(steps) > len(parts) + count / SORTED_MAX
