@@ -3,11 +3,12 @@
 PY ?= python3.11
 BIN := .venv/bin
 ENV := .venv/.stamp
+BENCH_ENV := .venv-bench/.stamp
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help env run test lint format bench lock clean
+.PHONY: help env run test lint format bench bench-http lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -34,12 +35,16 @@ format: $(ENV) ## Put all code into the house format
 bench: $(ENV) ## Measure CPU per event, events per second and latencies
 	@$(BIN)/python -m bench
 
+bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
+	@$(BIN)/python -m bench.http $(ARGS)
+
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in
 	@$(LOCK) -o requirements-dev.lock requirements-dev.in
+	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.
@@ -53,4 +58,12 @@ $(ENV): requirements.lock requirements-dev.lock pyproject.toml
 	@$(PY) -m venv .venv
 	@$(PIP) install -r requirements.lock -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What we measure ourselves against has an environment of its own: nothing of it can be imported
+# by the service or its tests, and no range of it bends what requirements.lock pins.
+$(BENCH_ENV): requirements-bench.lock
+	@echo "Creating .venv-bench ..."
+	@$(PY) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip -qq --disable-pip-version-check install -r $<
 	@touch $@

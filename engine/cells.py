@@ -62,6 +62,12 @@ class Cells(Generic[K, C]):
         self._changed: set[Slot] = set()
         self._places: dict[tuple[int, int], tuple[dict[K, C], ...]] = {}
 
+    @property
+    def count(self) -> int:
+        """How many cells there are."""
+        by_number = (*self.hours.values(), *self.days.values())
+        return sum(map(len, by_number))
+
     def places(self, cut: tuple[int, int]) -> tuple[dict[K, C], ...]:
         """The dictionaries, none to two, in which an event of this hour and day counts.
 

@@ -52,6 +52,10 @@ class Config(Struct, frozen=True, kw_only=True):
     """Listen beyond loopback without keys: whoever reaches the port can do everything."""
     allowed_hosts: tuple[str, ...] = ()
     """Names that the Host header may carry besides 127.0.0.1, [::1] and localhost."""
+    certfile: str = ""
+    """File of the TLS certificate and its chain; given, the service speaks HTTPS and HTTP/2."""
+    keyfile: str = ""
+    """File of the certificate's private key."""
     durability: Literal["fsync", "write", "none"] = "fsync"
     """What an acknowledgement waits for: the disk, the operating system, or nothing."""
     shards: Annotated[int, Meta(ge=1, le=64)] = 8
@@ -84,18 +88,34 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events in one POST /track/batch."""
     body_bytes_max: RecordBytes = MIB
     """Bytes of one request's body, unpacked."""
+    bulk_events_max: Positive = 10_000
+    """Events in one POST /track/bulk."""
+    bulk_bytes_max: Annotated[int, Meta(ge=1, le=32 * MIB)] = 16 * MIB
+    """Bytes of the body of one POST /track/bulk, packed and unpacked."""
+    bulk_line_bytes_max: Positive = 256 * KIB
+    """Bytes of one line of it; a line is decoded without a pause."""
     event_text_bytes_max: Positive = 16 * KIB
     """Bytes of UTF-8 in all texts of one event together."""
     future_ms_max: Annotated[int, Meta(ge=0, le=86_400_000)] = 300_000
     """Milliseconds by which a client's clock may be ahead."""
     body_deadline_s: Positive = 30
     """Seconds in which a body must have arrived whole."""
+    bodies_bytes_max: Positive = 256 * MIB
+    """Bytes of all bodies received and not answered yet; beyond it 503 with Retry-After."""
     connections_max: Positive = 10_000
-    """Open connections."""
+    """Open connections; beyond it 503 with Retry-After."""
     stream_subscribers_max: Positive = 1_000
     """Open GET /stream connections."""
     stop_deadline_s: Positive = 10
     """Seconds that a clean stop may take before what is left is cancelled."""
+
+    # Load runs
+    load_hooks: bool = False
+    """Whether /load/runs may put synthetic load on this process."""
+    load_rate_max: Positive = 50_000
+    """Events a second that a load run may send at its highest."""
+    load_duration_s_max: Positive = 600
+    """Seconds that a load run may last."""
 
     # What may wait
     queue_events_max: Positive = 50_000
@@ -106,6 +126,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events after which no further batch joins a group (one write, one fsync)."""
     group_bytes_max: RecordBytes = 512 * KIB
     """Bytes after which no further batch joins a group."""
+    bulk_room_bytes_max: Positive = 64 * MIB
+    """Bytes of POST /track/bulk that are unpacked and not yet in the journal; beyond it 503."""
     inbox_groups_max: Positive = 64
     """Messages that wait for one shard; full means that the sequencer waits."""
     slice_ms_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
@@ -172,7 +194,11 @@ _AT_MOST: Final = (
     ("keep_hours_days", "keep_days"),
     ("event_text_bytes_max", "body_bytes_max"),
     ("body_bytes_max", "queue_bytes_max"),
+    ("body_bytes_max", "bodies_bytes_max"),
     ("body_bytes_max", "segment_bytes_max"),
+    ("event_text_bytes_max", "bulk_line_bytes_max"),
+    ("bulk_line_bytes_max", "bulk_bytes_max"),
+    ("bulk_bytes_max", "bulk_room_bytes_max"),
     ("group_bytes_max", "segment_bytes_max"),
     ("batch_events_max", "queue_events_max"),
     ("group_events_max", "queue_events_max"),
@@ -320,6 +346,11 @@ def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
                 f"currency_rates from {origins['currency_rates']}: expected rates above 0 of "
                 f"currencies other than {config.reporting_currency}, got {currency} = {rate}"
             )
+    if bool(config.certfile) != bool(config.keyfile):
+        given = "certfile" if config.certfile else "keyfile"
+        raise InvalidSetting(
+            f"{given} from {origins[given]}: TLS needs both certfile and keyfile, or neither."
+        )
     if not (is_loopback(config.host) or config.allow_public):
         raise InvalidSetting(
             f"host from {origins['host']}: {config.host} can be reached from other machines, "

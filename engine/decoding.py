@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from engine.errors import Fault, InvalidEvents, MalformedBody, TooLarge
+from engine.errors import Fault, InvalidEvents, MalformedBody, TallymarkError, TooLarge
 from engine.events import (
     ABSENT,
     COHORT_BYTES_MAX,
@@ -27,6 +27,9 @@ from engine.events import (
 FAULTS_MAX: Final = 100
 """Faults listed in one refusal; a batch with more is told the first hundred."""
 
+FAULT_CHARS_MAX: Final = 300
+"""Letters of one fault's message, which may repeat what was sent."""
+
 
 _raw_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -39,7 +42,8 @@ class _RawEnvelope(Struct, frozen=True, rename="camel", gc=False):
 _raw_envelope: Final = msgspec.json.Decoder(_RawEnvelope)
 
 
-_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for it; a ValidationError is a DecodeError too."""
 
 
 def decode_one(body: bytes, *, times: AcceptedTimes, text_bytes_max: int) -> Batch:
@@ -48,10 +52,10 @@ def decode_one(body: bytes, *, times: AcceptedTimes, text_bytes_max: int) -> Bat
         batch = replay(Kind.ONE, body)
     except msgspec.ValidationError as refusal:
         _must_be_json(body)
-        raise _invalid([_fault(0, refusal)], of=1) from None
-    except _NOT_JSON as refusal:
+        raise invalid([_fault(0, refusal)], of=1) from None
+    except NOT_JSON as refusal:
         raise _malformed(refusal) from None
-    return _checked(batch, times=times, text_bytes_max=text_bytes_max)
+    return checked(batch, times=times, text_bytes_max=text_bytes_max)
 
 
 def decode_many(
@@ -67,13 +71,13 @@ def decode_many(
     except msgspec.ValidationError as refusal:
         _must_be_json(body)
         _, raws = _pieces(kind, body)
-        _must_fit(len(raws), events_max)
+        must_fit(len(raws), events_max)
         faults = [fault for i, raw in enumerate(raws) if (fault := _fault_of(i, raw))]
-        raise _invalid(faults or [_fault(0, refusal)], of=len(raws)) from None
-    except _NOT_JSON as refusal:
+        raise invalid(faults or [_fault(0, refusal)], of=len(raws)) from None
+    except NOT_JSON as refusal:
         raise _malformed(refusal) from None
-    _must_fit(len(batch.events), events_max)
-    return _checked(batch, times=times, text_bytes_max=text_bytes_max)
+    must_fit(len(batch.events), events_max)
+    return checked(batch, times=times, text_bytes_max=text_bytes_max)
 
 
 def decode_lenient(
@@ -87,7 +91,7 @@ def decode_lenient(
     kind = _kind_of(body)
     _must_be_json(body)
     sent_at_ms, raws = _pieces(kind, body)
-    _must_fit(len(raws), events_max)
+    must_fit(len(raws), events_max)
     times = times.for_sender(sent_at_ms)
     good: list[bytes] = []
     events: list[Event] = []
@@ -97,7 +101,7 @@ def decode_lenient(
         try:
             one = decode_one(piece, times=times, text_bytes_max=text_bytes_max)
         except (InvalidEvents, TooLarge) as refusal:
-            faults.append(_renumbered(index, refusal))
+            faults.append(renumbered(index, refusal))
         else:
             good.append(piece)
             events += one.events
@@ -119,11 +123,12 @@ def _pieces(kind: int, body: bytes) -> tuple[int, list[msgspec.Raw]]:
             return ABSENT, _raw_array.decode(body)
         envelope = _raw_envelope.decode(body)
     except msgspec.ValidationError as refusal:
-        raise _invalid([_fault(0, refusal)], of=1) from None
+        raise invalid([_fault(0, refusal)], of=1) from None
     return instant_ms(envelope.sent_at), envelope.events
 
 
-def _must_fit(count: int, events_max: int) -> None:
+def must_fit(count: int, events_max: int) -> None:
+    """Raises InvalidEvents where a batch has none, or too many."""
     if not 1 <= count <= events_max:
         raise InvalidEvents(f"A batch holds 1 to {events_max} events, this one {count}.")
 
@@ -133,7 +138,7 @@ def _must_be_json(body: bytes) -> None:
     # not be JSON at all, and that is the graver fault.
     try:
         msgspec.json.decode(body)
-    except _NOT_JSON as refusal:
+    except NOT_JSON as refusal:
         raise _malformed(refusal) from None
 
 
@@ -148,8 +153,8 @@ def _malformed(refusal: Exception) -> MalformedBody:
 def _fault(index: int, refusal: Exception) -> Fault:
     message, _, path = str(refusal).rpartition(" - at `")
     if not message:
-        return Fault(index, "$", str(refusal))
-    return Fault(index, path.rstrip("`"), message)
+        message, path = str(refusal), "$"
+    return Fault(index, path.rstrip("`"), message[:FAULT_CHARS_MAX])
 
 
 def _fault_of(index: int, raw: msgspec.Raw) -> Fault | None:
@@ -160,13 +165,15 @@ def _fault_of(index: int, raw: msgspec.Raw) -> Fault | None:
     return None
 
 
-def _renumbered(index: int, refusal: InvalidEvents | TooLarge) -> Fault:
+def renumbered(index: int, refusal: TallymarkError) -> Fault:
+    """What is wrong with one event that was decoded alone, as the fault of its batch."""
     if isinstance(refusal, InvalidEvents) and refusal.faults:
         return dataclasses.replace(refusal.faults[0], index=index)
     return Fault(index, "$", str(refusal))
 
 
-def _invalid(faults: list[Fault], *, of: int) -> InvalidEvents:
+def invalid(faults: list[Fault], *, of: int) -> InvalidEvents:
+    """The refusal of a batch of `of` events, at least one of them faulty."""
     first = faults[0]
     where = f"event {first.index}, {first.path}" if of > 1 else first.path
     detail = f"{first.message} (at {where})"
@@ -175,8 +182,11 @@ def _invalid(faults: list[Fault], *, of: int) -> InvalidEvents:
     return InvalidEvents(f"{detail}.", tuple(faults[:FAULTS_MAX]))
 
 
-def _checked(batch: Batch, *, times: AcceptedTimes, text_bytes_max: int) -> Batch:
-    """What msgspec cannot say: instants, and sizes in bytes. Returns `batch`."""
+def checked(batch: Batch, *, times: AcceptedTimes, text_bytes_max: int) -> Batch:
+    """What msgspec cannot say: instants, and sizes in bytes. Returns `batch`.
+
+    Raises InvalidEvents or TooLarge.
+    """
     body = batch.body
     faults = _time_faults(batch, times)
     # A text in JSON never takes fewer bytes than its UTF-8, and one that is plain ASCII takes
@@ -186,7 +196,7 @@ def _checked(batch: Batch, *, times: AcceptedTimes, text_bytes_max: int) -> Batc
     if len(body) > text_bytes_max:
         _must_have_short_texts(batch.events, text_bytes_max)
     if faults:
-        raise _invalid(sorted(faults), of=len(batch.events))
+        raise invalid(sorted(faults), of=len(batch.events))
     return batch
 
 

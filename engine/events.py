@@ -163,10 +163,11 @@ class Kind:
     ONE: Final = 1
     ARRAY: Final = 2
     ENVELOPE: Final = 3
+    LINES: Final = 4
 
 
 class Batch(NamedTuple):
-    """One request's events and the bytes that say them again.
+    """One request's events, or some of a large one's, and the bytes that say them again.
 
     events      in the order of the body
     times_ms    same length: epoch ms as the sender gave it, or ABSENT
@@ -242,9 +243,13 @@ def replay(kind: int, body: bytes) -> Batch:
         events: list[Event] = [_one.decode(body)]
     elif kind == Kind.ARRAY:
         events = _array.decode(body)
-    else:
+    elif kind == Kind.LINES:
+        events = _one.decode_lines(body)
+    elif kind == Kind.ENVELOPE:
         envelope = _envelope.decode(body)
         events, sent_at_ms = envelope.events, instant_ms(envelope.sent_at)
+    else:
+        raise msgspec.DecodeError(f"this version knows no body of kind {kind}")
     times_ms = [
         at if type(at := event.timestamp) is int and at >= 0 else instant_ms(at)
         for event in events

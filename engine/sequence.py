@@ -44,6 +44,9 @@ from engine.waiting import DEAL_EVENTS_MAX, KINDS, Chunk, Timed, instants_ms
 HOMES_MAX: Final = 65_536
 """Experiments and services whose shard is remembered; a look-up costs a fifth of the hash."""
 
+TAKE_EVENTS_MAX: Final = 1_024
+"""Events after which no further batch is taken in the same step: about a millisecond."""
+
 US_ROUNDED_MS_MAX: Final = 1e15
 """From here on a double holds no thousandths, and further on a product would overflow."""
 
@@ -80,6 +83,10 @@ class Sequencing:
         self._waiting: deque[Chunk] = deque()
         self._dealt: deque[list[Group]] = deque()
         self._tally = Tally()
+
+    def memory_bytes(self) -> int:
+        """What the event ids that are remembered occupy."""
+        return self._window.memory_bytes()
 
     # -- take ---------------------------------------------------------------------------------
 
@@ -401,6 +408,21 @@ def _sessions(timed: Timed) -> list[tuple[int, int, int]]:
         counted[1] += 1
         counted[2] += _us(event.duration)
     return [(at_ms, count, us) for at_ms, count, us in sums.values()]
+
+
+def portions(batches: Sequence[Batch]) -> Iterable[Sequence[Batch]]:
+    """The batches of one record in portions, none of which is long to take in one step."""
+    if len(batches) == 1:
+        return [batches]
+    found: list[list[Batch]] = [[]]
+    events = 0
+    for batch in batches:
+        events += len(batch.events)
+        if events > TAKE_EVENTS_MAX and found[-1]:
+            found.append([])
+            events = len(batch.events)
+        found[-1].append(batch)
+    return found
 
 
 def _session_unit(session_id: str) -> int:

@@ -51,6 +51,15 @@ class Units:
     def __len__(self) -> int:
         return len(self._hashes)
 
+    def memory_bytes(self) -> int:
+        """What the columns and the index occupy."""
+        columns = (
+            *(self._hashes, self._variants, self._multiple),
+            *(self._exposed_ms, self._converted_ms),
+        )
+        held = sum(column.itemsize * len(column) for column in columns)
+        return held + self._index.memory_bytes() + 100 * len(self._recent)
+
     @property
     def sample_rate(self) -> float:
         return self._threshold / 2**64

@@ -1,9 +1,12 @@
 """The segment that grows: records go in whole or not at all, and a failed sync ends it."""
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
+from time import perf_counter
 from typing import Final, Literal, Self
 
+from engine.distribution import Distribution
 from engine.errors import DiskFull, JournalFailed
 from persistence.files import NO_ROOM, Bytes, Disk, write_fully
 from persistence.segment import HEADER_BYTES, Segment, encode_header, name_of
@@ -31,19 +34,33 @@ class GrowingSegment:
     """
 
     def __init__(
-        self, disk: Disk, path: Path, first_seq: int, handle: int, durability: Durability
+        self,
+        disk: Disk,
+        path: Path,
+        first_seq: int,
+        handle: int,
+        durability: Durability,
+        sync_s: Distribution,
     ) -> None:
         self.path = path
         self.first_seq = first_seq
         self._disk = disk
         self._handle = handle
         self._durability: Final = durability
+        self._sync_s = sync_s
         self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
         self._buffer = bytearray()
 
     @classmethod
-    def create(cls, disk: Disk, folder: Path, first_seq: int, durability: Durability) -> Self:
-        """A new segment, its header and its name on the disk."""
+    def create(
+        cls,
+        disk: Disk,
+        folder: Path,
+        first_seq: int,
+        durability: Durability,
+        sync_s: Distribution,
+    ) -> Self:
+        """A new segment, its header and its name on the disk; `sync_s` learns of its syncs."""
         path = folder / name_of(first_seq)
         handle = None
         try:
@@ -56,10 +73,12 @@ class GrowingSegment:
             if error.errno in NO_ROOM:
                 raise _full(path) from error
             raise failed(f"{path} could not be created", error) from error
-        return cls(disk, path, first_seq, handle, durability)
+        return cls(disk, path, first_seq, handle, durability, sync_s)
 
     @classmethod
-    def resume(cls, disk: Disk, newest: Segment, durability: Durability) -> Self:
+    def resume(
+        cls, disk: Disk, newest: Segment, durability: Durability, sync_s: Distribution
+    ) -> Self:
         """Go on with a segment that was found, cut to its whole records.
 
         It is synced first: a killed process may have left bytes that no disk has yet, and
@@ -69,7 +88,7 @@ class GrowingSegment:
             handle = disk.open_append(newest.path)
         except OSError as error:
             raise failed(f"{newest.path} cannot be written", error) from error
-        segment = cls(disk, newest.path, newest.first_seq, handle, durability)
+        segment = cls(disk, newest.path, newest.first_seq, handle, durability, sync_s)
         segment._file_bytes = newest.size_bytes
         segment._cut_back()
         segment._sync()
@@ -79,18 +98,23 @@ class GrowingSegment:
     def size_bytes(self) -> int:
         return self._file_bytes + len(self._buffer)
 
-    def put(self, record: Bytes) -> None:
-        """Add one whole record, as durable on return as the durability says."""
-        if self._durability == "none" and len(record) <= BUFFER_BYTES_MAX:
-            if len(self._buffer) + len(record) > BUFFER_BYTES_MAX:
+    def put(self, pieces: Iterable[Bytes], size_bytes: int) -> None:
+        """Add one whole record, as durable on return as the durability says.
+
+        pieces  of the record, `size_bytes` together; each is written before the next is taken
+        """
+        if self._durability == "none" and size_bytes <= BUFFER_BYTES_MAX:
+            if len(self._buffer) + size_bytes > BUFFER_BYTES_MAX:
                 self.flush()
-            self._buffer += record
+            for piece in pieces:
+                self._buffer += piece
             return
         self.flush()
-        self._write(record)
+        for piece in pieces:
+            self._write(piece)
         if self._durability == "fsync":
             self._sync()
-        self._file_bytes += len(record)
+        self._file_bytes += size_bytes
 
     def flush(self) -> None:
         """Write the buffer; when the disk is full it stays what it was, in whole records."""
@@ -119,6 +143,7 @@ class GrowingSegment:
             raise failed(f"a write to {self.path} failed", error) from error
 
     def _sync(self) -> None:
+        started = perf_counter()
         try:
             self._disk.sync(self._handle)
         except OSError as error:
@@ -127,6 +152,7 @@ class GrowingSegment:
             with contextlib.suppress(JournalFailed):
                 self._cut_back()
             raise failed(f"a sync of {self.path} failed", error) from error
+        self._sync_s.add(perf_counter() - started)
 
     def _cut_back(self) -> None:
         try:

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from engine.distribution import SECONDS, Distribution
 from engine.errors import Corruption, DiskFull, JournalFailed
 from engine.events import Body
 from persistence.files import REAL_DISK, Disk
 from persistence.growing import Durability, GrowingSegment, failed
-from persistence.record import BadRecord, Record, encode, events_in, size_of
+from persistence.record import BadRecord, Record, encode, events_in, pieces, size_of
 from persistence.segment import HEADER_BYTES, Segment, check, number_of, read_records
 
 SEGMENT_BYTES_MAX: Final = 64 * 2**20
@@ -39,6 +40,8 @@ class Journal:
         self, folder: Path, durability: Durability, segment_bytes_max: int, disk: Disk
     ) -> None:
         self.cut: Cut | None = None
+        self.sync_s = Distribution(SECONDS)
+        """How long each sync of a record took."""
         self._folder = folder
         self._durability: Final = durability
         self._segment_bytes_max = segment_bytes_max
@@ -116,10 +119,12 @@ class Journal:
         assert first_seq == self._next_seq
         assert bodies
         with self._for_good():
-            growing = self._with_room_for(size_of(bodies))
+            size = size_of(bodies)
+            growing = self._with_room_for(size)
             number = growing.first_seq
             growing.put(
-                encode(bodies, segment=number, first_seq=first_seq, received_ms=received_ms)
+                pieces(bodies, segment=number, first_seq=first_seq, received_ms=received_ms),
+                size,
             )
         self._next_seq += events_in(bodies)
         self._received_ms = received_ms
@@ -222,7 +227,7 @@ class Journal:
                 return growing
             growing.sync()  # a power cut must not leave a hole before the newest segment
         successor = GrowingSegment.create(
-            self._disk, self._folder, self._next_seq, self._durability
+            self._disk, self._folder, self._next_seq, self._durability, self.sync_s
         )
         if growing is not None:
             self._sealed.append(self._as_segment(growing))
@@ -244,7 +249,7 @@ class Journal:
             received_ms=self._received_ms,
         )
         with contextlib.suppress(DiskFull):  # a precaution, not data
-            growing.put(record)
+            growing.put([record], len(record))
 
     def _remove(self, path: Path) -> None:
         """Remove one file for good: were several removed at once, a crash could leave a gap."""
@@ -285,7 +290,7 @@ class Journal:
             self._take(path, number, is_newest=place == len(found))
         if self._sealed:
             self._growing = GrowingSegment.resume(
-                self._disk, self._sealed.pop(), self._durability
+                self._disk, self._sealed.pop(), self._durability, self.sync_s
             )
 
     def _take(self, path: Path, number: int, *, is_newest: bool) -> None:

@@ -1,13 +1,15 @@
 """The Quart-Trio application: the route table, and a handler for every row of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, Protocol
 
 import structlog
 import trio
-from quart import Request, Response, request
+from quart import Request, Response, g, request
+from quart.typing import ResponseTypes
+from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
@@ -20,9 +22,14 @@ from web import body, health, home, ingest, openapi, wire
 from web.access import must_be_our_host
 from web.asgi import Connection, NoWebsocket
 from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.exposition import Exposition, Measured
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
+from web.loadrun import OneRun
+from web.loadruns import LoadRuns, Runs, asked_in
+from web.meter import NO_ROUTE, Meter
 from web.routes import ROUTES, Route
+from web.scratch import scratch_engine
 from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
@@ -30,10 +37,11 @@ log: Final = structlog.get_logger()
 Handler = Callable[..., Awaitable[Response]]
 
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
+_PATHS: Final = {route.name: route.path for route in ROUTES}
 _READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
 
 
-class Service(Acceptor, health.Watched, Protocol):
+class Service(Acceptor, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
     async def services(self, asked: services.Asked) -> services.Answer: ...
@@ -44,8 +52,14 @@ class Service(Acceptor, health.Watched, Protocol):
     async def counters(self) -> dict[str, int | float | None]: ...
 
 
+class Answer(Response):
+    """A whole answer of ours, which knows the problem that it tells."""
+
+    problem = ""
+
+
 class Application(QuartTrio):
-    """Quart, with the live stream that belongs to it.
+    """Quart, with the live stream that belongs to it, and the meter of all answers.
 
     Its lifespan runs the task that makes the stream's frames, so an ASGI server must run that.
     """
@@ -53,13 +67,16 @@ class Application(QuartTrio):
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, load_runs: LoadRuns, meter: Meter) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
+        self.load_runs = load_runs
+        self.meter = meter
 
     def end_streams(self) -> None:
         """End all streams; a server that stops calls it first, for they never end alone."""
         self.live.end()
+        self.load_runs.end()
 
     def create_url_adapter(self, request: object) -> MapAdapter | None:
         """Route by method and path alone.
@@ -80,11 +97,13 @@ def create_app(service: Service, config: Config) -> Application:
         lambda: service.accepted_times().now_ms,
         subscribers_max=config.stream_subscribers_max,
     )
-    app = Application(live)
+    meter = Meter()
+    load_runs = LoadRuns(service, config, scratch_engine)
+    app = Application(live, load_runs, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
-    handlers = _Handlers(service, config, live)
+    handlers = _Handlers(service, config, app)
     for route in ROUTES:
         app.add_url_rule(
             route.path.replace("{", "<").replace("}", ">"),
@@ -93,14 +112,16 @@ def create_app(service: Service, config: Config) -> Application:
             methods=[route.method],
             provide_automatic_options=False,
         )
+    _count_answers(app, meter)
     _refuse_strangers(app, config)
     _refuse_in_problems(app)
 
     async def start() -> None:
         app.nursery.start_soon(live.run)
+        app.nursery.start_soon(load_runs.run)
 
     async def stop() -> None:
-        live.end()
+        app.end_streams()
 
     app.before_serving(start)
     app.after_serving(stop)
@@ -110,13 +131,21 @@ def create_app(service: Service, config: Config) -> Application:
 class _Handlers:
     """One handler for each route, under its name."""
 
-    def __init__(self, service: Service, config: Config, live: Live) -> None:
+    def __init__(self, service: Service, config: Config, app: Application) -> None:
         self._service = service
         self._config = config
-        self._live = live
+        self._live = app.live
+        self._load_runs = app.load_runs
         self._version = health.running_version()
         self._started_s = monotonic()
         self._openapi = openapi.encoded(ROUTES, version=self._version)
+        self._exposition = Exposition(
+            service,
+            app.meter,
+            version=self._version,
+            subscribers=lambda: app.live.subscribers,
+            subscribers_max=config.stream_subscribers_max,
+        )
         answers: dict[str, Callable[..., Awaitable[Any]]] = {
             "services": service.services,
             "revenue": service.revenue,
@@ -128,29 +157,40 @@ class _Handlers:
             "home": self._home,
             "health": self._health,
             "ready": self._ready,
+            "loadRuns": self._runs,
+            "loadRun": self._run,
+            "stopLoadRun": self._stop_run,
         }
         self._by_name: dict[str, Callable[[Route], Handler]] = {
             **{name: partial(_answering, answer) for name, answer in answers.items()},
             "track": lambda _: partial(self._take, Kind.ONE),
             "trackBatch": lambda _: partial(self._take, Kind.MANY),
+            "trackBulk": lambda _: partial(self._take, Kind.BULK),
             "trackPreflight": lambda _: self._preflight,
             "trackBatchPreflight": lambda _: self._preflight,
+            "trackBulkPreflight": lambda _: self._preflight,
             "stream": lambda _: self._stream,
+            "prometheus": lambda _: self._exposed,
             "openapi": lambda _: self._described,
+            "startLoadRun": lambda _: self._start_run,
+            "loadRunStream": lambda _: self._run_stream,
         }
 
     def of(self, route: Route) -> Handler:
         """The handler of a route, as Quart takes it."""
         return self._by_name[route.name](route)
 
+    async def _content(self, bytes_max: int) -> bytearray:
+        return await body.read(
+            aiter(request.body),
+            stated_bytes=request.content_length,
+            bytes_max=bytes_max,
+            deadline_s=self._config.body_deadline_s,
+        )
+
     async def _take(self, kind: Kind) -> Response:
         try:
-            content = await body.read(
-                aiter(request.body),
-                stated_bytes=request.content_length,
-                bytes_max=self._config.body_bytes_max,
-                deadline_s=self._config.body_deadline_s,
-            )
+            content = await self._content(kind.body_bytes_max(self._config))
         except TallymarkError as error:
             return _response(ingest.refused(error, kind))
         reply = await ingest.take(
@@ -158,8 +198,8 @@ class _Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=request.headers.get("Content-Type"),
-            content_encoding=request.headers.get("Content-Encoding"),
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
         )
         return _response(reply)
 
@@ -183,12 +223,32 @@ class _Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return _response(wire.sent(b"", media="text/event-stream"))
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
-        response = Response(subscriber, content_type="text/event-stream")
-        response.headers.update(dict(wire.SAFE_HEADERS))
-        response.timeout = None  # Quart would end it after a minute
-        return response
+        return _streamed(subscriber)
+
+    async def _start_run(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        content_type = request.headers.get("Content-Type")
+        content = await self._content(self._config.body_bytes_max)
+        started = self._load_runs.start(asked_in(content, content_type))
+        return _response(wire.answered(started, status=202))
+
+    async def _runs(self, _: NothingAsked) -> Runs:
+        return self._load_runs.runs()
+
+    async def _run(self, _: NothingAsked, run: str) -> OneRun:
+        return self._load_runs.one(run)
+
+    async def _stop_run(self, _: NothingAsked, run: str) -> OneRun:
+        return await self._load_runs.stop(run)
+
+    async def _run_stream(self, run: str) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        stream = self._load_runs.stream(run)
+        if request.method == "HEAD":
+            return _response(wire.sent(b"", media=STREAM_MEDIA))
+        return _streamed(stream)
 
     async def _home(self, _: NothingAsked) -> home.Home:
         return home.home(self._version)
@@ -209,19 +269,44 @@ class _Handlers:
         wire.question(request.query_string, NothingAsked)
         return _response(wire.sent(self._openapi))
 
+    async def _exposed(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
+        return _response(wire.sent(await _whole(pieces), media=media))
+
 
 def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
     """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
 
     async def handler(**path_parameters: str) -> Response:
         asked = wire.question(request.query_string, route.asked)
-        pieces: list[bytes] = []
-        for piece in wire.pieces(await answer(asked, **path_parameters)):
-            pieces.append(piece)
-            await trio.lowlevel.checkpoint()
-        return _response(wire.sent(b"".join(pieces)))
+        pieces = wire.pieces(await answer(asked, **path_parameters))
+        return _response(wire.sent(await _whole(pieces)))
 
     return handler
+
+
+async def _whole(pieces: Iterator[bytes]) -> bytes:
+    """All pieces together, each made in a turn of its own."""
+    made: list[bytes] = []
+    for piece in pieces:
+        made.append(piece)
+        await trio.lowlevel.checkpoint()
+    return b"".join(made)
+
+
+def _count_answers(app: Application, meter: Meter) -> None:
+    async def before() -> None:
+        g.started_s = perf_counter()
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        route = _PATHS.get(request.endpoint or "", NO_ROUTE)
+        problem = response.problem if isinstance(response, Answer) else ""
+        meter.answered(route, perf_counter() - g.started_s, problem)
+        return response
+
+    app.before_request(before)
+    app.after_request(after)
 
 
 def _refuse_strangers(app: Application, config: Config) -> None:
@@ -232,6 +317,10 @@ def _refuse_strangers(app: Application, config: Config) -> None:
             must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
 
     app.before_request(before)
+
+
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 def _has_body(asked: Request) -> bool:
@@ -270,8 +359,16 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
     return _response(wire.refused(error, request.path))
 
 
+def _streamed(frames: ResponseBody) -> Response:
+    response = Response(frames, content_type=STREAM_MEDIA)
+    response.headers.update(dict(wire.SAFE_HEADERS))
+    response.timeout = None  # Quart would end it after a minute
+    return response
+
+
 def _response(reply: Reply) -> Response:
-    response = Response(reply.body, status=reply.status)
+    response = Answer(reply.body, status=reply.status)
+    response.problem = reply.problem
     response.headers.clear()
     response.headers.extend(reply.headers)
     if reply.status != 204:

@@ -25,7 +25,7 @@ async def read(
     stated_bytes: int | None,
     bytes_max: int,
     deadline_s: float,
-) -> bytes:
+) -> bytearray:
     """The whole body. Raises TooLarge or SlowBody.
 
     chunks        as they arrive; ends with the body
@@ -39,12 +39,20 @@ async def read(
                 if len(received) > bytes_max:
                     break
             else:
-                return bytes(received)
+                return received  # not copied once more: it may have 16 MiB
         await discard(chunks)
-        raise TooLarge(
-            f"The body is larger than the {bytes_max} bytes that one request may have."
-        )
-    raise SlowBody(f"The body was not complete after {deadline_s:g} seconds.")
+        raise too_large(bytes_max)
+    raise too_slow(deadline_s)
+
+
+def too_large(bytes_max: int) -> TooLarge:
+    """The refusal of a body above the limit."""
+    return TooLarge(f"The body is larger than the {bytes_max} bytes that one request may have.")
+
+
+def too_slow(deadline_s: float) -> SlowBody:
+    """The refusal of a body that was not there in time."""
+    return SlowBody(f"The body was not complete after {deadline_s:g} seconds.")
 
 
 async def discard(chunks: AsyncIterator[bytes]) -> None:

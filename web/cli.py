@@ -1,8 +1,9 @@
-"""The command `tallymark`: serve, demo, import, verify, config, version; each a thin call.
+"""The command `tallymark`: serve, demo, import, load, verify, config, version; thin calls.
 
 What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
 
-Exit codes: 0 done, 1 failed, 2 wrong words or settings, 3 damaged data, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong words or settings, 3 damaged data, 4 a load run that
+was not as expected, 130 interrupted.
 """
 
 import datetime as dt
@@ -21,6 +22,7 @@ from engine.config import Resolved, written
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from load.errors import LoadError
 from web import settings
+from web.loadcli import load
 
 FAILED: Final = 1
 WRONG_WORDS: Final = 2
@@ -39,6 +41,8 @@ _CONFIG_OPTIONS: Final = (
     ("--data", "DIR", "Folder of the journal and the snapshots."),
     ("--host", "ADDRESS", "Address to listen on."),
     ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
+    ("--certfile", "FILE", "TLS certificate and its chain; needs --keyfile."),
+    ("--keyfile", "FILE", "Private key of the certificate."),
     ("--durability", "fsync|write|none", "What an acknowledgement waits for."),
     ("--shards", "N", "Owners of state; may change at a restart."),
     ("--timezone", "ZONE", "IANA zone of hours and days; chosen once for a data folder."),
@@ -72,6 +76,9 @@ def _config_options(command: _Command) -> _Command:
         metavar="NAME",
         help="A name that the Host header may carry besides those of loopback; repeatable.",
     )(command)
+    command = click.option(
+        "--load-hooks", is_flag=True, help="Let /load/runs put load on this process."
+    )(command)
     for name, metavar, text in reversed(_CONFIG_OPTIONS):
         command = click.option(name, metavar=metavar, help=text)(command)
     return command
@@ -97,6 +104,7 @@ def tallymark() -> None:
       1    failed; the reason is on stderr
       2    wrong words or settings
       3    damaged data; file and byte are on stderr
+      4    load: a threshold was not met, or the server counted wrongly
       130  interrupted
     """
 
@@ -264,6 +272,9 @@ def version_() -> None:
         click.echo(f"tallymark {version('tallymark')}")
     except PackageNotFoundError:
         click.echo("tallymark, not installed: run from its source")
+
+
+tallymark.add_command(load)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -10,6 +10,19 @@ class NotFound(TallymarkError):
     title = "Not found"
 
 
+class LoadHooksOff(NotFound):
+    """The routes of load runs, where the operator has not asked for them."""
+
+    title = "Load hooks off"
+
+
+class LoadRunUnderWay(TallymarkError):
+    """A second load run while one is under way."""
+
+    status = 409
+    title = "Load run under way"
+
+
 class MethodNotAllowed(TallymarkError):
     """The path exists, the method does not; `allowed` are those that do, sorted."""
 
@@ -28,6 +41,13 @@ class SlowBody(TallymarkError):
     title = "Body too slow"
 
 
+class SlowHead(TallymarkError):
+    """A head that was not there whole at its deadline."""
+
+    status = 408
+    title = "Head too slow"
+
+
 class Misdirected(TallymarkError):
     """A Host header by which this service is not known."""
 
@@ -40,6 +60,33 @@ class BadRequest(TallymarkError):
 
     status = 400
     title = "Bad request"
+
+
+class UnknownVersion(TallymarkError):
+    """A version of HTTP that is not spoken here."""
+
+    status = 505
+    title = "Unknown version"
+
+
+class UnknownExpectation(TallymarkError):
+    """An Expect header other than 100-continue."""
+
+    status = 417
+    title = "Unknown expectation"
+
+
+class NotImplementedHere(TallymarkError):
+    """A method that means something to a proxy, and nothing here."""
+
+    status = 501
+    title = "Not implemented"
+
+
+class TooManyConnections(Overloaded):
+    """All places for connections, or for the bodies under way, are taken."""
+
+    title = "Too many connections"
 
 
 class TooManyStreams(Overloaded):

@@ -23,6 +23,7 @@ LINKS: Final = {
     "live counters": "/counters",
     "live stream": "/stream",
     "health": "/health",
+    "metrics for Prometheus": "/metrics/prometheus",
     "all routes": "/openapi.json",
 }
 

@@ -1,15 +1,10 @@
-"""One listener whose connections Hypercorn serves, and which none of them can end.
-
-Hypercorn's own `serve` runs every connection in one nursery, and lets exceptions of a single
-connection through: a body over the limit, cut off by its sender, raises BusyResourceError and
-ends the server, with exit code 0 (Hypercorn 0.18). So only its `TCPServer` is used, one for a
-connection, each contained. tests/web/test_hosting.py and test_main.py send what killed it.
-"""
+"""The listeners, and the life of what serves them: the lane and Hypercorn, or that alone."""
 
 import contextlib
 import errno
-import logging
+import select
 import socket
+import ssl
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -17,33 +12,27 @@ from typing import Final
 import structlog
 import trio
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
 from hypercorn.utils import wrap_app
 
 from engine.config import Config
 from engine.errors import TallymarkError
+from web.contained import Connection, hypercorn_config
+from web.handover import Handover
+from web.hub import Hub
+from web.lane import Lane
 
 BACKLOG: Final = 1_024
 """Connections that the system holds until we accept them."""
-
-KEEP_ALIVE_S: Final = 75
-"""For how long a connection may do nothing. Also all the time that a request's head has."""
-
-HEAD_BYTES_MAX: Final = 16 * 1024
-"""Request line and headers together; more is answered with 431 or 400."""
-
-SEND_BYTES: Final = 64 * 1024
-SEND_S_MAX: Final = 30
-"""How long the other side may take over SEND_BYTES before its connection is given up."""
 
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
     b"Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 )
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 log = structlog.get_logger()
 
@@ -62,10 +51,11 @@ async def listen(host: str, port: int) -> list[trio.SocketListener]:
         raise CannotListen(f"Cannot listen on {host}:{port}: {_reason(error)}") from error
 
 
-def url_of(listener: trio.SocketListener) -> str:
+def url_of(listener: trio.SocketListener, *, secure: bool = False) -> str:
     """Where it can be reached, with the port that the system chose if it was asked to."""
     host, port = listener.socket.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 async def serve(
@@ -75,28 +65,107 @@ async def serve(
     *,
     stop: trio.Event,
     grace_s: float,
+    lane: Lane | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `stop`, then accept nothing more and return when the open requests are done.
 
     app      started (`lifespan`) before the first connection, shut down after the last
     grace_s  seconds after `stop` in which open requests may finish; then they are cut off
+    lane     takes the hot requests, where the system has epoll and there is no TLS; without
+             it, the application gets all of them
 
     Idle connections are closed at `stop`. The listeners are closed on return.
     """
-    hypercorn_config = _hypercorn_config()
-    wrapped = wrap_app(app, hypercorn_config.wsgi_max_body_size, "asgi")
-    lifespan = Lifespan(wrapped, hypercorn_config, {})
+    settings = hypercorn_config(config)
+    wrapped = wrap_app(app, settings.wsgi_max_body_size, "asgi")
+    lifespan = Lifespan(wrapped, settings, {})
     async with trio.open_nursery() as nursery:
         await nursery.start(_live, lifespan, stop)
         await lifespan.wait_for_startup()
-        connections = Connections(wrapped, hypercorn_config, config.connections_max)
+        if lane is None or settings.ssl_enabled or not hasattr(select, "epoll"):
+            connections = Connections(wrapped, settings, config.connections_max)
+            serving = connections.serve(
+                _secured(listeners, settings), stop, grace_s, task_status
+            )
+        else:
+            hub = _hub(wrapped, settings, config, listeners, lane)
+            serving = _serve_hub(hub, stop, grace_s, task_status)
+        await serving
+        await lifespan.wait_for_shutdown()
+        nursery.cancel_scope.cancel()
+
+
+def _secured(
+    listeners: Sequence[trio.SocketListener], settings: HypercornConfig
+) -> Sequence[trio.SocketListener | trio.SSLListener[trio.SocketStream]]:
+    """The listeners behind TLS, where a certificate is configured. Raises CannotListen."""
+    try:
+        tls = settings.create_ssl_context()
+    except (OSError, ssl.SSLError) as error:
+        raise CannotListen(f"The certificate or its key cannot be used: {error}.") from error
+    if tls is None:
+        return listeners
+    return [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]
+
+
+def _hub(
+    app: AppWrapper,
+    settings: HypercornConfig,
+    config: Config,
+    listeners: Sequence[trio.SocketListener],
+    lane: Lane,
+) -> Hub:
+    hub = lane.hub = Hub(
+        [socket.socket(fileno=one.socket.detach()) for one in listeners],
+        lane,
+        Handover(app, settings),
+        connections_max=config.connections_max,
+        bodies_bytes_max=config.bodies_bytes_max,
+        body_deadline_s=config.body_deadline_s,
+    )
+    return hub
+
+
+async def _serve_hub(
+    hub: Hub, stop: trio.Event, grace_s: float, task_status: trio.TaskStatus[None]
+) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        task_status.started()
+        await stop.wait()
+        await hub.stop(grace_s)
+        nursery.cancel_scope.cancel()
+
+
+class Connections:
+    """All open connections of Hypercorn's own: how many there may be, and how they end."""
+
+    def __init__(
+        self, app: AppWrapper, settings: HypercornConfig, connections_max: int
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._connections_max = connections_max
+        self._context = WorkerContext(None)
+        self._open: set[Stream] = set()
+        self._none_open = trio.Event()
+        self._none_open.set()
+
+    async def serve(
+        self,
+        listeners: Sequence[trio.SocketListener | trio.SSLListener[trio.SocketStream]],
+        stop: trio.Event,
+        grace_s: float,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        """Accept until `stop`, then let what is under way finish."""
         async with trio.open_nursery() as open_connections:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(
                     partial(
                         trio.serve_listeners,
-                        connections.handle,
+                        self.handle,
                         list(listeners),
                         handler_nursery=open_connections,
                     )
@@ -104,27 +173,10 @@ async def serve(
                 task_status.started()
                 await stop.wait()
                 accepting.cancel_scope.cancel()
-            await connections.end(grace_s)
+            await self.end(grace_s)
             open_connections.cancel_scope.cancel()
-        await lifespan.wait_for_shutdown()
-        nursery.cancel_scope.cancel()
 
-
-class Connections:
-    """All open connections: how many there may be, and how they end."""
-
-    def __init__(
-        self, app: AppWrapper, hypercorn_config: HypercornConfig, connections_max: int
-    ) -> None:
-        self._app = app
-        self._hypercorn_config = hypercorn_config
-        self._connections_max = connections_max
-        self._context = WorkerContext(None)
-        self._open: set[trio.SocketStream] = set()
-        self._none_open = trio.Event()
-        self._none_open.set()
-
-    async def handle(self, stream: trio.SocketStream) -> None:
+    async def handle(self, stream: Stream) -> None:
         """Serve one connection until its end, whatever comes over it. Raises nothing."""
         if len(self._open) >= self._connections_max:
             await _refuse(stream)
@@ -135,7 +187,7 @@ class Connections:
         try:
             await Connection(
                 self._app,
-                self._hypercorn_config,
+                self._settings,
                 self._context,
                 ConnectionState({}),
                 stream,  # type: ignore[arg-type]  # annotated as TLS alone, made for both
@@ -153,50 +205,7 @@ class Connections:
         if self._open:
             log.warning("connections cut off", connections=len(self._open))
         for stream in self._open:
-            stream.socket.close()  # cancelling would not reach what is shielded
-
-
-class Connection(TCPServer):
-    """Hypercorn's handling of one connection, which keeps to itself what goes wrong with it."""
-
-    async def run(self) -> None:
-        """Serve to the end. Only cancellation leaves."""
-        try:
-            await super().run()
-        except* trio.BusyResourceError:  # what is described above; no reason to fill the log
-            log.debug("connection closed while it was answered")
-        except* Exception as group:
-            log.warning("connection failed", exc_info=group)
-
-    async def _read_data(self) -> None:
-        """As Hypercorn does it, but a connection that its client has closed is not kept open
-        for the rest of its keep-alive time.
-        """
-        await super()._read_data()
-        await self.idle_task.stop()
-
-    async def protocol_send(self, event: Event) -> None:
-        """As Hypercorn does it, but a reader that takes nothing loses its connection.
-
-        That a connection is idle is taken down even where the request's task is cancelled
-        meanwhile, as Quart-Trio does with its own: else it would stay open for ever.
-        """
-        if not isinstance(event, RawData):
-            with trio.CancelScope(shield=isinstance(event, Updated)):
-                await super().protocol_send(event)
-            return
-        async with self.send_lock:
-            try:
-                await self._send_in_time(memoryview(event.data))
-            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-                self.stream.socket.close()
-                await self.protocol.handle(Closed())
-
-    async def _send_in_time(self, data: memoryview) -> None:
-        for start in range(0, len(data), SEND_BYTES):
-            # Shielded like Hypercorn's own: half an answer must not be followed by another.
-            with trio.fail_after(SEND_S_MAX, shield=True):
-                await self.stream.send_all(data[start : start + SEND_BYTES])
+            _transport(stream).socket.close()  # cancelling would not reach what is shielded
 
 
 async def _live(
@@ -208,22 +217,15 @@ async def _live(
         raise RuntimeError("the application's own tasks have ended, the log says why")
 
 
-async def _refuse(stream: trio.SocketStream) -> None:
+def _transport(stream: Stream) -> trio.SocketStream:
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+
+
+async def _refuse(stream: Stream) -> None:
     with trio.move_on_after(1):
         with contextlib.suppress(trio.BrokenResourceError):
             await stream.send_all(_FULL)
     await trio.aclose_forcefully(stream)
-
-
-def _hypercorn_config() -> HypercornConfig:
-    config = HypercornConfig()
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")  # to where web.logs sends it
-    config.keep_alive_timeout = KEEP_ALIVE_S
-    config.keep_alive_max_requests = 2**31  # a client that keeps its connection costs less
-    config.h11_max_incomplete_size = HEAD_BYTES_MAX
-    config.include_server_header = False
-    return config
 
 
 def _reason(error: OSError) -> str:

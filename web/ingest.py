@@ -4,29 +4,38 @@ It knows no framework, so that whatever carries a request can call it. Its answe
 by pages of any origin: a key that writes is public, and no cookie counts here.
 """
 
+from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Final, Literal, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
+from engine.actors.room import Room
+from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.decoding import decode_lenient, decode_many, decode_one
 from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
+from engine.lines import Limits, decode_lines
 from web import wire
+from web.unpack import Bytes, Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
 CORS_HEADERS: Final = (("Access-Control-Allow-Origin", "*"),)
 PREFLIGHT_HEADERS: Final = (
     *CORS_HEADERS,
     ("Access-Control-Allow-Methods", "POST, OPTIONS"),
-    ("Access-Control-Allow-Headers", "Content-Type, Authorization"),
+    ("Access-Control-Allow-Headers", "Content-Type, Content-Encoding, Authorization"),
     ("Access-Control-Max-Age", "86400"),
 )
 PREFLIGHT: Final = Reply(204, PREFLIGHT_HEADERS, b"")
 
 MEDIA_TYPES: Final = ("application/json", "text/plain")
 """The second is what a beacon sends, so that it needs no preflight."""
+
+BULK_MEDIA_TYPES: Final = ("application/x-ndjson", *MEDIA_TYPES)
+"""Whatever it is called: one event a line."""
 
 _AS_USUAL: Final = frozenset({None, "", *MEDIA_TYPES})
 
@@ -37,9 +46,15 @@ class Acceptor(Protocol):
     @property
     def config(self) -> Config: ...
 
+    @property
+    def pace(self) -> Pace: ...
+
+    @property
+    def bulk_room(self) -> Room: ...
+
     def accepted_times(self) -> AcceptedTimes: ...
 
-    async def accept(self, batch: Batch) -> None: ...
+    async def accept(self, batch: Batch, *more: Batch) -> None: ...
 
 
 class Kind(Enum):
@@ -47,6 +62,16 @@ class Kind(Enum):
 
     ONE = "/track"
     MANY = "/track/batch"
+    BULK = "/track/bulk"
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """What a body of this route may be called."""
+        return BULK_MEDIA_TYPES if self is Kind.BULK else MEDIA_TYPES
+
+    def body_bytes_max(self, config: Config) -> int:
+        """Bytes that a body of this route may have as it is sent."""
+        return config.bulk_bytes_max if self is Kind.BULK else config.body_bytes_max
 
 
 class NothingAsked(Struct, frozen=True):
@@ -54,7 +79,7 @@ class NothingAsked(Struct, frozen=True):
 
 
 class BatchAsked(Struct, frozen=True, rename="camel"):
-    """The parameters of POST /track/batch; without one it is all or nothing."""
+    """The parameters of POST /track/batch and /track/bulk; without one all or nothing."""
 
     on_invalid: Literal["skip"] | None = None
 
@@ -73,10 +98,18 @@ class BatchTaken(Struct, frozen=True):
     success: Literal[True] = True
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Events that are to be kept, and the answer once they are."""
+
+    batch: Batch
+    answer: Reply
+
+
 async def take(
     engine: Acceptor,
     kind: Kind,
-    body: bytes,
+    body: Bytes,
     *,
     query: bytes = b"",
     content_type: str | None = None,
@@ -84,20 +117,51 @@ async def take(
 ) -> Reply:
     """Decode, keep, acknowledge, or say why not.
 
-    body          whole, and within the limit: whoever reads it from the network sees to that
+    Returns once the events are as durable as the configuration promises; the arguments are
+    those of `decode`. What is no TallymarkError is a bug and is raised.
+    """
+    try:
+        if kind is Kind.BULK:
+            packing = _packing(kind, content_type, content_encoding)
+            return _answered(await _take_bulk(engine, body, query, packing))
+        decoded = decode(
+            engine,
+            kind,
+            bytes(body),
+            query=query,
+            content_type=content_type,
+            content_encoding=content_encoding,
+        )
+        if decoded.batch.events:
+            await engine.accept(decoded.batch)
+    except TallymarkError as error:
+        return refused(error, kind)
+    return decoded.answer
+
+
+def decode(
+    engine: Acceptor,
+    kind: Kind,
+    body: bytes,
+    *,
+    query: bytes,
+    content_type: str | None,
+    content_encoding: str | None,
+) -> Decoded:
+    """The first half of `take`, which waits for nothing; not for bulk, which may take long.
+
+    body          whole, and within `kind.body_bytes_max`: whoever reads it sees to that
     query         as in the request line, without the question mark
     content_type  and content_encoding as in the request's head, None where absent
 
-    Returns once the events are as durable as the configuration promises. What is no
-    TallymarkError is a bug and is raised.
+    Raises the TallymarkError that `refused` words.
     """
-    try:
-        _must_be_readable(content_type, content_encoding)
-        answer = await _TAKERS[kind](engine, body, query)
-    except TallymarkError as error:
-        return refused(error, kind)
-    reply = wire.answered(answer)
-    return reply._replace(headers=reply.headers + CORS_HEADERS)
+    if _packing(kind, content_type, content_encoding) is not None:
+        raise WrongMediaType(
+            f"Content-Encoding {content_encoding} is read by POST {Kind.BULK.value} alone; "
+            f"send the body as it is."
+        )
+    return _DECODERS[kind](engine, body, query)
 
 
 def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
@@ -106,47 +170,80 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
     return reply._replace(headers=reply.headers + CORS_HEADERS)
 
 
-async def _take_one(engine: Acceptor, body: bytes, query: bytes) -> Taken:
+def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     wire.question(query, NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
-    await engine.accept(batch)
-    return Taken()
+    return Decoded(batch, _taken(None))
 
 
-async def _take_many(engine: Acceptor, body: bytes, query: bytes) -> BatchTaken:
+def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     asked = wire.question(query, BatchAsked)
-    rejected: list[Fault] | UnsetType = UNSET
     times, config = engine.accepted_times(), engine.config
     text_bytes_max, events_max = config.event_text_bytes_max, config.batch_events_max
     if asked.on_invalid is None:
         batch = decode_many(
             body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
         )
-    else:
-        batch, rejected = decode_lenient(
-            body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
-        )
-    if batch.events:
-        await engine.accept(batch)
-    return BatchTaken(len(batch.events), rejected)
+        return Decoded(batch, _taken(len(batch.events)))
+    batch, rejected = decode_lenient(
+        body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
+    )
+    return Decoded(batch, _answered(wire.encode(BatchTaken(len(batch.events), rejected))))
 
 
-_TAKERS: Final = {Kind.ONE: _take_one, Kind.MANY: _take_many}
+_DECODERS: Final = {Kind.ONE: _decode_one, Kind.MANY: _decode_many}
 
 
-def _must_be_readable(content_type: str | None, content_encoding: str | None) -> None:
-    if content_encoding and content_encoding.strip().lower() != "identity":
-        raise WrongMediaType(
-            f"Content-Encoding {content_encoding[:64]!a} is not read here; "
-            f"send the body as it is."
-        )
-    if content_type in _AS_USUAL:
-        return
-    media, *parameters = (part.strip().lower() for part in str(content_type).split(";"))
+@cache  # the same few dozen answers all day
+def _taken(count: int | None) -> Reply:
+    return _answered(wire.encode(Taken() if count is None else BatchTaken(count)))
+
+
+def _answered(content: bytes) -> Reply:
+    reply = wire.sent(content)
+    return reply._replace(headers=reply.headers + CORS_HEADERS)
+
+
+async def _take_bulk(
+    engine: Acceptor, body: Bytes, query: bytes, packing: Packing | None
+) -> bytes:
+    """The encoded answer: who skips thousands of events is told of each."""
+    asked = wire.question(query, BatchAsked)
+    config, times = engine.config, engine.accepted_times()
+    limits = Limits(
+        events_max=config.bulk_events_max,
+        line_bytes_max=config.bulk_line_bytes_max,
+        text_bytes_max=config.event_text_bytes_max,
+    )
+    size_bytes = config.bulk_bytes_max if packing else len(body)
+    async with engine.bulk_room.hold(size_bytes) as held:
+        pieces = unpacked(body, packing, bytes_max=config.bulk_bytes_max)
+        skip = asked.on_invalid is not None
+        steps = decode_lines(pieces, limits=limits, times=times, skip=skip)
+        batches, rejected = await engine.pace.run(steps)
+        held.shrink(sum(len(batch.body) for batch in batches))
+        if batches:
+            await engine.accept(*batches)
+    count = sum(len(batch.events) for batch in batches)
+    answer = BatchTaken(count, rejected if skip else UNSET)
+    return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
+
+
+def _packing(
+    kind: Kind, content_type: str | None, content_encoding: str | None
+) -> Packing | None:
+    """How the body is packed. Raises WrongMediaType where it is not read here."""
+    if content_type not in _AS_USUAL:
+        _must_be_readable(str(content_type), kind)
+    return packing_of(content_encoding) if content_encoding else None
+
+
+def _must_be_readable(content_type: str, kind: Kind) -> None:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset")]
-    if media not in MEDIA_TYPES or not set(charsets) <= {"utf-8", "utf8"}:
+    if media not in kind.media_types or not set(charsets) <= {"utf-8", "utf8"}:
         raise WrongMediaType(
-            f"Content-Type {str(content_type)[:64]!a} is not read here; send "
-            f"{' or '.join(MEDIA_TYPES)}, in UTF-8."
+            f"Content-Type {content_type[:64]!a} is not read here; send "
+            f"{' or '.join(kind.media_types)}, in UTF-8."
         )

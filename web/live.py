@@ -22,9 +22,13 @@ TICK_S: Final = 1.0
 HEARTBEAT_S: Final = 12.0
 """Silence after which a comment is sent; proxies give up a connection after 15 s and more."""
 
+OFFERS_AT_ONCE: Final = 100
+"""Frames given out without a pause; each may be a system call of 10 µs."""
+
 RETRY_MS: Final = 2_000
 KEYS_MAX: Final = 100
 
+STREAM_MEDIA: Final = "text/event-stream"
 GREETING: Final = b'data: {"type":"connected"}\n\nretry: %d\n\n' % RETRY_MS
 HEARTBEAT: Final = b": heartbeat\n\n"
 
@@ -104,9 +108,9 @@ class Live:
         if self._ended:
             raise Overloaded("The service is stopping.")
 
-    def subscribe(self, *, keys: tuple[str, ...] | None, interval_s: int) -> "Subscriber":
+    def subscribe(self, *, keys: tuple[str, ...] | None, interval_s: int) -> "StreamedBody":
         """A body for a streamed answer; it takes its place when sending begins."""
-        return Subscriber(self, keys=keys, interval_ticks=interval_s)
+        return StreamedBody(self, keys=keys, interval_ticks=interval_s)
 
     async def run(self) -> None:
         """Make frames until `end`; sleeps while nobody listens."""
@@ -119,9 +123,9 @@ class Live:
         """End all streams, at once and for good."""
         self._ended = True
         self._life.cancel()
-        for subscriber in self._subscribers:
+        subscribers, self._subscribers = self._subscribers, set()
+        for subscriber in subscribers:
             subscriber.end()
-        self._subscribers.clear()
 
     def enter(self, subscriber: "Subscriber") -> None:
         """Take a place; where there is none any more the stream ends at once."""
@@ -151,29 +155,57 @@ class Live:
         due = [subscriber for subscriber in self._subscribers if subscriber.is_due()]
         if not due:
             return
+        frames: dict[tuple[str, ...] | None, bytes] = {}
         try:
             counters = await self._counters()
+            now_ms = self._now_ms()
         except TallymarkError:  # recovering, or stopping: heartbeats tell that we are there
-            return
-        now_ms = self._now_ms()
-        frames: dict[tuple[str, ...] | None, bytes] = {}
-        for subscriber in due:
+            frames = {subscriber.keys: HEARTBEAT for subscriber in due}
+            counters, now_ms = {}, 0
+        for number, subscriber in enumerate(due, 1):
             frame = frames.get(subscriber.keys)
             if frame is None:
                 frame = frames[subscriber.keys] = _frame(now_ms, counters, subscriber.keys)
             subscriber.offer(frame)
+            if number % OFFERS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
 
 
-class Subscriber(ResponseBody):
-    """One stream: the greeting, then the newest frame whenever the reader is ready for it."""
+class Subscriber:
+    """One stream, of whatever carries it: which frames it gets, and when."""
+
+    def __init__(self, *, keys: tuple[str, ...] | None, interval_ticks: int) -> None:
+        self.keys = keys
+        self._interval_ticks = interval_ticks
+        self._ticks_left = 1  # the first frame comes with the next tick, whatever the interval
+
+    def is_due(self) -> bool:
+        """Count one tick; whether it is time for a frame, as it stays until one is offered."""
+        self._ticks_left -= 1
+        return self._ticks_left <= 0
+
+    def offer(self, frame: bytes) -> None:
+        """Give it the newest frame; one that was not taken yet is lost."""
+        self._ticks_left = self._interval_ticks
+        self.put(frame)
+
+    def put(self, frame: bytes) -> None:
+        """Send the frame, or have it ready."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """End the stream before its next frame."""
+        raise NotImplementedError
+
+
+class StreamedBody(Subscriber, ResponseBody):
+    """A stream as Quart sends it: the greeting, then the newest frame whenever it is read."""
 
     def __init__(
         self, live: Live, *, keys: tuple[str, ...] | None, interval_ticks: int
     ) -> None:
-        self.keys = keys
+        super().__init__(keys=keys, interval_ticks=interval_ticks)
         self._live = live
-        self._interval_ticks = interval_ticks
-        self._ticks_left = 1  # the first frame comes with the next tick, whatever the interval
         self._frame: bytes | None = None
         self._news = trio.Event()
         self._is_greeted = False
@@ -207,15 +239,9 @@ class Subscriber(ResponseBody):
         frame, self._frame, self._news = self._frame, None, trio.Event()
         return frame or HEARTBEAT
 
-    def is_due(self) -> bool:
-        """Count one tick; whether it is time for a frame, as it stays until one is offered."""
-        self._ticks_left -= 1
-        return self._ticks_left <= 0
-
-    def offer(self, frame: bytes) -> None:
-        """Put a frame into the one slot; one that was not taken yet is lost."""
+    def put(self, frame: bytes) -> None:
+        """Put a frame into the one slot."""
         self._frame = frame
-        self._ticks_left = self._interval_ticks
         self._news.set()
 
     def end(self) -> None:

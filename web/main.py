@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import time
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -11,7 +10,6 @@ from typing import Final
 import structlog
 import trio
 
-from engine.actors.runtime import Engine
 from engine.config import Config
 from engine.errors import TallymarkError
 from persistence.files import REAL_DISK
@@ -20,7 +18,8 @@ from persistence.recovery import Recovered, recover
 from web import hosting, logs
 from web.app import create_app
 from web.collecting import tune_collector
-from web.service import LateEngine
+from web.lane import Lane
+from web.service import LateEngine, engine_of
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -79,6 +78,7 @@ async def _live(config: Config) -> None:
     service = LateEngine(config)
     app = create_app(service, config)
     listeners = await hosting.listen(config.host, config.port)
+    urls = [hosting.url_of(one, secure=bool(config.certfile)) for one in listeners]
     with trio.CancelScope() as life:
         async with trio.open_nursery() as actors:
             async with trio.open_nursery() as doors:
@@ -91,14 +91,15 @@ async def _live(config: Config) -> None:
                         listeners,
                         stop=stop,
                         grace_s=config.stop_deadline_s / 2,
+                        lane=Lane(service, config, app.live, app.meter),
                     )
                 )
-                for listener in listeners:
-                    line = f"listening on {hosting.url_of(listener)}"
+                for url in urls:
+                    line = f"listening on {url}"
                     log.info(line)
                 recovered = await _recover(config, stop)
                 if recovered is not None:
-                    service.engine = _engine(config, recovered)
+                    service.engine = engine_of(config, recovered, log=_log_of_engine)
                     await actors.start(service.engine.run)
                     log.info("ready")
                 await stop.wait()
@@ -111,20 +112,6 @@ async def _live(config: Config) -> None:
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
             f"acknowledged is lost; the next start replays what the snapshot does not cover."
         )
-
-
-def _engine(config: Config, recovered: Recovered) -> Engine:
-    return Engine(
-        config,
-        recovered.calendar,
-        journal=recovered.journal,
-        snapshots=recovered.snapshots,
-        sequencing=recovered.sequencing,
-        states=recovered.states,
-        clock_ms=lambda: time.time_ns() // 1_000_000,
-        log=_log_of_engine,
-        snapshot_ms=recovered.snapshot_ms,
-    )
 
 
 async def _recover(config: Config, stop: trio.Event) -> Recovered | None:

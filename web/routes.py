@@ -20,11 +20,20 @@ from engine.errors import (
     WrongMediaType,
 )
 from engine.events import Envelope, Event
-from web.errors import NotFound, SlowBody, TooManyStreams
+from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
 from web.health import Health, Ready
 from web.home import Home
-from web.ingest import MEDIA_TYPES, BatchAsked, BatchTaken, NothingAsked, Taken
+from web.ingest import (
+    BULK_MEDIA_TYPES,
+    MEDIA_TYPES,
+    BatchAsked,
+    BatchTaken,
+    NothingAsked,
+    Taken,
+)
 from web.live import CountersAsked, StreamAsked
+from web.loadrun import NewRun, OneRun
+from web.loadruns import Runs
 
 Refusals = tuple[type[TallymarkError], ...]
 
@@ -119,6 +128,18 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     _preflight("trackBatchPreflight", "/track/batch"),
     Route(
+        name="trackBulk",
+        method="POST",
+        path="/track/bulk",
+        summary=("Track many events, one JSON object a line; gzip or zstd may pack them."),
+        asked=BatchAsked,
+        answer=BatchTaken,
+        takes=(Event,),
+        takes_media=BULK_MEDIA_TYPES,
+        refusals=_INGEST,
+    ),
+    _preflight("trackBulkPreflight", "/track/bulk"),
+    Route(
         name="services",
         method="GET",
         path="/metrics/services",
@@ -203,6 +224,65 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Whether events are taken and questions answered now.",
         answer=Ready,
         refusals=(NotReady, JournalFailed),
+    ),
+    Route(
+        name="startLoadRun",
+        method="POST",
+        path="/load/runs",
+        summary="Start a synthetic load run inside the process, one at a time.",
+        answer=OneRun,
+        status=202,
+        takes=(NewRun,),
+        takes_media=("application/json",),
+        refusals=(
+            MalformedBody,
+            SlowBody,
+            TooLarge,
+            WrongMediaType,
+            InvalidQuestion,
+            LoadRunUnderWay,
+            Overloaded,
+            LoadHooksOff,
+        ),
+    ),
+    Route(
+        name="loadRuns",
+        method="GET",
+        path="/load/runs",
+        summary="The load runs of this process, the newest first.",
+        answer=Runs,
+        refusals=(LoadHooksOff, InvalidQuestion),
+    ),
+    Route(
+        name="loadRun",
+        method="GET",
+        path="/load/runs/{run}",
+        summary="One load run, second by second.",
+        answer=OneRun,
+        refusals=(LoadHooksOff, NotFound, InvalidQuestion),
+    ),
+    Route(
+        name="loadRunStream",
+        method="GET",
+        path="/load/runs/{run}/stream",
+        summary="The seconds of a load run as server-sent events, then how it ended.",
+        media="text/event-stream",
+        refusals=(LoadHooksOff, NotFound, InvalidQuestion),
+    ),
+    Route(
+        name="stopLoadRun",
+        method="DELETE",
+        path="/load/runs/{run}",
+        summary="Stop a load run; answers when all that it sent is counted.",
+        answer=OneRun,
+        refusals=(LoadHooksOff, NotFound, InvalidQuestion),
+    ),
+    Route(
+        name="prometheus",
+        method="GET",
+        path="/metrics/prometheus",
+        summary="What the service counts of itself, for Prometheus.",
+        media="text/plain",
     ),
     Route(
         name="openapi",

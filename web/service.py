@@ -1,11 +1,34 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
+import time
+from collections.abc import Callable
+
 from engine.actors.health import Health
+from engine.actors.measures import Measures
+from engine.actors.room import Room
 from engine.actors.runtime import Engine
+from engine.actors.sequencer import Released
+from engine.actors.slicing import Pace
 from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from persistence.recovery import Recovered
+
+
+def engine_of(config: Config, recovered: Recovered, *, log: Callable[..., object]) -> Engine:
+    """The engine of what was recovered, by the clock of the system."""
+    return Engine(
+        config,
+        recovered.calendar,
+        journal=recovered.journal,
+        snapshots=recovered.snapshots,
+        sequencing=recovered.sequencing,
+        states=recovered.states,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        log=log,
+        snapshot_ms=recovered.snapshot_ms,
+    )
 
 
 class LateEngine:
@@ -29,13 +52,31 @@ class LateEngine:
         """How the engine does."""
         return self._recovered().health()
 
+    def measures(self) -> Measures:
+        """What the engine counts and times."""
+        return self._recovered().measures()
+
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
         return self._recovered().accepted_times()
 
-    async def accept(self, batch: Batch) -> None:
-        """Keep and count a batch."""
-        await self._recovered().accept(batch)
+    @property
+    def pace(self) -> Pace:
+        """Who computes at length computes with it, so that all take turns."""
+        return self._recovered().pace
+
+    @property
+    def bulk_room(self) -> Room:
+        """Room for large requests."""
+        return self._recovered().bulk_room
+
+    async def accept(self, batch: Batch, *more: Batch) -> None:
+        """Keep and count a request."""
+        await self._recovered().accept(batch, *more)
+
+    def submit(self, batch: Batch, released: Released) -> bool:
+        """Keep and count a batch, and call `released` then; False where there is no room."""
+        return self._recovered().submit(batch, released)
 
     async def services(self, asked: services.Asked) -> services.Answer:
         return await self._recovered().services(asked)

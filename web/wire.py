@@ -34,11 +34,15 @@ Asked = TypeVar("Asked", bound=Struct)
 
 
 class Reply(NamedTuple):
-    """One whole answer, for whatever carries it: Quart, or a socket of our own."""
+    """One whole answer, for whatever carries it: Quart, or a socket of our own.
+
+    problem  what was refused, as in the problem's type; empty where nothing was
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    problem: str = ""
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -48,7 +52,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     title: str
     status: int
     detail: str
-    instance: str
+    instance: str | UnsetType = UNSET
     errors: tuple[Fault, ...] | UnsetType = UNSET
     success: Literal[False] = False
 
@@ -70,20 +74,22 @@ def encode(answer: object) -> bytes:
     return orjson.dumps(to_builtins(answer, str_keys=True))
 
 
-def pieces(answer: Struct) -> Iterator[bytes]:
-    """The same, cut where its rows are many, so that others can be served in between."""
-    rows = getattr(answer, "data", None)
-    if not isinstance(rows, list) or len(rows) <= ROWS_AT_ONCE:
+def pieces(answer: Struct, *, rows: str = "data") -> Iterator[bytes]:
+    """The same, cut where its rows are many, so that others can be served in between.
+
+    rows  the field that may hold them; whatever else it holds is encoded as it is
+    """
+    found = getattr(answer, rows, None)
+    if not isinstance(found, list) or len(found) <= ROWS_AT_ONCE:
         yield encode(answer)
         return
-    opening = b'{"data":['
-    around = encode(msgspec.structs.replace(answer, data=[]))
-    assert around.startswith(opening), "`data` is the first field of every answer"
-    yield opening
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        piece = encode(rows[first : first + ROWS_AT_ONCE])[1:-1]
+    around = encode(msgspec.structs.replace(answer, **{rows: []}))
+    opening, brackets, closing = around.partition(f'"{rows}":[]'.encode())
+    yield opening + brackets[:-1]
+    for first in range(0, len(found), ROWS_AT_ONCE):
+        piece = encode(found[first : first + ROWS_AT_ONCE])[1:-1]
         yield b"," + piece if first else piece
-    yield around[len(opening) :]
+    yield brackets[-1:] + closing
 
 
 def answered(answer: object, *, status: int = 200) -> Reply:
@@ -96,23 +102,33 @@ def sent(body: bytes, *, status: int = 200, media: str = JSON) -> Reply:
     return Reply(status, (("Content-Type", media), *SAFE_HEADERS), body)
 
 
-def refused(error: TallymarkError | Internal, path: str) -> Reply:
-    """A failure as problem+json; `path` comes without its query, which may hold a key."""
+def refused(error: TallymarkError | Internal, path: str | None) -> Reply:
+    """A failure as problem+json.
+
+    path  without its query, which may hold a key; None where it could not be read
+    """
     problem = Problem(
         type=problem_type(error.title),
         title=error.title,
         status=error.status,
         detail=error.detail if isinstance(error, Internal) else str(error),
-        instance=path,
+        instance=UNSET if path is None else path,
         errors=_faults(error),
     )
     reply = sent(encode(problem), status=error.status, media=PROBLEM_JSON)
-    return reply._replace(headers=reply.headers + _headers_of(error))
+    return reply._replace(
+        headers=reply.headers + _headers_of(error), problem=problem_slug(error.title)
+    )
 
 
 def problem_type(title: str) -> str:
     """The URI reference that stands for a kind of problem; docs/problems.md lists them all."""
-    return f"/problems/{title.lower().replace(' ', '-')}"
+    return f"/problems/{problem_slug(title)}"
+
+
+def problem_slug(title: str) -> str:
+    """The last part of that reference."""
+    return title.lower().replace(" ", "-")
 
 
 def question(query: bytes, asked: type[Asked]) -> Asked:

@@ -44,7 +44,7 @@ class Asking:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._deal = deal
-        self._pace = Pace(config.slice_ms_max)
+        self.pace = Pace(config.slice_ms_max)
 
     async def services(self, asked: services.Asked) -> services.Answer:
         """Executions, latencies and errors by service."""
@@ -52,7 +52,7 @@ class Asking:
         planned = plan(asked, frame)
         heard = await self._ask(services.question(planned, asked, frame))
         steps = services.answer(planned, asked, heard.images, heard.names)
-        return await self._pace.run(steps)
+        return await self.pace.run(steps)
 
     async def revenue(self, asked: revenue.Asked) -> revenue.Answer:
         """Money by currency, and recurring revenue."""
@@ -87,7 +87,7 @@ class Asking:
         period = experiments.period_of(asked, frame)
         heard = await self._ask(experiments.question(period, asked, frame))
         steps = experiments.answer(period, asked, frame, heard.images, heard.names)
-        return await self._pace.run(steps)
+        return await self.pace.run(steps)
 
     async def users(self, asked: users.Asked) -> users.Answer:
         """Active, returning and lost users, and sessions."""

@@ -7,10 +7,20 @@ from typing import Any, Protocol
 import trio
 
 from engine.actors.asking import Asking
-from engine.actors.health import Health, Rate, SnapshotHealth, health_of
-from engine.actors.sequencer import Barrier, Durable, Journal, Sequencer, Waiting
+from engine.actors.health import Health, SnapshotHealth, health_of
+from engine.actors.measures import Measures, cells_of, memory_of
+from engine.actors.room import Room
+from engine.actors.sequencer import (
+    Barrier,
+    Durable,
+    Journal,
+    Released,
+    Sequencer,
+    Waiting,
+)
 from engine.actors.shard import Message, run_shard
 from engine.config import Config
+from engine.distribution import SECONDS, Distribution
 from engine.errors import JournalFailed, NotReady, TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.sequence import Sequencing
@@ -34,6 +44,9 @@ class Snapshots(Protocol):
 
 class KeptJournal(Journal, Protocol):
     """What the engine needs of the journal beyond what the sequencer does."""
+
+    @property
+    def sync_s(self) -> Distribution: ...
 
     @property
     def size_bytes(self) -> int: ...
@@ -72,7 +85,6 @@ class Engine(Asking):
         self._log = log
         self._snapshot_ms = snapshot_ms
         self._started_ms = clock_ms()
-        self._rate = Rate()
         # One thread at a time for each folder, so that no call meets another; two, so that no
         # acknowledgement waits for a snapshot.
         self._journal_thread = trio.CapacityLimiter(1)
@@ -91,9 +103,11 @@ class Engine(Asking):
             self._inboxes,
             clock_ms=clock_ms,
             journal_thread=self._journal_thread,
-            pace=self._pace,
+            pace=self.pace,
             log=log,
         )
+        self._fold_s = Distribution(SECONDS)
+        self.bulk_room = Room(config.bulk_room_bytes_max)
         self._is_running = False
         self._stop = trio.Event()
 
@@ -115,21 +129,40 @@ class Engine(Asking):
             now_ms - config.keep_days * DAY_MS, now_ms + config.future_ms_max, now_ms
         )
 
-    async def accept(self, batch: Batch) -> None:
-        """Keep and count a batch; returns when it is durable and every later answer sees it.
+    async def accept(self, batch: Batch, *more: Batch) -> None:
+        """Keep and count a request; returns when it is durable and every later answer sees it.
+
+        more  the further batches of a large one: all are kept, or none
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed; nothing of it is kept then.
         """
+        self._must_take_events()
+        acknowledged = trio.Event()
+        refusals: list[TallymarkError | None] = []
+
+        def released(refusal: TallymarkError | None) -> None:
+            refusals.append(refusal)
+            acknowledged.set()
+
+        await self._sequencer.queue.put(Waiting(batch, released, more))
+        await acknowledged.wait()
+        if refusals[0] is not None:
+            raise refusals[0]
+
+    def submit(self, batch: Batch, released: Released) -> bool:
+        """As `accept`, for who cannot wait: `released` is called when the batch is counted.
+
+        Where there is no room just now it returns False, and nothing has happened.
+        Raises NotReady or JournalFailed.
+        """
+        self._must_take_events()
+        return self._sequencer.queue.put_now(Waiting(batch, released))
+
+    def _must_take_events(self) -> None:
         if not self._is_running:
             raise NotReady("Tallymark is stopping, or has not started yet.")
         if self.failure is not None:
-            raise _fresh(self.failure)
-        waiting = Waiting(batch)
-        await self._sequencer.queue.put(waiting)
-        await waiting.released.wait()
-        if waiting.refusal is not None:
-            raise _fresh(waiting.refusal)
-        self._rate.add(len(batch.events), trio.current_time())
+            raise copy(self.failure)  # or one that many raise would keep the traceback of each
 
     async def _dealt(self) -> None:
         await self._sequencer.deal()
@@ -146,7 +179,7 @@ class Engine(Asking):
         to_taker, from_writer = trio.open_memory_channel[Durable | Barrier](1)
         async with trio.open_nursery() as nursery:
             for state, outbox in zip(self._states, self._outboxes, strict=True):
-                nursery.start_soon(run_shard, state, outbox, self._pace)
+                nursery.start_soon(run_shard, state, outbox, self.pace, self._fold_s)
             async with trio.open_nursery() as sequencing:
                 sequencing.start_soon(self._sequencer.write, to_taker)
                 sequencing.start_soon(self._sequencer.take, from_writer)
@@ -254,14 +287,25 @@ class Engine(Asking):
             self._journal.size_bytes,
             self.config,
             SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
-            events_per_second=self._rate.per_second(trio.current_time()),
+            events_per_second=self._sequencer.rate.per_second(trio.current_time()),
             inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
             subscriptions_refused=sum(
                 state.revenue.subscriptions.refused for state in self._states
             ),
         )
 
-
-def _fresh(failure: TallymarkError) -> TallymarkError:
-    """A copy to be raised: one that many raise would keep the traceback, and batch, of each."""
-    return copy(failure)
+    def measures(self) -> Measures:
+        """What it counts and times besides."""
+        return Measures(
+            group_events=self._sequencer.group_events,
+            append_s=self._sequencer.append_s,
+            sync_s=self._journal.sync_s,
+            take_s=self._sequencer.take_s,
+            fold_s=self._fold_s,
+            cells=cells_of(self._states),
+            memory_bytes={
+                "queue": self._sequencer.queue.bytes,
+                "bulk": self.bulk_room.bytes,
+                **memory_of(self._sequencing, self._states),
+            },
+        )

@@ -7,21 +7,29 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final, Protocol
 
 import trio
 
+from engine.actors.rate import Rate
 from engine.actors.shard import DumpAsked, Message
 from engine.actors.slicing import Pace, collected
 from engine.config import Config
+from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
-from engine.sequence import Sequencing
+from engine.sequence import Sequencing, portions
 from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
+
+
+RELEASED_AT_ONCE: Final = 128
+"""Acknowledgements without a pause; each may be an answer sent, which takes 10 µs."""
 
 
 class Journal(Protocol):
@@ -33,13 +41,30 @@ class Journal(Protocol):
     def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
 
 
-@dataclass(slots=True)
+Released = Callable[[TallymarkError | None], None]
+"""Called once: with None when a batch is durable and counted, else with why it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """A batch whose sender waits for the acknowledgement."""
+    """A request whose sender waits for the acknowledgement.
+
+    more  the further batches of a large one, which stay together: in one record, or in none
+    """
 
     batch: Batch
-    released: trio.Event = field(default_factory=trio.Event)
-    refusal: TallymarkError | None = None
+    released: Released
+    more: Sequence[Batch] = ()
+
+    @property
+    def events(self) -> int:
+        """Of all its batches."""
+        return len(self.batch.events) + sum(len(batch.events) for batch in self.more)
+
+    @property
+    def bytes(self) -> int:
+        """Of all its bodies."""
+        return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
 
 
 @dataclass(slots=True)
@@ -66,14 +91,30 @@ class Durable:
     last_seq: int
 
 
+@dataclass(slots=True, eq=False)
+class AtTheDoor:
+    """A batch that found no room in the queue, and waits for some."""
+
+    waiting: Waiting
+    called: trio.Event = field(default_factory=trio.Event)
+    is_in: bool = False
+
+
 class Queue:
-    """Batches that wait for the writer, bounded by events and by bytes."""
+    """Batches that wait for the writer, bounded by events and by bytes.
+
+    Where there is no room, as much again may wait at the door for a second, in the order of
+    arrival; what comes then is refused at once. So neither memory nor the work of those who
+    wait grows with what is offered.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._entries: deque[Waiting | Barrier] = deque()
         self._filled = trio.Event()
-        self._room = trio.Event()
+        self._door: deque[AtTheDoor] = deque()
+        self._door_events = 0
+        self._door_bytes = 0
         self._is_closed = False
         self._has_ended = False
         self.events = 0
@@ -82,30 +123,68 @@ class Queue:
 
     async def put(self, waiting: Waiting) -> None:
         """Queue a batch; raises Overloaded where there is no room for a second."""
-        events, size = len(waiting.batch.events), len(waiting.batch.body)
-        if not self._fits(events, size):
-            with trio.move_on_after(ROOM_WAIT_S):
-                while not self._fits(events, size):
-                    self._room = trio.Event() if self._room.is_set() else self._room
-                    await self._room.wait()
-            if not self._fits(events, size):
-                raise Overloaded(
-                    f"{self.events} events wait to be written already. Try again in a second."
-                )
+        if not self.put_now(waiting):
+            await self._wait_at_the_door(waiting)
+
+    def put_now(self, waiting: Waiting) -> bool:
+        """Queue a batch if there is room for it; whether there was. Raises NotReady."""
         if self._is_closed:
             raise NotReady("Tallymark is stopping.")
-        self.events += events
-        self.bytes += size
+        if self._door or not self._fits(waiting, self.events, self.bytes):
+            return False
+        self._enter(waiting)
+        return True
+
+    async def _wait_at_the_door(self, waiting: Waiting) -> None:
+        if not self._fits(waiting, self._door_events, self._door_bytes):
+            raise self._overloaded()
+        one = AtTheDoor(waiting)
+        self._door.append(one)
+        self._door_events += waiting.events
+        self._door_bytes += waiting.bytes
+        try:
+            with trio.move_on_after(ROOM_WAIT_S):
+                await one.called.wait()
+        finally:
+            if not one.called.is_set():
+                self._door.remove(one)
+                self._leave_door(one)
+                self._let_in()  # who stood behind may fit
+        if not one.called.is_set():
+            raise self._overloaded()
+        if not one.is_in:
+            raise NotReady("Tallymark is stopping.")
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(
+            f"{self.events} events wait to be written already. Try again in a second."
+        )
+
+    def _leave_door(self, one: AtTheDoor) -> None:
+        self._door_events -= one.waiting.events
+        self._door_bytes -= one.waiting.bytes
+
+    def _let_in(self) -> None:
+        """Take in who waits at the door and fits now, in their order."""
+        while self._door and self._fits(self._door[0].waiting, self.events, self.bytes):
+            one = self._door.popleft()
+            self._leave_door(one)
+            self._enter(one.waiting)
+            one.is_in = True
+            one.called.set()
+
+    def _enter(self, waiting: Waiting) -> None:
+        self.events += waiting.events
+        self.bytes += waiting.bytes
         self.events_peak = max(self.events_peak, self.events)
         self._append(waiting)
 
-    def _fits(self, events: int, size: int) -> bool:
+    def _fits(self, waiting: Waiting, events: int, size: int) -> bool:
+        """Whether it fits where `events` of `size` bytes are; what is empty takes anything."""
         config = self._config
-        if not self.events or self._is_closed:
-            return True
-        return (
-            self.events + events <= config.queue_events_max
-            and self.bytes + size <= config.queue_bytes_max
+        return not events or (
+            events + waiting.events <= config.queue_events_max
+            and size + waiting.bytes <= config.queue_bytes_max
         )
 
     def put_barrier(self, barrier: Barrier) -> None:
@@ -121,7 +200,10 @@ class Queue:
     def close(self) -> None:
         """Take no batch any more; what waits is still handed out."""
         self._is_closed = True
-        self._room.set()
+        for one in self._door:
+            self._leave_door(one)
+            one.called.set()
+        self._door.clear()
 
     def end(self) -> None:
         """Let `gather` end once nothing waits; `close` came before, and the last barrier."""
@@ -149,19 +231,19 @@ class Queue:
             entry = self._entries[0]
             if isinstance(entry, Barrier):
                 break
-            batch = entry.batch
+            more_events, more_size = entry.events, entry.bytes
             if group and (
-                events + len(batch.events) > self._config.group_events_max
-                or size + len(batch.body) > self._config.group_bytes_max
+                events + more_events > self._config.group_events_max
+                or size + more_size > self._config.group_bytes_max
             ):
                 break
             self._entries.popleft()
             group.append(entry)
-            events += len(batch.events)
-            size += len(batch.body)
+            events += more_events
+            size += more_size
         self.events -= events
         self.bytes -= size
-        self._room.set()
+        self._let_in()
         return group
 
 
@@ -190,9 +272,14 @@ class Sequencer:
         self._log = log
         self.queue = Queue(config)
         self.failure: JournalFailed | None = None
+        self._is_full = False
         self.taken_seq = journal.last_seq
         self.groups = 0
         self._dealing = trio.Lock()
+        self.group_events = Distribution(EVENTS)
+        self.append_s = Distribution(SECONDS)
+        self.take_s = Distribution(SECONDS)
+        self.rate = Rate()
 
     async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
@@ -202,18 +289,21 @@ class Sequencer:
                     await to_taker.send(gathered)
                     continue
                 received_ms = self._clock_ms()
+                first_seq = self._journal.last_seq + 1
                 refusal = await self._append(received_ms, gathered)
                 if refusal is None:
                     self.groups += 1
                     last_seq = self._journal.last_seq
+                    self.group_events.add(last_seq - first_seq + 1)
                     await to_taker.send(Durable(received_ms, gathered, last_seq))
                 else:
-                    _release(gathered, refusal)
+                    await _release(gathered, refusal)
 
     async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
-        bodies = [Body(w.batch.kind, len(w.batch.events), w.batch.body) for w in gathered]
+        started = perf_counter()
+        bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
             await trio.to_thread.run_sync(
                 self._journal.append,
@@ -223,11 +313,18 @@ class Sequencer:
                 limiter=self._journal_thread,
             )
         except DiskFull as refusal:
+            if not self._is_full:  # one line, not one for each group that is refused
+                self._log("append failed", reason=str(refusal))
+            self._is_full = True
             return refusal
         except JournalFailed as refusal:
             self.failure = refusal
             self._log("journal failed", reason=str(refusal))
             return refusal
+        self.append_s.add(perf_counter() - started)
+        if self._is_full:
+            self._is_full = False
+            self._log("append works again")
         return None
 
     async def take(self, from_writer: trio.MemoryReceiveChannel[Durable | Barrier]) -> None:
@@ -237,11 +334,12 @@ class Sequencer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
                     continue
-                batches = [waiting.batch for waiting in message.waiting]
-                self._sequencing.add(message.received_ms, batches)
+                for batches in portions(_batches(message.waiting)):
+                    self._sequencing.add(message.received_ms, batches)
+                    await self._send(self._sequencing.deal_due)
+                self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
-                _release(message.waiting, None)
-                await self._send(self._sequencing.deal_due)
+                await _release(message.waiting, None)
 
     async def deal(self) -> None:
         """Hand the shards all that was taken: before a question, and before a dump."""
@@ -251,10 +349,13 @@ class Sequencer:
         # In one order for all shards, and never in part: whoever asks may be cancelled.
         with trio.CancelScope(shield=True):
             async with self._dealing:
+                started = perf_counter()
                 for groups in deal():
+                    self.take_s.add(perf_counter() - started)
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
                             await inbox.send(group)
+                    started = perf_counter()
 
     async def _dump(self, barrier: Barrier) -> None:
         await self.deal()
@@ -274,7 +375,13 @@ class Sequencer:
         barrier.done.set()
 
 
-def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
-    for waiting in gathered:
-        waiting.refusal = refusal
-        waiting.released.set()
+def _batches(gathered: list[Waiting]) -> list[Batch]:
+    return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
+
+
+async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
+    for number, waiting in enumerate(gathered, 1):
+        # A copy, for one that many raise would keep the traceback, and batch, of each.
+        waiting.released(copy(refusal))
+        if number % RELEASED_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()

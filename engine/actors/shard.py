@@ -1,10 +1,12 @@
 """The task that owns the state of one shard."""
 
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import trio
 
 from engine.actors.slicing import Pace, collected
+from engine.distribution import Distribution
 from engine.state import Answered, Group, Question, ShardState
 
 
@@ -30,9 +32,14 @@ Message = Group | Ask | DumpAsked
 
 
 async def run_shard(
-    state: ShardState, inbox: trio.MemoryReceiveChannel[Message], pace: Pace
+    state: ShardState,
+    inbox: trio.MemoryReceiveChannel[Message],
+    pace: Pace,
+    fold_s: Distribution,
 ) -> None:
     """Fold groups and answer questions in the order of arrival, until every sender has closed.
+
+    fold_s  how long each fold took, for all shards together
 
     Closing is the way to stop: what is in the inbox is still folded, so that a clean shutdown
     leaves no acknowledged event for replay. Cancelling it is safe too, and only costs replay.
@@ -41,7 +48,9 @@ async def run_shard(
         async for message in inbox:
             match message:
                 case Group():
+                    started = perf_counter()
                     state.fold(message)
+                    fold_s.add(perf_counter() - started)
                 case Ask():
                     steps = state.image(message.question)
                     message.reply = await pace.run(steps)

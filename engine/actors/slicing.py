@@ -1,6 +1,6 @@
 """Long computations in slices, so that nobody else on the loop waits longer than one."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from time import perf_counter
 from typing import Final, TypeVar
 
@@ -41,8 +41,8 @@ class Pace:
             await trio.lowlevel.checkpoint()
 
 
-def collected(pieces: Generator[bytes, None, None]) -> Generator[None, None, list[bytes]]:
-    """The pieces of a dump as one list, one step each."""
+def collected(pieces: Iterable[bytes]) -> Generator[None, None, list[bytes]]:
+    """The pieces as one list, one step each."""
     found = []
     for piece in pieces:
         if piece:

@@ -159,6 +159,15 @@ class Experiments:
             del self._kept[experiment]
             self._has_forgotten = True  # its blocks must not come back with its name
 
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._cells.count
+
+    def memory_bytes(self) -> int:
+        """What the units of all experiments occupy."""
+        return sum(kept.units.memory_bytes() for kept in self._kept.values())
+
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
         cells = list(self._cells.days.values())

@@ -120,6 +120,11 @@ class Marketplace:
         self._searches.expire(horizon)
         self._sums.expire(horizon)
 
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._looks.count + self._searches.count + self._sums.count
+
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
         now = yield from self._activity(question, question.span)

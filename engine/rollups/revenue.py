@@ -149,6 +149,11 @@ class Revenue:
 
     # -- answer -------------------------------------------------------------------------------
 
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._cells.count
+
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
         now = self._sales(question, question.span)

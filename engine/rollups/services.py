@@ -136,6 +136,11 @@ class Services:
 
     # -- answer -------------------------------------------------------------------------------
 
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._cells.count + self._sums.count
+
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields often, so that the caller may pause."""
         yield from self.settle()

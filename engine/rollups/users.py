@@ -100,6 +100,11 @@ class Users:
             add_counts(totals, cells[ALL])
         return Sessions(totals[SESSIONS], totals[DURATION_US])
 
+    @property
+    def cells(self) -> int:
+        """How many cells of sessions there are."""
+        return self._sessions.count
+
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
         distinct = []

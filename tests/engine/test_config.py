@@ -191,6 +191,8 @@ def test_a_misspelt_setting_is_refused_in_the_spelling_of_its_source() -> None:
         ("event_text_bytes_max", "body_bytes_max"),
         ("body_bytes_max", "queue_bytes_max"),
         ("body_bytes_max", "segment_bytes_max"),
+        ("event_text_bytes_max", "bulk_line_bytes_max"),
+        ("bulk_line_bytes_max", "bulk_bytes_max"),
         ("group_bytes_max", "segment_bytes_max"),
         ("batch_events_max", "queue_events_max"),
         ("group_events_max", "queue_events_max"),
@@ -220,6 +222,15 @@ def test_what_no_record_of_the_journal_could_hold_is_refused(name: str, limit: i
     assert getattr(resolve([(FILE, {**wide, name: limit})]).config, name) == limit
     refusal = _refusal((FILE, {**wide, name: limit + 1}))
     assert refusal == f"{name} from {FILE}: expected int between 1 and {limit}, got {limit + 1}"
+
+
+def test_a_large_request_must_fit_into_the_room_for_it() -> None:
+    limit = Config().bulk_bytes_max
+    assert resolve([(FILE, {"bulk_room_bytes_max": limit})]).config.bulk_bytes_max == limit
+    assert _refusal((FILE, {"bulk_room_bytes_max": limit - 1})) == (
+        f"bulk_bytes_max ({limit}, from default) must not exceed "
+        f"bulk_room_bytes_max ({limit - 1}, from {FILE})"
+    )
 
 
 def test_what_just_fits_is_taken() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Body, Kind
+from engine.events import Body, Kind, replay
 from engine.state import Dump
 from persistence.journal import Journal
 from persistence.record import Record
@@ -26,6 +26,12 @@ RECORD = Record(
         Body(Kind.ONE, 1, b'{"eventType":"marketplace_search","searchQuery":""}'),
         Body(Kind.ARRAY, 2, b"[{},{}]"),
     ),
+)
+LINE = b'{"eventType":"marketplace_search","searchQuery":"%d"}\n'
+LARGE = Record(
+    1,
+    1_763_798_400_000,
+    (Body(Kind.LINES, 2, LINE % 1 + LINE % 2), Body(Kind.LINES, 1, LINE.strip() % 3)),
 )
 
 
@@ -52,6 +58,17 @@ def test_the_first_version_of_the_journal_can_be_read(tmp_path):
     assert list(journal.replay(0)) == [RECORD]
     assert journal.cut is None
     journal.close()
+
+
+def test_a_large_request_is_written_as_ever_and_can_be_read(tmp_path):
+    journal = Journal.open(tmp_path, durability="fsync")
+    journal.append(*LARGE)
+    journal.close()
+    assert (tmp_path / SEGMENT).read_bytes() == golden("journal-v1-lines")
+    found = [replay(body.kind, body.data) for body in LARGE.bodies]
+    texts = [[event.search_query for event in batch.events] for batch in found]
+    assert texts == [["1", "2"], ["3"]]
+    assert [len(batch.events) for batch in found] == [body.events for body in LARGE.bodies]
 
 
 def test_a_snapshot_is_written_as_ever(tmp_path):

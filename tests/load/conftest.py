@@ -11,7 +11,10 @@ import pytest
 import trio
 
 Script = Callable[[int, list[Any]], tuple[int, dict[str, str], dict[str, Any]] | None]
-"""(number of the request, its events) to status, headers and body; None cuts the connection."""
+"""(number of the request, its events) to status, headers and body; None cuts the connection.
+
+Of a request without a body it is told the target in place of the events.
+"""
 
 
 class Server:
@@ -32,7 +35,7 @@ class Server:
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         http = h11.Connection(h11.SERVER)
-        body = b""
+        body, target = b"", ""
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
@@ -40,11 +43,11 @@ class Server:
             elif isinstance(event, h11.Request):
                 self.headers.append(dict(event.headers))
                 self.targets.append(event.target)
-                body = b""
+                body, target = b"", event.target.decode()
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage):
-                if not await self._answer(http, stream, json.loads(body)):
+                if not await self._answer(http, stream, json.loads(body) if body else target):
                     return
                 if http.our_state is h11.MUST_CLOSE:
                     return
@@ -53,7 +56,7 @@ class Server:
                 return
 
     async def _answer(
-        self, http: h11.Connection, stream: trio.SocketStream, events: list[Any]
+        self, http: h11.Connection, stream: trio.SocketStream, events: Any
     ) -> bool:
         self.batches.append(events)
         said = self.script(len(self.batches), events)

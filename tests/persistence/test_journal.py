@@ -7,7 +7,7 @@ from engine.errors import Corruption, DiskFull, JournalFailed
 from engine.events import Body, Kind
 from persistence.growing import BUFFER_BYTES_MAX
 from persistence.journal import Journal
-from persistence.record import UnknownFormat
+from persistence.record import Record, UnknownFormat
 from persistence.segment import HEADER_BYTES
 from tests.golden.forge import header_of_version
 from tests.persistence.faulty_disk import FaultyDisk, Stopped
@@ -461,6 +461,26 @@ def test_a_full_disk_refuses_the_group_and_takes_the_next_when_there_is_room(tmp
     add(journal)
     assert journal.failure is None
     assert numbers(opened(tmp_path)) == [1, 3, 5]
+
+
+@pytest.mark.parametrize("durability", ["fsync", "write", "none"])
+def test_a_record_in_many_pieces_is_kept_whole_or_not_at_all(tmp_path, durability):
+    disk = FaultyDisk()
+    journal = opened(tmp_path, durability=durability, segment_bytes_max=2**25, disk=disk)
+    add(journal)
+    size = journal.size_bytes
+    bodies = [Body(Kind.LINES, 1, bytes([n]) * 400_000) for n in range(8)]
+    for room_bytes in (200, 1_000_000, 3_000_000):
+        disk.room_bytes = room_bytes
+        with pytest.raises(DiskFull):
+            journal.append(3, 1_700_000_000_000, bodies)
+        assert journal.size_bytes == size
+    disk.room_bytes = None
+    journal.append(3, 1_700_000_000_000, bodies)
+    assert disk.calls.count("write") > 4
+    journal.close()
+    *_, last = opened(tmp_path).replay(0)
+    assert last == Record(3, 1_700_000_000_000, tuple(bodies))
 
 
 def test_a_full_disk_at_a_roll_leaves_no_half_segment_behind(tmp_path):

@@ -3,6 +3,7 @@ import pytest
 from engine.events import Body, Kind
 from persistence.record import (
     BODIES_MAX,
+    PIECE_BYTES,
     RECORD_BYTES_MAX,
     BadRecord,
     Record,
@@ -10,6 +11,7 @@ from persistence.record import (
     decode,
     encode,
     find,
+    pieces,
     size_of,
 )
 from tests.golden.forge import record_with_tag
@@ -37,6 +39,16 @@ def test_the_last_number_of_a_record_follows_from_the_events_of_its_bodies():
 def test_a_closing_record_holds_no_number():
     record, _ = decode(encoded(), 0, segment=1, first_seq=7)
     assert (record.events, record.last_seq) == (0, 6)
+
+
+@pytest.mark.parametrize("sizes", [[], [7], [2**20], [300_000] * 9, [2**21, 1], [9] * 2_000])
+def test_in_pieces_it_is_the_same_record(sizes):
+    bodies = [Body(Kind.LINES, 1, bytes([n % 251]) * size) for n, size in enumerate(sizes)]
+    place = {"segment": 1, "first_seq": 7, "received_ms": 1_700_000_000_000}
+    found = list(pieces(bodies, **place))
+    assert b"".join(found) == encoded(*bodies)
+    assert len(found) <= 1 + sum(sizes) // PIECE_BYTES
+    assert all(found)
 
 
 def test_the_size_is_known_before_encoding():

@@ -19,7 +19,7 @@ CASES = [
     orjson.loads(line)
     for line in (Path(__file__).parent / "bad_inputs.jsonl").read_bytes().splitlines()
 ]
-LATER = ("/track/bulk", "/sql", "/client/v4/", "/dashboards", "/exports")
+LATER = ("/sql", "/client/v4/", "/dashboards", "/exports")
 """Routes of the contract that are not served yet; until then nobody finds them."""
 
 JSON = {"Content-Type": "application/json"}

@@ -1,31 +1,14 @@
 """The application over a real connection: what only Hypercorn and the kernel can get wrong."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
-
 import orjson
 import pytest
 import trio
 
 from engine.config import Config
-from web import hosting
+from tests.web.sockets import served
 from web.app import Application
 
 EVENT = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
-
-
-@asynccontextmanager
-async def served(app: Application, config: Config) -> AsyncIterator[int]:
-    """Serve, and at the end stop as the composition root does; yields the port."""
-    stop = trio.Event()
-    (listener,) = await hosting.listen("127.0.0.1", 0)
-    serve = partial(hosting.serve, app, config, [listener], stop=stop, grace_s=20)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(serve)
-        yield listener.socket.getsockname()[1]
-        stop.set()
-        app.end_streams()
 
 
 async def exchanged(port: int, *sent: bytes) -> tuple[int, bytes]:

@@ -12,7 +12,7 @@ from quart import request
 from quart_trio import QuartTrio
 
 from engine.config import Config
-from web import hosting
+from web import contained, hosting
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -212,7 +212,7 @@ async def test_what_is_still_open_after_the_grace_is_cut_off(nursery: trio.Nurse
 async def test_a_reader_that_takes_nothing_loses_its_connection(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosting, "SEND_S_MAX", 0.1)
+    monkeypatch.setattr(contained, "SEND_S_MAX", 0.1)
     served = await _serve(nursery)
     async with await served.connect() as deaf:
         await deaf.send_all(GET.replace(b"/", b"/endless", 1))

@@ -300,8 +300,11 @@ def test_each_answer_of_the_first_description_is_part_of_what_the_schema_gives(
     assert faults(ANSWERS[route], answer_schema(*route), whole=False) == []
 
 
-async def test_what_is_answered_is_what_the_schema_says(app: Any) -> None:
-    client = app.test_client()
+async def test_what_is_answered_is_what_the_schema_says(engine: Any, config: Config) -> None:
+    config = msgspec.structs.replace(config, load_hooks=True)
+    client = create_app(engine, config).test_client()
+    started = await client.post("/load/runs", json={"rate": 1})
+    run = orjson.loads(await started.get_data())
     for event in EVENTS:
         assert (await client.post("/track", json=event)).status_code == 200
     assert (await client.post("/track/batch", json=EVENTS)).status_code == 200
@@ -309,7 +312,7 @@ async def test_what_is_answered_is_what_the_schema_says(app: Any) -> None:
     for route in ROUTES:
         if route.method != "GET" or route.answer is None:
             continue
-        path = route.path.replace("{key}", "views:today")
+        path = route.path.replace("{key}", "views:today").replace("{run}", run["data"]["id"])
         queries = ["", "?granularity=day&compare=previous"] if "/metrics/" in path else [""]
         for query in queries:
             reply = await client.get(path + query)

@@ -47,6 +47,19 @@ def test_an_answer_in_pieces_is_the_same_answer(rows: int) -> None:
     assert (len(pieces) > 1) == (rows > wire.ROWS_AT_ONCE)
 
 
+class Listed(Struct):
+    count: int
+    listed: list[Figures]
+    success: bool = True
+
+
+def test_the_rows_in_pieces_may_stand_anywhere() -> None:
+    answer = Listed(1, [Figures(error_rate=float(n), by_day={}) for n in range(600)])
+    pieces = list(wire.pieces(answer, rows="listed"))
+    assert len(pieces) > 2
+    assert b"".join(pieces) == wire.encode(answer)
+
+
 def test_a_query_becomes_its_struct() -> None:
     asked = wire.question(b"serviceId=a%20b%26c&limit=10&trend=true&granularity=hour", Asked)
     assert asked == Asked(service_id="a b&c", limit=10, trend=True, granularity="hour")

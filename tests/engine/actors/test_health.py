@@ -1,7 +1,8 @@
 import trio
 import trio.testing
 
-from engine.actors.health import RATE_S, Rate, SnapshotHealth
+from engine.actors.health import SnapshotHealth
+from engine.actors.rate import RATE_S, Rate
 from tests.living import GatedDisk, batch, config_of, living, view
 
 

@@ -8,7 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
-from engine.sequence import Sequencing
+from engine.sequence import TAKE_EVENTS_MAX, Sequencing
 from engine.timebucket import Calendar
 from engine.waiting import DEAL_EVENTS_MAX
 from persistence.journal import Journal
@@ -19,8 +19,21 @@ INBOX = 8
 """Messages that wait for one shard."""
 
 
+class Released:
+    """What a sender hears: nothing, an acknowledgement (None), or a refusal."""
+
+    def __init__(self):
+        self.heard = trio.Event()
+        self.refusal = None
+
+    def __call__(self, refusal):
+        assert not self.heard.is_set(), "released twice"
+        self.refusal = refusal
+        self.heard.set()
+
+
 def waiting(events=1):
-    return Waiting(batch(*[view()] * events))
+    return Waiting(batch(*[view()] * events), Released())
 
 
 def barrier():
@@ -56,11 +69,11 @@ class Line:
 
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
-        one = Waiting(batch(*told))
-        await self.sequencer.queue.put(one)
-        await one.released.wait()
+        released = Released()
+        await self.sequencer.queue.put(Waiting(batch(*told), released))
+        await released.heard.wait()
         self.released.append(told[0]["serviceId"])
-        return one.refusal
+        return released.refusal
 
     def end(self):
         self.sequencer.queue.close()
@@ -133,6 +146,67 @@ async def test_who_waits_for_room_gets_in_when_there_is_some(tmp_path, autojump_
         await queue.gather()
     assert queue.events == 2
     assert queue.events_peak == 2
+
+
+async def test_who_waits_for_room_gets_in_in_the_order_of_arrival(tmp_path):
+    queue = Queue(config_of(tmp_path, queue_events_max=4))
+    entries = [waiting(events) for events in (4, 3, 1, 1, 2)]
+    async with trio.open_nursery() as nursery:
+        await queue.put(entries[0])
+        for entry in entries[1:3]:
+            nursery.start_soon(queue.put, entry)
+            await wait_all_tasks_blocked()
+        assert not queue.put_now(entries[3])
+        found = await queue.gather()
+        assert not queue.put_now(entries[4])  # nobody overtakes, and there is no room
+        found += await queue.gather()
+        assert queue.put_now(entries[4])
+        found += await queue.gather()
+    assert found == [entries[0], entries[1], entries[2], entries[4]]
+
+
+async def test_at_the_door_is_as_much_room_as_inside_and_the_rest_is_refused_at_once(
+    tmp_path, autojump_clock
+):
+    queue, refused_at_s, waited = Queue(config_of(tmp_path, queue_events_max=4)), [], []
+
+    async def send():
+        try:
+            await queue.put(waiting(events=2))
+        except Overloaded:
+            refused_at_s.append(trio.current_time() - started)
+
+    started = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(40):
+            nursery.start_soon(send)
+        await wait_all_tasks_blocked()
+        assert refused_at_s == [0] * 36
+        waited = await queue.gather()
+        assert queue.events == 4  # those at the door have entered, and nobody waits there now
+        assert not queue.put_now(waiting())
+        nursery.start_soon(send)
+    assert len(waited) == 2
+    assert refused_at_s[36:] == [ROOM_WAIT_S]
+    assert (queue.events, queue.events_peak) == (4, 4)
+
+
+async def test_who_gives_up_at_the_door_lets_those_behind_pass(tmp_path, autojump_clock):
+    queue = Queue(config_of(tmp_path, queue_events_max=10))
+    await queue.put(waiting(events=8))
+    async with trio.open_nursery() as nursery:
+
+        async def large():
+            with pytest.raises(Overloaded):
+                await queue.put(waiting(events=4))
+
+        nursery.start_soon(large)
+        await wait_all_tasks_blocked()
+        await trio.sleep(ROOM_WAIT_S / 2)
+        nursery.start_soon(queue.put, waiting(events=1))
+        await wait_all_tasks_blocked()
+        assert queue.events == 8
+    assert queue.events == 9
 
 
 async def test_who_waits_for_room_is_refused_when_the_queue_closes(tmp_path):
@@ -245,8 +319,8 @@ async def test_no_record_is_released_before_the_one_ahead_of_it(line, disk):
     await disk.reached()
     await line.sequencer.queue.put(second)
     disk.let_go()
-    await second.released.wait()
-    assert first.released.is_set()
+    await second.released.heard.wait()
+    assert first.released.heard.is_set()
     assert len(line.records()) == 2
 
 
@@ -293,6 +367,41 @@ async def test_who_is_cancelled_while_it_deals_leaves_nothing_undealt(line):
     assert counted == 9 * (INBOX + 1)
 
 
+async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
+    batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
+    large = Waiting(batches[0], Released(), batches[1:])
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        senders.start_soon(line.send, view("first"))
+        await disk.reached()
+        await line.sequencer.queue.put(large)
+        assert line.sequencer.queue.events == large.events == 5 * TAKE_EVENTS_MAX // 2
+        assert line.sequencer.queue.bytes == 5 * len(batches[0].body)
+        disk.let_go()
+    await large.released.heard.wait()
+    assert [len(bodies) for bodies in line.records()] == [1, 5]
+    assert line.sequencer.taken_seq == 1 + large.events
+    await line.sequencer.deal()
+    counted = 0
+    for outbox in line.outboxes:
+        while outbox.statistics().current_buffer_used:
+            counted += len(views_of(outbox.receive_nowait()))
+    assert counted == 1 + large.events
+
+
+async def test_a_large_request_is_refused_as_a_whole(line, disk):
+    batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
+    large = Waiting(batches[0], Released(), batches[1:])
+    disk.room_bytes = 1_500_000
+    await line.sequencer.queue.put(large)
+    await large.released.heard.wait()
+    disk.room_bytes = None
+    assert isinstance(large.released.refusal, DiskFull)
+    assert line.records() == []
+    assert await line.send(view()) is None
+    assert line.sequencer.taken_seq == 1
+
+
 async def test_a_full_disk_refuses_its_group_and_no_other(line, disk):
     assert await line.send(view("a")) is None
     disk.room_bytes = 10
@@ -333,7 +442,7 @@ async def test_a_slow_shard_holds_up_the_acknowledgement_and_loses_nothing(tmp_p
     line = Line(config_of(tmp_path, shards=1), GatedDisk())
     [outbox] = line.outboxes
     dealt_alone = [view()] * DEAL_EVENTS_MAX
-    taken = INBOX + 2  # one waits to be dealt, and one for room in the inbox
+    taken = INBOX + 1  # the last of them waits to be dealt
     async with trio.open_nursery() as nursery:
         await line.live(nursery)
         for _ in range(taken):

@@ -4,6 +4,7 @@ from trio.testing import wait_all_tasks_blocked
 from engine.actors.shard import Ask, DumpAsked, run_shard
 from engine.actors.slicing import Pace
 from engine.config import Config
+from engine.distribution import SECONDS, Distribution
 from engine.rollups import experiments, users
 from engine.rollups.marketplace import Question
 from engine.state import Group, ShardState, resolved, restore
@@ -45,7 +46,7 @@ async def told(shard, *messages):
     async with to_shard:
         for message in messages:
             to_shard.send_nowait(message)
-    await run_shard(shard, inbox, Pace(SLICE_MS))
+    await run_shard(shard, inbox, Pace(SLICE_MS), Distribution(SECONDS))
 
 
 async def dumped(shard, *, full):
@@ -116,7 +117,9 @@ async def test_nobody_folds_while_an_answer_is_made():
     ask = Ask(Question(Span(tuple(range(TODAY - 300, TODAY + 1)), ()), "1", "c"))
     to_shard, inbox = trio.open_memory_channel(8)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_shard, shard, inbox, Pace(0))  # a pause after every step
+        nursery.start_soon(
+            run_shard, shard, inbox, Pace(0), Distribution(SECONDS)
+        )  # a pause after every step
         to_shard.send_nowait(ask)
         to_shard.send_nowait(seen("late"))
         await ask.answered.wait()
@@ -134,7 +137,7 @@ async def test_a_cancelled_asker_leaves_the_shard_as_it_was():
     to_shard, inbox = trio.open_memory_channel(8)
     shard = state()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_shard, shard, inbox, Pace(SLICE_MS))
+        nursery.start_soon(run_shard, shard, inbox, Pace(SLICE_MS), Distribution(SECONDS))
         to_shard.send_nowait(Ask(VIEWS_TODAY))  # nobody waits for it
         to_shard.send_nowait(seen("a"))
         await wait_all_tasks_blocked()

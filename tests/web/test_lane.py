@@ -1,0 +1,479 @@
+"""The lane answers what the application does, and keeps its connections in order."""
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import orjson
+import pytest
+import trio
+
+from engine.actors.runtime import Engine
+from engine.config import Config
+from tests.web.sockets import Answer, Wire, served, wire
+from web import hub, line
+from web.app import Application, create_app
+from web.lane import Lane
+
+EVENT = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
+BAD_INPUTS = Path(__file__).parent / "bad_inputs.jsonl"
+
+
+def request(
+    target: bytes = b"POST /track",
+    body: bytes = EVENT,
+    *headers: bytes,
+    host: bytes = b"localhost",
+    length: bool = True,
+) -> bytes:
+    lines = [target + b" HTTP/1.1", b"Host: " + host, *headers]
+    if length:
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def case(target: bytes, body: bytes, *headers: bytes, **others: object) -> bytes:
+    return request(target, body, *headers, b"Connection: close", **others)
+
+
+JSON = b"Content-Type: application/json"
+MANY = b"[" + b",".join([EVENT] * 25) + b"]"
+CHUNKED = b"Transfer-Encoding: chunked"
+
+CASES = {
+    "one event": case(b"POST /track", EVENT, JSON),
+    "one event as text": case(b"POST /track", EVENT, b"Content-Type: text/plain;charset=UTF-8"),
+    "one event of no type": case(b"POST /track", EVENT),
+    "a batch": case(b"POST /track/batch", MANY, JSON),
+    "an envelope": case(b"POST /track/batch", b'{"sentAt":1759492800000,"events":%b}' % MANY),
+    "a batch that skips": case(b"POST /track/batch?onInvalid=skip", b'[%b,{}]' % EVENT, JSON),
+    "a batch that skips all": case(b"POST /track/batch?onInvalid=skip", b"[{}]", JSON),
+    "a key in the query": case(b"POST /track?key=x", EVENT, JSON),
+    "in chunks": case(
+        b"POST /track", b"5\r\n%b\r\n2d\r\n%b\r\n0\r\n\r\n" % (EVENT[:5], EVENT[5:]),
+        JSON, CHUNKED, length=False,
+    ),
+    "broken JSON": case(b"POST /track", b"{", JSON),
+    "nothing": case(b"POST /track", b"", JSON),
+    "an unknown event": case(b"POST /track", b'{"eventType":"x"}', JSON),
+    "an invalid event in a batch": case(b"POST /track/batch", b"[%b,{}]" % EVENT, JSON),
+    "26 events": case(b"POST /track/batch", b"[" + b",".join([EVENT] * 26) + b"]", JSON),
+    "no events": case(b"POST /track/batch", b"[]", JSON),
+    "another media type": case(b"POST /track", EVENT, b"Content-Type: text/html"),
+    "two media types": case(b"POST /track", EVENT, JSON, b"Content-Type: text/html"),
+    "another charset": case(b"POST /track", EVENT, b"Content-Type: text/plain;charset=latin-1"),
+    "a packed body": case(b"POST /track", EVENT, b"Content-Encoding: gzip"),
+    "an unknown parameter": case(b"POST /track?a=b", EVENT, JSON),
+    "a parameter twice": case(b"POST /track/batch?onInvalid=skip&onInvalid=skip", MANY, JSON),
+    "a parameter that is no UTF-8": case(b"POST /track?a=%ff", EVENT, JSON),
+    "another host": case(b"POST /track", EVENT, host=b"evil.example"),
+    "another host with a bad body": case(b"POST /track", b"{", host=b"evil.example"),
+    "a local host with a port": case(b"POST /track", EVENT, host=b"[::1]:99"),
+    "GET where only POST is": case(b"GET /track", b""),
+    "PUT": case(b"PUT /track", EVENT),
+    "an unknown method": case(b"BREW /track", EVENT),
+    "a preflight": case(b"OPTIONS /track/batch", b"", b"Origin: https://shop.example"),
+    "no route": case(b"POST /trackk", EVENT),
+    "a slash too many": case(b"POST /track/", EVENT),
+    "a path in other letters": case(b"POST /TRACK", EVENT),
+    "a path with escapes": case(b"POST /%74rack", EVENT),
+    "a stream of unknown keys": case(b"GET /stream?keys=nope", b"", length=False),
+    "a stream too slow": case(b"GET /stream?interval=11", b"", length=False),
+    "a stream of another host": case(b"GET /stream", b"", host=b"evil.example", length=False),
+    "a stream posted": case(b"POST /stream", b""),
+    "ready": case(b"GET /ready", b"", length=False),
+}  # fmt: skip
+
+
+@pytest.fixture
+def lane(engine: Engine, app: Application, config: Config) -> Lane:
+    return Lane(engine, config, app.live, app.meter)
+
+
+@pytest.fixture
+async def port(app: Application, config: Config, lane: Lane) -> AsyncIterator[int]:
+    async with served(app, config, lane) as port:
+        yield port
+
+
+@pytest.fixture
+async def plain_port(engine: Engine, config: Config) -> AsyncIterator[int]:
+    """The same engine without the lane."""
+    async with served(create_app(engine, config), config) as port:
+        yield port
+
+
+async def asked(port: int, raw: bytes) -> Answer:
+    async with wire(port) as connection:
+        await connection.send(raw)
+        answer = await connection.answer(method=raw.split(b" ")[0].decode())
+        assert await connection.end() == b""
+        return answer
+
+
+def compared(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
+    """All but what says when, and how the body is delimited."""
+    passing = {"date", "connection", "content-length", "transfer-encoding"}
+    kept = {name: value for name, value in answer.headers.items() if name not in passing}
+    return answer.status, answer.body, kept
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_the_lane_answers_as_the_application_does(
+    port: int, plain_port: int, name: str
+) -> None:
+    with_lane = await asked(port, CASES[name])
+    without = await asked(plain_port, CASES[name])
+    assert compared(with_lane) == compared(without)
+
+
+async def test_the_lane_and_the_application_count_alike(engine: Engine, config: Config) -> None:
+    both = [create_app(engine, config) for _ in range(2)]
+    lanes = [Lane(engine, config, both[0].live, both[0].meter), None]
+    counted = []
+    for app, lane in zip(both, lanes, strict=True):
+        async with served(app, config, lane) as port:
+            for name in ("one event", "a batch", "broken JSON", "nothing", "no route"):
+                await asked(port, CASES[name])
+            await asked(port, CASES["another host"])
+            await asked(port, case(b"POST /track/bulk", EVENT + b"\n{}"))
+            await asked(port, CASES["a stream of unknown keys"])
+        answers = {route: sum(one.counts) for route, one in app.meter.answer_s.items()}
+        counted.append((app.meter.refusals, answers))
+    assert counted[0] == counted[1]
+    assert counted[0][0]["/track", "malformed-body"] == 2
+    assert counted[0][1]["/track"] == 4
+
+
+async def test_what_is_no_request_is_counted_as_a_refusal(port: int, app: Application) -> None:
+    await asked(port, request(b"POST /track", EVENT, b"Content-Length: 1"))
+    assert (
+        app.meter.refusals["/track", "bad-request"] + app.meter.refusals["other", "bad-request"]
+        == 1
+    )
+
+
+def bad_inputs() -> list[dict[str, object]]:
+    cases = [orjson.loads(text) for text in BAD_INPUTS.read_bytes().splitlines()]
+    return [one for one in cases if one["path"].startswith("/track") and "needs" not in one]
+
+
+def sent(one: dict[str, object]) -> bytes:
+    """The request of a line of the corpus."""
+    if "body_repeat" in one:
+        prefix, fill, times, suffix = one["body_repeat"]
+        body = (prefix + fill * times + suffix).encode()
+    elif "body_base64" in one:
+        body = base64.b64decode(one["body_base64"])
+    else:
+        body = str(one.get("body", "")).encode("utf-8", "surrogatepass")
+    headers = [f"{name}: {text}".encode() for name, text in one.get("headers", {}).items()]
+    target = f"{one['method']} {one['path']}".encode()
+    return request(target, body, *headers, b"Connection: close")
+
+
+async def test_the_corpus_of_bad_inputs_is_refused_alike_by_both(
+    port: int, plain_port: int, engine: Engine
+) -> None:
+    for one in bad_inputs():
+        raw = sent(one)
+        with_lane, without = await asked(port, raw), await asked(plain_port, raw)
+        assert compared(with_lane) == compared(without), one["id"]
+        assert with_lane.status in one["expect_status"], (one["id"], one["why"])
+    assert engine.health().events == 0
+
+
+# -- framing, on whichever lane the request would have gone ---------------------------------
+
+AMBIGUOUS = {
+    "length and chunks": (b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+    "two lengths": (b"Content-Length: 5", b"Content-Length: 6"),
+    "a folded line": (b"A: b\r\n c", b"Content-Length: 0"),
+    "a bare line feed": (b"A: b\nC: d", b"Content-Length: 0"),
+    "a bare carriage return": (b"A: b\rC: d", b"Content-Length: 0"),
+    "an unknown coding": (b"Transfer-Encoding: gzip, chunked",),
+    "two hosts": (b"Host: localhost", b"Content-Length: 0"),
+}
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+@pytest.mark.parametrize("target", [b"POST /track", b"POST /nope", b"GET /ready"])
+async def test_ambiguous_framing_is_refused_and_the_connection_closed(
+    port: int, target: bytes, name: str
+) -> None:
+    raw = request(target, b"0\r\n\r\n", *AMBIGUOUS[name], length=False)
+    async with wire(port) as connection:
+        await connection.send(raw + request())
+        answer = await connection.answer()
+        assert answer.status == 400
+        assert orjson.loads(answer.body)["type"] == "/problems/bad-request"
+        assert answer.headers["connection"] == "close"
+        assert await connection.end() == b""
+
+
+@pytest.mark.parametrize("target", [b"POST /track", b"POST /nope"])
+async def test_broken_chunks_are_refused_on_both_lanes(port: int, target: bytes) -> None:
+    async with wire(port) as connection:
+        await connection.send(
+            request(target, b"5 \r\nhello\r\n0\r\n\r\n", CHUNKED, length=False)
+        )
+        answer = await connection.answer()
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
+        assert await connection.end() == b""
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (request(b"GET /" + b"a" * 9_000, b""), 414),
+        (request(b"GET /ready", b"", b"A: " + b"a" * 17_000), 431),
+        (request(b"GET /ready", b"", *[b"A: b"] * 101), 431),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (request(b"GET /ready", b"", b"Expect: magic"), 417),
+        (request(b"CONNECT localhost:80", b""), 501),
+    ],
+)
+async def test_a_head_that_is_not_taken_is_refused_by_a_problem(
+    port: int, raw: bytes, status: int
+) -> None:
+    answer = await asked(port, raw)
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert orjson.loads(answer.body)["status"] == status
+
+
+@pytest.mark.parametrize("target", [b"POST http://%b/track", b"GET http://%b/ready"])
+async def test_an_absolute_target_counts_and_not_the_host_beside_it(
+    port: int, target: bytes
+) -> None:
+    body = EVENT if target.startswith(b"POST") else b""
+    for authority, host, status in (
+        (b"localhost", b"evil.example", 200),
+        (b"evil.example", b"localhost", 421),
+    ):
+        assert (await asked(port, case(target % authority, body, host=host))).status == status
+
+
+async def test_a_wish_for_http_2_is_passed_over(port: int) -> None:
+    for target in (b"GET /ready", b"POST /track"):
+        body = EVENT if target.startswith(b"POST") else b""
+        headers = (
+            b"Connection: Upgrade, HTTP2-Settings",
+            b"Upgrade: h2c",
+            b"HTTP2-Settings: AA",
+        )
+        async with wire(port) as connection:
+            await connection.send(request(target, body, *headers) * 2)
+            assert (await connection.answer()).status == 200
+            assert (await connection.answer()).status == 200
+
+
+# -- connections ----------------------------------------------------------------------------
+
+
+async def test_a_connection_changes_lanes_at_every_request(port: int) -> None:
+    async with wire(port) as connection:
+        for _ in range(3):
+            await connection.send(request())
+            assert (await connection.answer()).body == b'{"success":true}'
+            await connection.send(request(b"GET /ready", b"", length=False))
+            assert (await connection.answer()).body == b'{"ready":true}'
+
+
+async def test_pipelined_requests_are_answered_in_order_across_lanes(port: int) -> None:
+    one, other = request(), request(b"GET /ready", b"", length=False)
+    chunked = request(b"POST /nope", b"5\r\nhello\r\n0\r\n\r\n", CHUNKED, length=False)
+    many = request(b"POST /track/batch", MANY)
+    async with wire(port) as connection:
+        await connection.send((one + other + chunked + many + other + one) * 3)
+        bodies = [(await connection.answer()).body for _ in range(18)]
+    assert [body[:9] for body in bodies] == [
+        b'{"success', b'{"ready":', b'{"type":"', b'{"count":', b'{"ready":', b'{"success',
+    ] * 3  # fmt: skip
+
+
+@pytest.mark.parametrize("target", [b"POST /track", b"POST /nope"])
+async def test_a_request_byte_by_byte_is_read_whole(port: int, target: bytes) -> None:
+    async with wire(port) as connection:
+        for byte in request(target):
+            await connection.send(bytes([byte]))
+        answer = await connection.answer()
+        assert answer.status == (200 if target == b"POST /track" else 404)
+
+
+@pytest.mark.parametrize("target", [b"POST /track", b"GET /ready"])
+async def test_who_has_ended_its_side_is_still_answered(port: int, target: bytes) -> None:
+    body = EVENT if target.startswith(b"POST") else b""
+    async with wire(port) as connection:
+        await connection.send(request(target, body))
+        await connection.stream.send_eof()
+        assert (await connection.answer()).status == 200
+        assert await connection.end() == b""
+
+
+@pytest.mark.parametrize("raw", [request()[:-5], request()[:30], request(b"POST /no")[:-5]])
+async def test_what_ends_before_it_is_whole_is_refused_or_dropped(
+    port: int, raw: bytes, engine: Engine
+) -> None:
+    async with wire(port) as connection:
+        await connection.send(raw)
+        await connection.stream.send_eof()
+        rest = await connection.end()
+        assert not rest or rest.startswith(b"HTTP/1.1 4")
+    assert engine.health().events == 0
+
+
+async def test_http_1_0_is_answered_and_closed(port: int) -> None:
+    raw = b"POST /track HTTP/1.0\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(EVENT)
+    answer = await asked(port, raw + EVENT)
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize("target", [b"POST /track", b"POST /nope"])
+async def test_a_sender_that_waits_is_told_to_go_on(port: int, target: bytes) -> None:
+    raw = request(target, EVENT, b"Expect: 100-continue")
+    async with wire(port) as connection:
+        await connection.send(raw.removesuffix(EVENT))
+        if target == b"POST /track":
+            assert (await connection.answer()).status == 100
+            await connection.send(EVENT)
+        else:
+            while (answer := await connection.answer()).status == 100:
+                await connection.send(EVENT)
+            assert answer.status == 404
+            return
+        assert (await connection.answer()).status == 200
+
+
+async def test_a_body_announced_too_large_is_refused_before_it_is_sent(port: int) -> None:
+    head = request(b"POST /track", b"", b"Content-Length: 4000000", length=False)
+    async with wire(port) as connection:
+        await connection.send(head)
+        answer = await connection.answer()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert orjson.loads(answer.body)["type"] == "/problems/too-large"
+
+
+async def test_a_large_body_is_refused_by_an_answer_that_arrives(port: int) -> None:
+    body = bytes(4_000_000)
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    for raw in (
+        request(b"POST /track", body),
+        request(b"POST /track", chunked, CHUNKED, length=False),
+    ):
+        async with wire(port) as connection:
+            await connection.send(raw)
+            assert (await connection.answer()).status == 413
+
+
+async def test_bodies_under_way_are_bounded_together(
+    app: Application, engine: Engine, config: Config
+) -> None:
+    small = msgspec.structs.replace(config, bodies_bytes_max=config.body_bytes_max)
+    async with served(app, small, Lane(engine, small, app.live, app.meter)) as port:
+        async with wire(port) as first, wire(port) as second:
+            head = request(b"POST /track", b"", b"Content-Length: 600000", length=False)
+            await first.send(head + EVENT)
+            await second.send(head + bytes(500_000))
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            await first.send(b" " * 550_000)
+            refused = await first.answer()
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            await second.send(b" " * 100_000)
+            assert (await second.answer()).status == 400  # read whole, and no JSON
+        async with wire(port) as third:
+            await third.send(request())
+            assert (await third.answer()).status == 200
+
+
+async def test_a_late_head_and_a_late_body_end_their_connection(
+    app: Application, engine: Engine, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "HEAD_S", 0.1)
+    monkeypatch.setattr(line, "IDLE_S", 0.1)
+    monkeypatch.setattr(hub, "SWEEP_S", 0.05)
+    hasty = msgspec.structs.replace(config, body_deadline_s=1)
+    async with served(app, hasty, Lane(engine, hasty, app.live, app.meter)) as port:
+        async with wire(port) as slow_head, wire(port) as slow_body, wire(port) as idle:
+            await slow_head.send(request()[:20])
+            await slow_body.send(request()[:-1])
+            assert (await slow_head.answer()).status == 408
+            answer = await slow_body.answer()
+            assert orjson.loads(answer.body)["type"] == "/problems/body-too-slow"
+            assert await idle.end() == b""
+
+
+async def test_a_connection_beyond_the_limit_is_refused_with_a_reason(
+    app: Application, engine: Engine, config: Config
+) -> None:
+    narrow = msgspec.structs.replace(config, connections_max=1, stream_subscribers_max=1)
+    async with served(app, narrow, Lane(engine, narrow, app.live, app.meter)) as port:
+        async with wire(port) as first:
+            await first.send(request())
+            assert (await first.answer()).status == 200
+            async with wire(port) as second:
+                answer = await second.answer()
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                assert orjson.loads(answer.body)["type"] == "/problems/too-many-connections"
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        async with wire(port) as again:
+            await again.send(request())
+            assert (await again.answer()).status == 200
+
+
+# -- the stream -----------------------------------------------------------------------------
+
+
+async def frames(connection: Wire, count: int) -> list[bytes]:
+    """The next events of the stream, chunk by chunk."""
+    found = []
+    for _ in range(count):
+        size = int(await connection.until(b"\r\n"), 16)
+        found.append((await connection.exactly(size + 2))[:-2])
+    return found
+
+
+async def test_the_stream_greets_and_counts(port: int, engine: Engine) -> None:
+    async with wire(port) as connection, wire(port) as sender:
+        await connection.send(request(b"GET /stream?keys=views:today", b"", length=False))
+        head = await connection.until(b"\r\n\r\n")
+        assert b"Content-Type: text/event-stream" in head
+        (greeting,) = await frames(connection, 1)
+        assert greeting.startswith(b'data: {"type":"connected"}\n\nretry: ')
+        await sender.send(request())
+        await sender.answer()
+        (update,) = await frames(connection, 1)
+        told = orjson.loads(update.partition(b"data: ")[2])
+        assert told["counters"] == {"views:today": 1}
+
+
+async def test_a_listener_that_leaves_gives_its_place_back(port: int, app: Application) -> None:
+    async with wire(port) as connection:
+        await connection.send(request(b"GET /stream", b"", length=False))
+        await connection.until(b"connected")
+        assert app.live.subscribers == 1
+    with trio.fail_after(30):
+        while app.live.subscribers:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_a_stop_ends_streams_and_finishes_what_is_under_way(
+    app: Application, engine: Engine, config: Config, lane: Lane
+) -> None:
+    received = b""
+    async with trio.open_nursery() as nursery:
+        listening = trio.Event()
+
+        async def listen(port: int) -> None:
+            nonlocal received
+            async with wire(port) as connection:
+                await connection.send(request(b"GET /stream?interval=10", b"", length=False))
+                await connection.until(b"connected")
+                listening.set()
+                received = await connection.end()
+
+        async with served(app, config, lane) as port:
+            nursery.start_soon(listen, port)
+            await listening.wait()
+    assert received.endswith(b"0\r\n\r\n")  # ended by us, not cut off

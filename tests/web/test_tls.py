@@ -1,0 +1,79 @@
+"""HTTPS and HTTP/2: a real server with a certificate of the test."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from tests.server import Server, tallymark
+
+EVENT = {"eventType": "marketplace_view", "serviceId": "s-1"}
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def files(authority: trustme.CA, tmp_path: Path) -> tuple[str, str]:
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    issued.private_key_pem.write_to_path(key)
+    for piece in issued.cert_chain_pems:
+        piece.write_to_path(certificate, append=True)
+    return str(certificate), str(key)
+
+
+@pytest.fixture
+def secure(files: tuple[str, str], tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "data", "--certfile", files[0], "--keyfile", files[1]) as running:
+        yield running
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
+def test_events_are_taken_and_counted_over_tls(
+    secure: Server, authority: trustme.CA, version: str
+) -> None:
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    assert secure.url.startswith("https://127.0.0.1:")
+    with httpx.Client(
+        base_url=secure.url, verify=trust, http2=version == "HTTP/2", trust_env=False
+    ) as client:
+        answer = client.post("/track", json=EVENT)
+        assert (answer.status_code, answer.http_version) == (200, version)
+        assert client.get("/counters/views:today").json()["data"]["value"] == 1
+        assert client.post("/track", content=b"{").status_code == 400
+    assert secure.stop() == 0
+
+
+def test_a_plain_request_to_a_secure_port_ends_nothing(
+    secure: Server, authority: trustme.CA
+) -> None:
+    with pytest.raises(httpx.TransportError):
+        httpx.get(secure.url.replace("https", "http"), trust_env=False)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    assert httpx.get(secure.url + "/ready", verify=trust, trust_env=False).status_code == 200
+
+
+def test_a_certificate_without_its_key_is_refused(files: tuple[str, str]) -> None:
+    done = tallymark("serve", "--certfile", files[0])
+    assert done.returncode == 2
+    assert "TLS needs both certfile and keyfile" in done.stderr
+
+
+def test_a_certificate_that_cannot_be_used_is_said_in_one_line(
+    files: tuple[str, str], tmp_path: Path
+) -> None:
+    data = str(tmp_path / "data")
+    for certificate, key in (("/nope.pem", files[1]), (files[1], files[1])):
+        options = ("--certfile", certificate, "--keyfile", key, "--port", "0", "--data", data)
+        done = tallymark("serve", *options, "--log-level", "error")
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert "The certificate or its key cannot be used" in line

@@ -1,0 +1,83 @@
+"""Hypercorn's handling of a connection, contained: nothing a client does ends the server.
+
+Hypercorn's own `serve` runs every connection in one nursery, and lets exceptions of a single
+connection through: a body over the limit, cut off by its sender, raises BusyResourceError and
+ends the server, with exit code 0 (Hypercorn 0.18). So only its `TCPServer` is used, one for a
+connection, each contained. tests/web/test_hosting.py and test_main.py send what killed it.
+"""
+
+import logging
+from typing import Final
+
+import structlog
+import trio
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.trio.tcp_server import TCPServer
+
+from engine.config import Config
+from web.framing import HEAD_BYTES_MAX
+from web.line import IDLE_S
+
+SEND_BYTES: Final = 64 * 1024
+SEND_S_MAX: Final = 30
+"""How long the other side may take over SEND_BYTES before its connection is given up."""
+
+log = structlog.get_logger()
+
+
+def hypercorn_config(config: Config) -> HypercornConfig:
+    """Hypercorn's settings, from ours and what we know of it."""
+    settings = HypercornConfig()
+    settings.accesslog = None
+    settings.errorlog = logging.getLogger("hypercorn.error")  # to where web.logs sends it
+    settings.keep_alive_timeout = IDLE_S
+    settings.keep_alive_max_requests = 2**31  # a client that keeps its connection costs less
+    settings.h11_max_incomplete_size = HEAD_BYTES_MAX
+    settings.include_server_header = False
+    if config.certfile:
+        settings.certfile, settings.keyfile = config.certfile, config.keyfile
+    return settings
+
+
+class Connection(TCPServer):
+    """Hypercorn's handling of one connection, which keeps to itself what goes wrong with it."""
+
+    async def run(self) -> None:
+        """Serve to the end. Only cancellation leaves."""
+        try:
+            await super().run()
+        except* trio.BusyResourceError:  # what is described above; no reason to fill the log
+            log.debug("connection closed while it was answered")
+        except* Exception as group:
+            log.warning("connection failed", exc_info=group)
+
+    async def _read_data(self) -> None:
+        """As Hypercorn does it, but a connection that its client has closed is not kept open
+        for the rest of its keep-alive time.
+        """
+        await super()._read_data()
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        """As Hypercorn does it, but a reader that takes nothing loses its connection.
+
+        That a connection is idle is taken down even where the request's task is cancelled
+        meanwhile, as Quart-Trio does with its own: else it would stay open for ever.
+        """
+        if not isinstance(event, RawData):
+            with trio.CancelScope(shield=isinstance(event, Updated)):
+                await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                await self._send_in_time(memoryview(event.data))
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+                self.stream.socket.close()
+                await self.protocol.handle(Closed())
+
+    async def _send_in_time(self, data: memoryview) -> None:
+        for start in range(0, len(data), SEND_BYTES):
+            # Shielded like Hypercorn's own: half an answer must not be followed by another.
+            with trio.fail_after(SEND_S_MAX, shield=True):
+                await self.stream.send_all(data[start : start + SEND_BYTES])

@@ -1,0 +1,249 @@
+"""The hot routes on the hub: POST /track*, and the live stream, without a framework.
+
+The same functions answer here as behind Quart (`web.ingest`, `web.live`, `web.wire`), so that
+no client can tell which of the two it got; tests/web/test_lane.py sends each case through both.
+"""
+
+from functools import partial
+from time import perf_counter
+from typing import Final, Protocol
+
+import structlog
+
+from engine.actors.sequencer import Released
+from engine.config import Config
+from engine.errors import TallymarkError
+from engine.events import Batch
+from web import ingest, wire
+from web.access import must_be_our_host
+from web.framing import Head
+from web.hub import Hub
+from web.ingest import Acceptor, Decoded, Kind
+from web.line import Line
+from web.live import (
+    GREETING,
+    STREAM_MEDIA,
+    Counters,
+    Live,
+    StreamAsked,
+    Subscriber,
+    chosen,
+    wanted,
+)
+from web.meter import NO_ROUTE, Meter
+from web.wire import INTERNAL, Internal, Reply
+
+HOSTS_KNOWN_MAX: Final = 64
+KEPT_ANSWER_BYTES_MAX: Final = 64
+
+_STREAM: Final = "/stream"
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_STREAM_HEADERS: Final = wire.sent(b"", media=STREAM_MEDIA).headers
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+
+log = structlog.get_logger()
+
+
+class Service(Acceptor, Protocol):
+    """What the lane needs of the engine."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    def submit(self, batch: Batch, released: Released) -> bool: ...
+
+    async def counters(self) -> Counters: ...
+
+
+class Lane:
+    """Takes the hot requests of a hub; `hub` is set before the first of them."""
+
+    hub: Hub
+
+    def __init__(self, service: Service, config: Config, live: Live, meter: Meter) -> None:
+        self._service = service
+        self._config = config
+        self._live = live
+        self._meter = meter
+        self._hosts: set[str | None] = set()
+        self._rendered: dict[bytes, bytes] = {}
+        self._rendered_on = b""
+        self._chunked: tuple[bytes, bytes] = (b"", b"")
+
+    def body_bytes_max(self, head: Head) -> int | None:
+        """What the body of this request may have; None where it is not for a hot route."""
+        if head.method == "POST" and head.path in _KINDS:
+            return _KINDS[head.path].body_bytes_max(self._config)
+        if head.method == "GET" and head.path == _STREAM and not head.length and head.is_newer:
+            return 0
+        return None  # a stream without chunks, for HTTP/1.0, is made by Hypercorn
+
+    def refusal(self, error: TallymarkError, head: Head | None) -> Reply:
+        """As Quart words it; without a head nobody knows for which route."""
+        reply = _refused(error, head)
+        self._meter.refused(NO_ROUTE if head is None else _route(head), reply.problem)
+        return reply
+
+    def take(self, line: Line, head: Head, content: bytes) -> None:
+        """Have it answered, now or when its events are kept."""
+        asked_s = perf_counter()
+        try:
+            self._must_be_our_host(head.host)
+            kind = _KINDS.get(head.path)
+            if kind is None:
+                self.hub.start(self._stream, line, head, asked_s)
+            elif kind is Kind.BULK:
+                self.hub.start(self._bulk, line, head, content, asked_s)
+            else:
+                self._ingest(line, head, kind, content, asked_s)
+        except TallymarkError as error:
+            self._answer(line, head, _refused(error, head), asked_s)
+        except Exception as error:
+            log.error("request failed", method="POST", path=head.path, exc_info=error)
+            self._answer(line, head, _refused(INTERNAL, head), asked_s)
+
+    def _must_be_our_host(self, host: str | None) -> None:
+        if self._config.allow_public or host in self._hosts:
+            return
+        must_be_our_host(host, self._config.allowed_hosts)
+        if len(self._hosts) < HOSTS_KNOWN_MAX:
+            self._hosts.add(host)
+
+    # -- ingest -------------------------------------------------------------------------------
+
+    def _ingest(
+        self, line: Line, head: Head, kind: Kind, content: bytes, asked_s: float
+    ) -> None:
+        decoded = ingest.decode(
+            self._service,
+            kind,
+            content,
+            query=head.query,
+            content_type=head.content_type,
+            content_encoding=head.content_encoding,
+        )
+        if not decoded.batch.events:
+            self._answer(line, head, decoded.answer, asked_s)
+            return
+
+        def released(refusal: TallymarkError | None) -> None:
+            if refusal is None:
+                self._acknowledge(line, head, decoded.answer, asked_s)
+            else:
+                self._answer(line, head, ingest.refused(refusal, kind), asked_s)
+
+        if not self._service.submit(decoded.batch, released):
+            self.hub.start(self._wait_for_room, decoded, released)
+
+    async def _wait_for_room(self, decoded: Decoded, released: Released) -> None:
+        """The rare case: the queue is full, and may have room within its second."""
+        try:
+            await self._service.accept(decoded.batch)
+        except TallymarkError as error:
+            released(error)
+        else:
+            released(None)
+
+    async def _bulk(self, line: Line, head: Head, content: bytes, asked_s: float) -> None:
+        """Thousands of events: taken in slices, so in a task."""
+        try:
+            reply = await ingest.take(
+                self._service,
+                Kind.BULK,
+                content,
+                query=head.query,
+                content_type=head.content_type,
+                content_encoding=head.content_encoding,
+            )
+        except Exception as error:
+            log.error("request failed", method="POST", path=head.path, exc_info=error)
+            reply = _refused(INTERNAL, head)
+        self._answer(line, head, reply, asked_s)
+
+    def _acknowledge(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
+        """Answer that events are kept: few different answers, each rendered once a second."""
+        if line.must_close:
+            self._answer(line, head, reply, asked_s)
+            return
+        self._meter.answered(head.path, perf_counter() - asked_s)
+        date = self.hub.date
+        if date is not self._rendered_on:
+            self._rendered.clear()
+            self._rendered_on = date
+        rendered = self._rendered.get(reply.body)
+        if rendered is None:
+            rendered = self.hub.rendered(reply, is_last=False)
+            if len(reply.body) <= KEPT_ANSWER_BYTES_MAX:
+                self._rendered[reply.body] = rendered
+        line.answer(rendered, is_last=False)
+
+    def _answer(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
+        self._meter.answered(_route(head), perf_counter() - asked_s, reply.problem)
+        is_last = line.must_close
+        line.answer(self.hub.rendered(reply, is_last=is_last), is_last=is_last)
+
+    # -- the live stream ----------------------------------------------------------------------
+
+    async def _stream(self, line: Line, head: Head, asked_s: float) -> None:
+        try:
+            asked = wire.question(head.query, StreamAsked)
+            keys = wanted(asked.keys)
+            if keys is not None and self._service.is_ready:
+                chosen(await self._service.counters(), keys)
+            self._live.must_have_room()
+        except TallymarkError as error:
+            self._answer(line, head, _refused(error, head), asked_s)
+        except Exception as error:
+            log.error("request failed", method="GET", path=head.path, exc_info=error)
+            self._answer(line, head, _refused(INTERNAL, head), asked_s)
+        else:
+            self._meter.answered(_STREAM, perf_counter() - asked_s)
+            listener = _Listener(self, line, keys=keys, interval_ticks=asked.interval)
+            line.stream(self._opening(), partial(self._live.leave, listener))
+            self._live.enter(listener)
+
+    def _opening(self) -> bytes:
+        lines = [b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", b"Date: %b" % self.hub.date]
+        lines += [f"{name}: {value}".encode() for name, value in _STREAM_HEADERS]
+        return b"\r\n".join((*lines, b"", _chunk(GREETING)))
+
+    def chunked(self, frame: bytes) -> bytes:
+        """The frame as a chunk, made once for all who get it."""
+        if self._chunked[0] is not frame:
+            self._chunked = (frame, _chunk(frame))
+        return self._chunked[1]
+
+
+class _Listener(Subscriber):
+    """A subscriber of the live stream on a line of the hub."""
+
+    def __init__(
+        self, lane: Lane, line: Line, *, keys: tuple[str, ...] | None, interval_ticks: int
+    ) -> None:
+        super().__init__(keys=keys, interval_ticks=interval_ticks)
+        self._lane = lane
+        self._line = line
+
+    def put(self, frame: bytes) -> None:
+        """Send the frame, unless the one before is still on its way."""
+        self._line.push(self._lane.chunked(frame))
+
+    def end(self) -> None:
+        """End the stream and its connection."""
+        self._line.end_stream(_LAST_CHUNK)
+
+
+def _chunk(content: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(content), content)
+
+
+def _route(head: Head) -> str:
+    """Its name for the meter: other paths than these come here with a refusal at most."""
+    return head.path if head.path in _KINDS or head.path == _STREAM else NO_ROUTE
+
+
+def _refused(error: TallymarkError | Internal, head: Head | None) -> Reply:
+    kind = None if head is None else _KINDS.get(head.path)
+    if kind is not None:
+        return ingest.refused(error, kind)
+    return wire.refused(error, None if head is None else head.path)
