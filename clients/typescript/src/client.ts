@@ -1,6 +1,7 @@
 // The client: takes events without ever being in the way, and sends each until it is acknowledged.
 
 import type { TallymarkEvent } from "./collectors/events.js";
+import { newId } from "./id.js";
 import { exchange, timer, type Answer } from "./http.js";
 import { sendBeacons, watchPage } from "./page.js";
 import { bodyOf, itemOf, Queue, type Item, type Store } from "./queue.js";
@@ -122,7 +123,7 @@ class Sender {
   track(event: TallymarkEvent): void {
     try {
       const nowMs = Date.now();
-      const id = event.eventId ?? crypto.randomUUID();
+      const id = event.eventId ?? newId();
       const whole = { ...event, eventId: id, timestamp: event.timestamp ?? nowMs };
       if (this.#isClosed) return this.#drop(whole, "closed", "tracked after close");
       const item = itemOf(id, JSON.stringify(whole), nowMs);
@@ -162,7 +163,7 @@ class Sender {
     clearTimeout(this.#saving);
     this.#unwatch();
     this.#guard(() => this.#queue.save());
-    if (this.#options.storage) return isAllSent;
+    if (this.#queue.isStored) return isAllSent;
     const left = [...this.#queue.all];
     this.#queue.remove(left);
     for (const item of left) this.#drop(JSON.parse(item.json), "closed", "unsent at close");
@@ -172,6 +173,7 @@ class Sender {
   /** Set the clock for the next batch, at once where there is enough or somebody waits for it. */
   #schedule(): void {
     if (this.#isSending) return; // which looks again when it is done
+    if (this.#isClosed && this.#waiting.size === 0) return;
     const isDue = this.#waiting.size > 0 || this.#queue.length >= (this.#options.flushEvents ?? BATCH_EVENTS_MAX);
     const waitMs = Math.max(isDue ? 0 : (this.#options.flushIntervalMs ?? 1000), this.#notBeforeMs - Date.now());
     if (this.#clock !== undefined) {
@@ -218,10 +220,12 @@ class Sender {
       return;
     }
     this.#batchEventsMax = BATCH_EVENTS_MAX;
+    const kept = new Set(this.#queue.all); // `close` may have given up meanwhile
     this.#queue.remove(batch);
     this.#save();
     const refused = answer.status === 200 ? rejectedOf(answer.body) : undefined;
     batch.forEach((item, index) => {
+      if (!kept.has(item)) return;
       const why = refused === undefined ? `${answer.status}: ${answer.detail}` : refused.get(index);
       if (why === undefined) this.#delivered++;
       else this.#drop(JSON.parse(item.json), "refused", why);
@@ -248,7 +252,7 @@ class Sender {
   }
 
   #save(): void {
-    if (!this.#options.storage || this.#saving !== undefined) return;
+    if (!this.#queue.isStored || this.#saving !== undefined) return;
     this.#saving = timer(() => {
       this.#saving = undefined;
       this.#guard(() => this.#queue.save());

@@ -1,5 +1,7 @@
 // What waits to be sent. An event leaves the queue when the service has answered for it, not before.
 
+import { newId } from "./id.js";
+
 /** An event in the queue: its JSON as it will be sent, and whether a beacon has carried it. */
 export interface Item {
   readonly id: string;
@@ -38,11 +40,15 @@ export class Queue {
     this.#max = max;
     this.#store = store;
     this.#scope = `${PREFIX}${scope}:`;
-    this.#entry = this.#scope + crypto.randomUUID();
+    this.#entry = this.#scope + newId();
   }
 
   get length(): number {
     return this.#items.length;
+  }
+
+  get isStored(): boolean {
+    return this.#store !== undefined;
   }
 
   get all(): readonly Item[] {
