@@ -92,6 +92,7 @@ class Tallymark(Collectors):
 
     def close(self, timeout_s: float = 10.0) -> bool:
         """Flush, then stop; what is left is dropped, and told. Whether nothing was left."""
+        deadline_s = time.monotonic() + timeout_s
         with self._news:
             self._outbox.is_closed = True
         is_all_sent = self.flush(timeout_s)
@@ -100,6 +101,7 @@ class Tallymark(Collectors):
             self._has_ended = True
             self._news.notify_all()
         self._outbox.report(drops)
+        self._end_connection(deadline_s)
         _clients.discard(self)
         return is_all_sent
 
@@ -107,6 +109,13 @@ class Tallymark(Collectors):
         """What became of the events so far."""
         with self._news:
             return self._outbox.stats()
+
+    def _end_connection(self, deadline_s: float) -> None:
+        if self._thread is None:
+            with self._sending_here:
+                self._connection.close()
+        elif self._thread is not threading.current_thread():  # on_drop may close, in the thread
+            self._thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _begin(self) -> None:
         self._news = threading.Condition()
