@@ -43,7 +43,7 @@ $(UI): $(UI_SOURCES)
 	@cd web/ui && npm ci --silent && npm run --silent build
 	@touch $@
 
-test: lint ## Run all checks and tests but those in a browser
+test: lint ## Run all checks and tests but those of the clients and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 test-browser: $(E2E) ui $(AXE) ## Run the tests in a real browser (needs chromium and Node 20)
@@ -51,7 +51,7 @@ test-browser: $(E2E) ui $(AXE) ## Run the tests in a real browser (needs chromiu
 
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
 	@cd clients/typescript && npm run --silent check && npm test --silent
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients tests/clients/typescript
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients
 
 client-types: $(ENV) $(TS_CLIENT) ## Write the TypeScript client's types anew from /openapi.json
 	@$(BIN)/python -m tests.clients.typescript.types > clients/typescript/src/api.ts
