@@ -83,7 +83,9 @@ def test_the_last_one_fits_and_one_more_is_dropped() -> None:
     assert drop.reason == "queue-full"
 
 
-@pytest.mark.parametrize("wrong", [object(), float("nan"), {1: {2}}], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [object(), float("nan"), {1: {2}}], ids=["object", "nan", "set"]
+)
 def test_what_is_no_json_is_dropped(wrong: object) -> None:
     drop = outbox(0).put(VIEW | {"value": wrong}, now_ms=1)
     assert drop is not None
