@@ -46,7 +46,7 @@ $(UI): $(UI_SOURCES)
 test: lint ## Run all checks and tests but those of the clients and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-test-browser: $(E2E) ui $(AXE) ## Run the tests in a real browser (needs chromium and Node 20)
+test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
 	@$(BIN)/pytest -q -n 2 tests/browser
 
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)

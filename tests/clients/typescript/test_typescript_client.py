@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.once import must_arrive_once
-from tests.clients.typescript.types import PACKAGE, written
+from tests.clients.typescript.package import PACKAGE, install_into, run
+from tests.clients.typescript.types import written
 from tests.server import PATIENCE_S, Server, environment
 
 HERE = Path(__file__).parent
@@ -76,30 +77,11 @@ process.stdin.on("end", () => (live.close(), clearInterval(alive))).resume();
 """
 
 
-def run(*words: str, cwd: Path) -> str:
-    """Run a command to its end, and return what it said."""
-    done = subprocess.run(
-        words,
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of an application into which the tarball was installed."""
-    built = tmp_path_factory.mktemp("built")
-    run("npm", "pack", "--silent", "--pack-destination", str(built), cwd=PACKAGE)
-    (tarball,) = built.glob("*.tgz")
     folder = tmp_path_factory.mktemp("installed")
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    run("npm", "install", "--silent", "--offline", str(tarball), cwd=folder)
+    install_into(folder)
     return folder
 
 

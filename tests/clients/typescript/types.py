@@ -1,13 +1,11 @@
 """The types of the TypeScript client, written from what a server says of itself."""
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.server import PATIENCE_S, ROOT, Server
-
-PACKAGE = ROOT / "clients/typescript"
+from tests.clients.typescript.package import PACKAGE, run
+from tests.server import Server
 
 
 def written(server: Server) -> str:
@@ -15,14 +13,7 @@ def written(server: Server) -> str:
     with tempfile.TemporaryDirectory() as folder:
         description = Path(folder) / "openapi.json"
         description.write_text(server.client.get("/openapi.json").text)
-        return subprocess.run(
-            ["node", "scripts/types.mjs", str(description)],
-            cwd=PACKAGE,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        ).stdout
+        return run("node", "scripts/types.mjs", str(description), cwd=PACKAGE)
 
 
 def main() -> None:
