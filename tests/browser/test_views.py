@@ -18,6 +18,7 @@ VIEWS = {
     "dashboard": "/#/dashboards/services",
     "editor": "/#/dashboards/services?edit=1",
     "explore": "/#/explore",
+    "load": "/#/load",
     "status": "/#/status",
 }
 LOOKS = {
@@ -27,6 +28,10 @@ LOOKS = {
     "light-390": ("light", 390, 844),
     "dark-390": ("dark", 390, 844),
 }
+EXAMINED = LOOKS.keys() - {"light-1024"}
+"""Where axe looks: what is special at 1024 px are widths."""
+WIDTHS = [1440, 1180, 1024, 720, 390, 320]
+RESIZING_MS = 5_000
 SERIOUS = {"serious", "critical"}
 
 
@@ -34,11 +39,23 @@ def visit(page: Page, server: Server, open_page: Open, view: str) -> None:
     (first,) = server.client.get("/metrics/services?limit=1").json()["data"]
     open_page(server, VIEWS[view].replace("{service}", first["serviceId"]))
     settled(page)
+    expect(page.locator("header .live")).to_contain_text("Live")
 
 
 def assert_fits(page: Page) -> None:
-    root = "document.documentElement"
-    assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), "it scrolls sideways"
+    """Nothing scrolls sideways, once the charts have taken the width that they have now."""
+    fits = page.evaluate(
+        """async (patienceMs) => {
+            const page = document.documentElement;
+            const end = performance.now() + patienceMs;
+            const fits = () => page.scrollWidth <= page.clientWidth;
+            do await new Promise(requestAnimationFrame);
+            while (!fits() && performance.now() < end);
+            return fits();
+        }""",
+        RESIZING_MS,
+    )
+    assert fits, f"it scrolls sideways at {page.viewport_size}"
 
 
 def serious(page: Page) -> list[tuple[str, list[str]]]:
@@ -66,14 +83,25 @@ def test_a_view_is_fit_to_be_shown(
     page.screenshot(path=SCREENSHOTS / f"{view}-{look}.png", full_page=True)
     assert page.locator(".state.error").all_inner_texts() == []
     assert_fits(page)
-    assert serious(page) == []
+    if look in EXAMINED:
+        assert serious(page) == []
 
 
-@pytest.mark.parametrize("width", [1440, 1180, 1024, 720, 390, 320])
-def test_the_reference_needs_no_sideways_scrolling_and_says_nothing_wrong(
-    demo: Server, page: Page, open_page: Open, width: int
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_needs_sideways_scrolling(
+    demo: Server, page: Page, open_page: Open, view: str
 ) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
+    visit(page, demo, open_page, view)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert_fits(page)
+
+
+def test_the_reference_needs_no_sideways_scrolling_and_says_nothing_wrong(
+    demo: Server, page: Page, open_page: Open
+) -> None:
     open_page(demo, "/docs")
-    assert_fits(page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert_fits(page)
     assert serious(page) == []
