@@ -3,9 +3,10 @@
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final, TypeVar
@@ -15,7 +16,7 @@ from engine import decoding, events
 from engine.config import Config
 from engine.events import AcceptedTimes, Batch, Body, Kind
 from engine.sequence import Sequencing
-from engine.state import ShardState
+from engine.state import Group, ShardState
 from engine.timebucket import DAY_MS, HOUR_MS, Calendar
 from persistence.journal import Journal
 from persistence.recovery import recover
@@ -70,15 +71,20 @@ class Bench:
         )
 
     def take_and_fold(self, group: list[Batch]) -> None:
-        groups = self.sequencing.take(self.now_ms, group)
-        for state, part in zip(self.states, groups, strict=True):
-            if part.facts:
-                state.fold(part)
+        self.sequencing.add(self.now_ms, group)
+        self.fold(self.sequencing.deal_due())
+
+    def fold(self, dealt: Iterable[list[Group]]) -> None:
+        for groups in dealt:
+            for state, part in zip(self.states, groups, strict=True):
+                if part.facts:
+                    state.fold(part)
 
     def settle(self) -> None:
         """What waits for the next question is paid for by the events that left it."""
+        self.fold(self.sequencing.deal())
         for state in self.states:
-            for _ in state.services.settle():
+            for _ in chain(state.settle(), state.services.settle()):
                 pass
             state.users.days.settle()
 

@@ -13,6 +13,7 @@ from bench.engine import Bench
 from bench.events import CATEGORIES
 from engine.actors.runtime import Engine
 from engine.answers.services import Asked
+from engine.columns import Keys
 from engine.hashing import shard_of
 from engine.timebucket import DAY_MS
 from persistence.snapshot import SnapshotStore
@@ -39,21 +40,21 @@ class Answered:
 def fill(bench: Bench) -> None:
     """Fold DAYS of calls of SERVICES services, ending now."""
     rng = np.random.default_rng(7)
+    keys = Keys(len(bench.states))
     today_ms = bench.now_ms - bench.now_ms % DAY_MS
     for service in range(SERVICES):
         service_id = f"service-{service:04}"
-        category = CATEGORIES[service % len(CATEGORIES)]
+        number = keys.number((service_id, CATEGORIES[service % len(CATEGORIES)]))
         family = bench.states[shard_of(service_id, len(bench.states))].services
         for day in range(DAYS):
-            latencies = rng.lognormal(5, 0.6, CALLS_A_DAY).tolist()
+            latencies = rng.lognormal(5, 0.6, CALLS_A_DAY)
             start_ms = today_ms - (DAYS - 1 - day) * DAY_MS
             step_ms = (min(DAY_MS, bench.now_ms - start_ms) - 1) // CALLS_A_DAY
-            family.fold(
-                [
-                    (service_id, category, start_ms + i * step_ms, latency, None)
-                    for i, latency in enumerate(latencies)
-                ]
-            )
+            calls = np.empty((3, CALLS_A_DAY), np.int64)
+            calls[0] = number
+            calls[1] = start_ms + np.arange(CALLS_A_DAY) * step_ms
+            calls[2] = latencies.view(np.int64)
+            family.fold(calls, (), keys)
 
 
 async def ask(engine: Engine, question: str, asked: Asked) -> Answered:

@@ -28,6 +28,11 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**40)]
+RECORD_EVENTS_MAX: Final = 100_000
+RECORD_BODIES_BYTES_MAX: Final = 32 * MIB
+"""What one record of the journal may hold; persistence/record.py holds these to its format."""
+
+RecordBytes: TypeAlias = Annotated[int, Meta(ge=1, le=RECORD_BODIES_BYTES_MAX)]
 Currency: TypeAlias = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
 
@@ -92,7 +97,7 @@ class Config(Struct, frozen=True, kw_only=True):
     # What one request may hold
     batch_events_max: Positive = 25
     """Events in one POST /track/batch."""
-    body_bytes_max: Positive = MIB
+    body_bytes_max: RecordBytes = MIB
     """Bytes of one request's body, unpacked."""
     bulk_events_max: Positive = 10_000
     """Events in one POST /track/bulk."""
@@ -146,9 +151,9 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events accepted and not yet in the journal; beyond it 503 with Retry-After."""
     queue_bytes_max: Positive = 64 * MIB
     """Bytes of bodies accepted and not yet in the journal; beyond it 503 with Retry-After."""
-    group_events_max: Positive = 4_096
+    group_events_max: Annotated[int, Meta(ge=1, le=RECORD_EVENTS_MAX)] = 4_096
     """Events after which no further batch joins a group (one write, one fsync)."""
-    group_bytes_max: Positive = 512 * KIB
+    group_bytes_max: RecordBytes = 512 * KIB
     """Bytes after which no further batch joins a group."""
     bulk_room_bytes_max: Positive = 64 * MIB
     """Bytes of POST /track/bulk that are unpacked and not yet in the journal; beyond it 503."""

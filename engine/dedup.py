@@ -28,14 +28,15 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from struct import Struct
 from typing import Final
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.hashindex import SEGMENTS, HashIndex
+from engine.slots import Hashes
 
 DAY_MS: Final = 86_400_000
 GENERATIONS: Final = 16
@@ -49,6 +50,15 @@ within 128 generations, before a dead one's mark (its serial modulo 256) comes a
 HELD_MAX: Final = 1.3
 """Times `ids_max` are held at the most, by churn alone: a sixteenth that waits to be forgotten,
 and those that died in the five generations between two looks, half of them on the average."""
+
+SORTED_MAX: Final = 32_768
+"""Hashes that a full dump puts in order at a time: 2 ms."""
+
+HASH_BYTES: Final = 8
+PIECES_A_STEP: Final = 8
+
+Run = tuple[int, int]
+"""(received_ms, how many ids in a row)"""
 
 MARKS: Final = 256
 VERSION: Final = 1
@@ -106,24 +116,64 @@ class IdWindow:
         unsaved = sum(len(generation.unsaved) for generation in self._generations)
         return self._index.memory_bytes() + 8 * unsaved
 
-    def duplicates(self, hashes: Sequence[int], received_ms: int) -> list[int]:
+    def duplicates(
+        self, hashes: Sequence[int] | Hashes, received: int | Sequence[Run]
+    ) -> list[int]:
         """Remember these ids; the positions, ascending, of those that are remembered already.
 
-        hashes       by `engine.hashing.hash64`; 0 where an event has no id: never known.
-                     Of two equal ones in one call the second is known.
-        received_ms  epoch ms; a step back counts as the same time as before
+        hashes    by `engine.hashing.hash64`; 0 where an event has no id: never known.
+                  Of two equal ones in one call the second is known.
+        received  epoch ms of all, or of so many of them in turn; a step back counts as the same
+                  time as before
+
+        Many at once are the same as each by itself, and cost less.
         """
-        generation = self._turn(received_ms)
-        known = self._index.claim(hashes, generation.serial % MARKS, self._alive)
-        new = len(hashes) - len(known) - hashes.count(0)
-        if new:
-            self._ids += new
-            generation.ids += new
-            generation.last_ms = max(generation.last_ms, received_ms)
-            if new < len(hashes):
-                skipped = set(known)
-                hashes = [key for i, key in enumerate(hashes) if key and i not in skipped]
-            generation.unsaved.extend(hashes)
+        keys = np.asarray(hashes, np.uint64)
+        if not np.count_nonzero(keys):
+            return []
+        runs = [(received, len(keys))] if isinstance(received, int) else received
+        if self._are_of_one_generation(runs):
+            return self._claimed(keys, runs)
+        known: list[int] = []
+        start = 0
+        for received_ms, count in runs:
+            end = start + count
+            while start < end:
+                room = self._ids_a_generation - self._turn(received_ms).ids
+                part = keys[start : min(end, start + room)]
+                known += [start + at for at in self._claimed(part, [(received_ms, len(part))])]
+                start += len(part)
+        return known
+
+    def _are_of_one_generation(self, runs: Sequence[Run]) -> bool:
+        """Whether none of these ids would begin another generation than the present one."""
+        current = self._generations[-1]
+        latest_ms = max(received_ms for received_ms, _ in runs)
+        count = sum(count for _, count in runs)
+        return 0 < current.ids <= self._ids_a_generation - count and not self._is_old(
+            current, max(latest_ms, current.last_ms)
+        )
+
+    def _claimed(self, keys: Hashes, runs: Sequence[Run]) -> list[int]:
+        """As `duplicates`, of ids of the present generation alone."""
+        self._sweep()
+        generation = self._generations[-1]
+        known = self._index.claim(keys, generation.serial % MARKS, self._alive)
+        new = int(np.count_nonzero(keys)) - len(known)
+        if not new:
+            return known
+        self._ids += new
+        generation.ids += new
+        is_new = keys != 0
+        is_new[known] = False
+        start = 0
+        for received_ms, count in runs:
+            if received_ms > generation.last_ms and is_new[start : start + count].any():
+                generation.last_ms = received_ms
+            start += count
+        if new < len(keys):
+            keys = keys[is_new]
+        generation.unsaved.frombytes(keys.tobytes())
         return known
 
     def dump(self, *, full: bool) -> list[bytes]:
@@ -135,25 +185,21 @@ class IdWindow:
         return [part for part in self.dumping(full=full) if part]
 
     def dumping(self, *, full: bool) -> Iterator[bytes]:
-        """As `dump`, in steps, some of them empty: a full one takes 1.4 s at 10 million ids.
-
-        The longest of them sorts one generation.
-        """
-        found: dict[int, list[NDArray[np.uint64]]] = {
-            g.serial % MARKS: [] for g in self._generations
-        }
+        """As `dump`, in steps, some of them empty: a full one takes 1.4 s at 10 million ids."""
+        found: dict[int, list[Hashes]] = {g.serial % MARKS: [] for g in self._generations}
         for keys, marks in self._index.chunks() if full else ():
             for mark, of_mark in found.items():
                 of_mark.append(keys[marks == mark])
             yield b""
         for generation in self._generations:
-            held: bytes = generation.unsaved.tobytes()
+            unsaved, generation.unsaved = generation.unsaved, array("Q")
             if full:
-                held = np.sort(np.concatenate(found[generation.serial % MARKS])).tobytes()
-            elif not held and generation is not self._generations[-1]:
+                held = _ascending(found.pop(generation.serial % MARKS))
+            elif unsaved or generation is self._generations[-1]:
+                held = iter([unsaved.tobytes()])
+            else:
                 continue
-            generation.unsaved = array("Q")
-            yield self._part(generation, held, full=full)
+            yield from self._part(generation, held, full=full)
 
     def load(self, parts: Iterable[bytes]) -> None:
         """Take back dumps, oldest first, in place of what is held; ValueError if it is none."""
@@ -170,11 +216,24 @@ class IdWindow:
         if alive:
             self._take(alive)
 
-    def _part(self, generation: Generation, held: bytes, *, full: bool) -> bytes:
+    def _part(
+        self, generation: Generation, held: Iterator[bytes], *, full: bool
+    ) -> Iterator[bytes]:
+        """The part in the last step; `held` are its hashes, some at a time."""
         span = (generation.serial, generation.first_ms, generation.last_ms)
         oldest = self._generations[0].serial
-        body = HEADER.pack(VERSION, full, oldest, *span, len(held) // 8) + held
-        return body + crc32(body).to_bytes(4, "little")
+        pieces = []
+        for piece in held:
+            pieces.append(piece)
+            yield b""
+        count = sum(map(len, pieces)) // HASH_BYTES
+        pieces.insert(0, HEADER.pack(VERSION, full, oldest, *span, count))
+        crc = 0
+        for start, piece in enumerate(pieces):
+            crc = crc32(piece, crc)
+            if start % PIECES_A_STEP == PIECES_A_STEP - 1:
+                yield b""
+        yield b"".join((*pieces, crc.to_bytes(4, "little")))
 
     def _take(self, generations: list[Generation]) -> None:
         """Hold these generations in place of the present ones; their ids are saved."""
@@ -194,22 +253,26 @@ class IdWindow:
         self._alive = self._flags()
 
     def _turn(self, received_ms: int) -> Generation:
-        """The generation for ids of now; forgets the old ones and looks for their ids."""
+        """The generation for ids of now; forgets the old ones."""
         current = self._generations[-1]
         now_ms = max(received_ms, current.last_ms)
-        is_old = (now_ms - current.first_ms) * GENERATIONS >= self._keep_ms
         if not current.ids:
             current.first_ms = current.last_ms = now_ms
-        elif is_old or current.ids >= self._ids_a_generation:
+        elif self._is_old(current, now_ms) or current.ids >= self._ids_a_generation:
             current = Generation(current.serial + 1, now_ms, now_ms)
             self._generations.append(current)
             self._forget(now_ms)
             self._unswept = min(self._unswept + SWEPT_A_GENERATION, SEGMENTS)
+        return current
+
+    def _is_old(self, generation: Generation, now_ms: int) -> bool:
+        return (now_ms - generation.first_ms) * GENERATIONS >= self._keep_ms
+
+    def _sweep(self) -> None:
         for _ in range(min(self._unswept, SWEPT_A_CALL)):
             self._index.drop_dead(self._broom, self._alive)
             self._broom = (self._broom + 1) % SEGMENTS
             self._unswept -= 1
-        return current
 
     def _forget(self, now_ms: int) -> None:
         generations = self._generations
@@ -230,6 +293,22 @@ class IdWindow:
         for generation in self._generations:
             flags[generation.serial % MARKS] = 1
         return bytes(flags)
+
+
+def _ascending(parts: list[Hashes]) -> Iterator[bytes]:
+    """All of the hashes in their order, some SORTED_MAX at a time, some pieces empty."""
+    count = sum(map(len, parts))
+    slices = count // SORTED_MAX + 1
+    # They are spread evenly, unless they were chosen: then one slice is longer.
+    edges = [round(2**64 * n / slices) for n in range(1, slices)]
+    cuts = []
+    for part in parts:
+        ordered = np.sort(part)
+        at = ordered.searchsorted(np.array(edges, np.uint64)).tolist()
+        cuts.append([ordered[a:b] for a, b in pairwise([0, *at, len(ordered)])])
+        yield b""
+    for pieces in zip(*cuts, strict=True):
+        yield np.sort(np.concatenate(pieces)).tobytes()
 
 
 def _read(part: bytes) -> tuple[bool, int, Generation]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, ca
 import msgspec
 from msgspec import Meta, Struct
 
+from engine.errors import Fault, InvalidEvents
 from engine.money import CURRENCIES
 
 ID_BYTES_MAX: Final = 256
@@ -23,6 +24,9 @@ AMOUNT_MAX: Final = 1e15
 
 SKEW_MS_MIN: Final = 1_000
 """A sender's clock that is off by less is believed: the way here takes time too."""
+
+SENT_AT_MS_END: Final = 253_402_300_800_000
+"""10000-01-01T00:00Z: a clock that is years off is mended, a number that is no time is not."""
 
 ABSENT: Final = -1
 """In a list of instants: the event carries none, so it happened when it was received."""
@@ -193,7 +197,13 @@ class AcceptedTimes(NamedTuple):
     now_ms: int
 
     def for_sender(self, sent_at_ms: int) -> "AcceptedTimes":
-        """The same limits by the clock of a sender for whom it was `sent_at_ms`, or ABSENT."""
+        """The same limits by the clock of a sender for whom it was `sent_at_ms`, or ABSENT.
+
+        Raises InvalidEvents where no clock can have said so.
+        """
+        if sent_at_ms >= SENT_AT_MS_END:
+            fault = Fault(0, "$.sentAt", "Expected an instant before the year 10000")
+            raise InvalidEvents(f"{fault.message} (at {fault.path}).", (fault,))
         skew_ms = correction_ms(self.now_ms, sent_at_ms)
         return AcceptedTimes(self.first_ms - skew_ms, self.last_ms - skew_ms, self.now_ms)
 

@@ -51,7 +51,7 @@ BATCH_MAX: Final = 4_096
 BATCH_MIN: Final = 48
 """Fewer are handled one by one: numpy's calls cost 35 µs whatever their number."""
 
-FEW: Final = 32
+FEW: Final = 8
 """So many of a batch that need another bucket are handled one by one."""
 
 MARKS: Final = 256
@@ -190,7 +190,7 @@ class HashIndex(Slots):
         answer: list[int] = rows.tolist()
         return answer
 
-    def claim(self, hashes: Sequence[int], payload: int, alive: bytes) -> list[int]:
+    def claim(self, hashes: Sequence[int] | Hashes, payload: int, alive: bytes) -> list[int]:
         """Positions of the hashes that are known already; the others get `payload`.
 
         hashes  0 stands for none: it is skipped and never known
@@ -198,14 +198,15 @@ class HashIndex(Slots):
                 is dropped when its part of the table is laid out anew; `payload` is alive
         """
         known: list[int] = []
-        for start in range(0, len(hashes), BATCH_MAX):
-            part = hashes[start : start + BATCH_MAX]
+        keys = np.asarray(hashes, np.uint64)
+        for start in range(0, len(keys), BATCH_MAX):
+            part = keys[start : start + BATCH_MAX]
             self._make_room(len(part), alive)
             found = None
             if len(part) >= BATCH_MIN:
-                found = self._claim_batch(_array(part), payload, alive)
+                found = self._claim_batch(part, payload, alive)
             if found is None:
-                found = self._claim_one_by_one(part, payload, alive)
+                found = self._claim_one_by_one(part.tolist(), payload, alive)
             known += [start + position for position in found] if start else found
         return known
 
@@ -220,7 +221,8 @@ class HashIndex(Slots):
             return None
         held = self._keys.take(slots)
         known = held == keys
-        known &= flags(alive).take(self._payloads.take(slots))
+        if np.count_nonzero(known):
+            known &= flags(alive).take(self._payloads.take(slots))
         new = (~known).nonzero()[0]
         if len(new):
             is_first, at = self._enter(keys[new], slots[new])

@@ -4,7 +4,7 @@
 event id, cut every user's history in two and change every sample.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from zlib import crc32
 
 from xxhash import xxh3_64_intdigest
@@ -15,9 +15,12 @@ def hash64(text: str) -> int:
     return xxh3_64_intdigest(text.encode()) or 1
 
 
-def hash64_each(texts: Iterable[str]) -> list[int]:
-    """`hash64` of each text; a call for each would cost as much again as the hash."""
-    return [xxh3_64_intdigest(text.encode()) or 1 for text in texts]
+def hash64_each(texts: Collection[str | None]) -> list[int]:
+    """`hash64` of each text, 0 for None; a call for each would cost as much as the hash."""
+    if None in texts:
+        return [0 if text is None else hash64(text) for text in texts]
+    hashes = [xxh3_64_intdigest(text.encode()) for text in texts if text is not None]
+    return hashes if 0 not in hashes else [hashed or 1 for hashed in hashes]
 
 
 def shard_of(key: str, shards: int) -> int:

@@ -1,13 +1,16 @@
 """Everything one shard knows: fold a group, image an answer, dump, load, expire."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
 from engine.cells import Dumped, Horizon, Owner, Slot, Slots
 from engine.codec import pack, unpack_all
+from engine.columns import Keys, Table, joined
 from engine.config import Config
 from engine.hashing import shard_of
+from engine.intake import Failure
 from engine.rollups import (
     counters,
     experiments,
@@ -17,13 +20,17 @@ from engine.rollups import (
     services,
     users,
 )
+from engine.subscriptions import Payment
 from engine.timebucket import DAY_MS, MINUTE_MS, Calendar, Span
 
 CHUNK_BYTES: Final = 256 * 1024
 """About what a dump gives out at a time, so that the caller may pause between pieces."""
 
-FOLD_FACTS_MIN: Final = 2_048
-"""Facts of one shard that are folded together: 1 to 3 ms of work."""
+ROWS_MIN: Final = 2_048
+"""Facts of one kind and shard in tables that are folded together: 1 to 2 ms of work."""
+
+FACTS_MIN: Final = 512
+"""The same of facts that are objects, which take more time and memory each."""
 
 SHARE_SLACK: Final = 1.02
 """Hashes do not spread quite evenly over shards: none may sample while the whole need not."""
@@ -37,45 +44,57 @@ ADVANCED: Final[Slot] = ("advanced", 0)
 
 @dataclass(slots=True)
 class Group:
-    """One shard's part of what one fsync covered: facts by family, in the order of arrival."""
+    """One shard's part of what one fsync covered: facts by family, in the order of arrival.
+
+    calls        numbers of pairs by `keys`, instants, latencies as the bits of a float64
+    failures     (number, instant, error code or '') of the calls that failed
+    views, conversions, searches   numbers, instants, and 1 where a search found nothing
+    active       hashes of users as the bits of an int64, instants
+    arrived      how many events came, by `sequence.KINDS`, and `errors` of them
+    facts        how many there are; 0 where nothing of what was covered concerns this shard
+    """
 
     received_ms: int
-    executions: list[services.Fact] = field(default_factory=list)
+    keys: Keys
+    calls: Table | None = None
+    failures: list[Failure] = field(default_factory=list)
+    views: Table | None = None
+    conversions: Table | None = None
+    searches: Table | None = None
+    active: Table | None = None
     sales: list[revenue.Fact] = field(default_factory=list)
-    payments: list[revenue.Payment] = field(default_factory=list)
-    looks: list[marketplace.Look] = field(default_factory=list)
-    searches: list[marketplace.Search] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
     exposures: list[experiments.Exposure] = field(default_factory=list)
-    conversions: list[experiments.Conversion] = field(default_factory=list)
-    sessions: list[users.Session] = field(default_factory=list)
-    user_hashes: list[int] = field(default_factory=list)
-    user_ms: list[int] = field(default_factory=list)
+    goals: list[experiments.Conversion] = field(default_factory=list)
+    sessions: list[users.Finished] = field(default_factory=list)
     labels: list[names.Fact] = field(default_factory=list)
+    arrived: counters.Arrived | None = None
+    facts: int = 0
 
-    def extend(self, other: "Group") -> None:
-        """Add the facts of a later group that counts at the same time."""
-        for column in COLUMNS:
-            if facts := getattr(other, column):
-                getattr(self, column).extend(facts)
-
-    @property
-    def facts(self) -> int:
-        """How many there are; 0 where nothing of what was covered concerns this shard."""
-        return (
-            len(self.executions)
-            + len(self.looks)
-            + len(self.searches)
-            + len(self.sales)
+    def count(self) -> None:
+        """Say how many facts there are."""
+        tables = (self.calls, self.views, self.conversions, self.searches, self.active)
+        self.facts = sum([table.shape[1] for table in tables if table is not None]) + (
+            len(self.sales)
             + len(self.payments)
             + len(self.exposures)
-            + len(self.conversions)
+            + len(self.goals)
             + len(self.sessions)
-            + len(self.user_hashes)
             + len(self.labels)
         )
 
 
-COLUMNS: Final = tuple(column.name for column in fields(Group) if column.name != "received_ms")
+@dataclass(slots=True)
+class _Waiting:
+    """Facts of one kind that are folded together: as tables, or one by one."""
+
+    tables: list[Table] = field(default_factory=list)
+    facts: list[Any] = field(default_factory=list)
+    count: int = 0
+
+
+TABLES: Final = ("calls", "views", "conversions", "searches", "active")
+LISTS: Final = ("sales", "payments", "exposures", "goals", "sessions", "labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +189,9 @@ class ShardState:
         share = SHARE_SLACK / config.shards if config.shards > 1 else 1.0
         self._config = config
         self._calendar = calendar
-        self._pending = Group(0)
-        self._pending_facts = 0
+        self._keys = Keys(config.shards)
+        self._failures: list[Failure] = []
+        self._waiting = {name: _Waiting() for name in (*TABLES, *LISTS)}
         self._hour = -1
         self._advanced_ms = 0
         self.is_new_share = False
@@ -200,46 +220,85 @@ class ShardState:
             self.names,
             self.counters,
         )
-        self._folds: tuple[tuple[str, Callable[[Any], None]], ...] = (
-            ("executions", self.services.fold),
-            ("sales", self.revenue.fold),
-            ("payments", self.revenue.fold_payments),
-            ("looks", self.marketplace.fold_looks),
-            ("searches", self.marketplace.fold_searches),
-            ("exposures", self.experiments.fold_exposures),
-            ("conversions", self.experiments.fold_conversions),
-            ("sessions", self.users.fold_sessions),
-            ("labels", self.names.fold),
-        )
+        self._folds: dict[str, Callable[[Any], None]] = {
+            "calls": self._fold_calls,
+            "views": self._fold_views,
+            "conversions": self._fold_conversions,
+            "searches": self._fold_searches,
+            "active": self.users.days.add,
+            "sales": self.revenue.fold,
+            "payments": self.revenue.fold_payments,
+            "exposures": self.experiments.fold_exposures,
+            "goals": self.experiments.fold_conversions,
+            "sessions": self.users.fold_sessions,
+            "labels": self.names.fold,
+        }
 
     # -- fold ---------------------------------------------------------------------------------
 
     def fold(self, group: Group) -> None:
         """Count one group, now or together with the next ones: at the latest for a question.
 
-        The calls that a group costs in each family are paid once for FOLD_FACTS_MIN facts.
+        The calls that a family costs are paid once for ROWS_MIN facts of it.
         """
         self._advance(group.received_ms)
-        self.counters.add(group.received_ms, _counts(group))
-        self._pending.extend(group)
-        self._pending_facts += group.facts
-        if self._pending_facts >= FOLD_FACTS_MIN:
-            self._fold_pending()
+        if group.arrived is not None:
+            self.counters.add(group.received_ms, group.arrived)
+        if group.keys is not self._keys:
+            self._settle_all()
+            self._keys = group.keys
+        self._failures += group.failures
+        for name in TABLES:
+            table = getattr(group, name)
+            if table is not None:
+                waiting = self._waiting[name]
+                waiting.tables.append(table)
+                waiting.count += table.shape[1]
+                if waiting.count >= ROWS_MIN:
+                    self._fold_waiting(name)
+        for name in LISTS:
+            facts = getattr(group, name)
+            if facts:
+                waiting = self._waiting[name]
+                waiting.facts += facts
+                waiting.count += len(facts)
+                if waiting.count >= FACTS_MIN:
+                    self._fold_waiting(name)
 
-    def _fold_pending(self) -> None:
-        group, self._pending, self._pending_facts = self._pending, Group(0), 0
-        for column, fold in self._folds:
-            if facts := getattr(group, column):
-                fold(facts)
-        if group.user_hashes:
-            self.users.days.add(group.user_hashes, group.user_ms)
+    def settle(self) -> Generator[None, None, None]:
+        """Fold what waits, a family a step; before every answer and every dump."""
+        for name, waiting in self._waiting.items():
+            if waiting.count:
+                self._fold_waiting(name)
+                yield
+
+    def _settle_all(self) -> None:
+        for _ in self.settle():
+            pass
+
+    def _fold_waiting(self, name: str) -> None:
+        waiting, self._waiting[name] = self._waiting[name], _Waiting()
+        self._folds[name](joined(waiting.tables) if waiting.tables else waiting.facts)
+
+    def _fold_calls(self, calls: Table) -> None:
+        failures, self._failures = self._failures, []
+        self.services.fold(calls, failures, self._keys)
+
+    def _fold_views(self, views: Table) -> None:
+        self.marketplace.fold_looks(views, marketplace.VIEWS, self._keys)
+
+    def _fold_conversions(self, conversions: Table) -> None:
+        self.marketplace.fold_looks(conversions, marketplace.CONVERSIONS, self._keys)
+
+    def _fold_searches(self, searches: Table) -> None:
+        self.marketplace.fold_searches(searches, self._keys)
 
     def _advance(self, received_ms: int) -> None:
         # By the time of receipt, which the journal holds, and never by a clock: a replay
         # forgets what was forgotten.
         hour, day = self._calendar.cut(received_ms)
         if hour > self._hour:
-            self._fold_pending()
+            self._settle_all()
             self._hour = hour
             self._advanced_ms = received_ms
             oldest_hour, _ = self._calendar.cut(
@@ -256,7 +315,7 @@ class ShardState:
 
         Between the first step and the last no group may be folded.
         """
-        self._fold_pending()
+        yield from self.settle()
         image: Image
         mentioned: Iterable[str] = ()
         match question:
@@ -317,7 +376,7 @@ class ShardState:
     @property
     def needs_full_dump(self) -> bool:
         """Whether a dump of changes alone would not say enough."""
-        self._fold_pending()  # what waits may be what makes it so
+        self._settle_all()  # what waits may be what makes it so
         return (
             self.is_new_share or self.users.needs_full_dump or self.experiments.needs_full_dump
         )
@@ -328,8 +387,7 @@ class ShardState:
         Some are empty: a step of work after which the caller may pause.
         """
         self.is_new_share = False
-        self._fold_pending()
-        for _ in self.services.settle():
+        for _ in chain(self.settle(), self.services.settle()):
             yield b""
         pieces = [pack((STATE, ADVANCED, self._advanced_ms))]
         size = 0
@@ -403,15 +461,3 @@ def restore(states: Sequence[ShardState], former: Sequence[dict[str, dict[Slot, 
         for dumped in former:
             state.load(dumped, Share(shard, len(states)))
         state.is_new_share = True
-
-
-def _counts(group: Group) -> tuple[int, ...]:
-    counts = [0] * counters.WIDTH
-    counts[counters.EXECUTIONS] = len(group.executions)
-    counts[counters.ERRORS] = sum(1 for fact in group.executions if fact[4] is not None)
-    conversions = sum(look[3] for look in group.looks)
-    counts[counters.VIEWS] = len(group.looks) - conversions
-    counts[counters.CONVERSIONS] = conversions
-    counts[counters.SEARCHES] = len(group.searches)
-    counts[counters.SESSIONS] = len(group.sessions)
-    return tuple(counts)

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from engine.cardinality import UserSketch
 from engine.cells import Dumped, Owner, Slot, Slots
+from engine.columns import Column, Table, column, cut_each, joined
 from engine.hashindex import HashIndex
-from engine.timebucket import MINUTE_MS, QUARTER_MS, Calendar
+from engine.timebucket import MINUTE_MS, Calendar
 
 Bits = NDArray[np.uint8]
+Hashes = NDArray[np.uint64]
 
 PENDING_MAX: Final = 2_048
 """Facts held back for one update by arrays; they wait no longer than the next question."""
@@ -60,66 +62,67 @@ class UserDays:
         self._bits: dict[int, Bits] = {}
         self._sketches: dict[int, UserSketch] = {}
         self._oldest_day = 0
-        self._pending_hashes: list[int] = []
-        self._pending_ms: list[int] = []
+        self._pending: list[Table] = []
+        self._pending_facts = 0
         self._changed: set[Slot] = set()
         self.is_renumbered = False
         """The next dump must be a full one: rows have other numbers than the last one said."""
 
     # -- fold ---------------------------------------------------------------------------------
 
-    def add(self, hashes: Sequence[int], at_ms: Sequence[int]) -> None:
-        """Each of these users was active at the instant of the same position."""
-        self._pending_hashes += hashes
-        self._pending_ms += at_ms
-        if len(self._pending_hashes) >= PENDING_MAX:
+    def add(self, active: Table) -> None:
+        """Users who were active; rows: their hashes as the bits of an int64, the instants."""
+        self._pending.append(active)
+        self._pending_facts += active.shape[1]
+        if self._pending_facts >= PENDING_MAX:
             self.settle()
 
     def settle(self) -> None:
         """Bring what waits into the rows; before every answer and every dump."""
-        if not self._pending_hashes:
+        if not self._pending:
             return
-        users, at_list = self._pending_hashes, self._pending_ms
-        self._pending_hashes, self._pending_ms = [], []
-        at_ms = np.array(at_list, np.int64)
+        active = joined(self._pending)
+        self._pending, self._pending_facts = [], 0
+        users, at_ms = active[0].view(np.uint64), active[1]
         days = self._days_of(at_ms)
         kept = days >= self._oldest_day
         if self._threshold < 2**64:
-            sampled = np.array([user < self._threshold for user in users], np.bool_)
-            self._sketch(
-                [u for u, s in zip(users, sampled, strict=True) if not s], days[~sampled]
-            )
+            sampled = users < np.uint64(self._threshold)
+            self._sketch(users[~sampled], days[~sampled])
             kept &= sampled
         if not kept.all():
-            users = [user for user, keep in zip(users, kept.tolist(), strict=True) if keep]
-            at_ms, days = at_ms[kept], days[kept]
+            users, at_ms, days = users[kept], at_ms[kept], days[kept]
+        if not len(users):
+            return
         rows = self._rows_of(users)
-        self._mark(rows, users, days)
+        self._mark(rows, days)
         np.minimum.at(self._first_day, rows, days)
         np.maximum.at(self._last_minute, rows, (at_ms // MINUTE_MS).astype(np.int32))
         while self._rows > self._rows_max:
             self._halve()
 
-    def _days_of(self, at_ms: NDArray[np.int64]) -> NDArray[np.int32]:
-        quarters, inverse = np.unique(at_ms // QUARTER_MS, return_inverse=True)
-        cut = self._calendar.cut
-        of_quarter = [cut(quarter * QUARTER_MS)[1] for quarter in quarters.tolist()]
-        return np.array(of_quarter, np.int32)[inverse]
+    def _days_of(self, at_ms: Column) -> NDArray[np.int32]:
+        cuts, which = cut_each(self._calendar, at_ms)
+        return np.array([day for _, day in cuts], np.int32).take(which)
 
-    def _rows_of(self, users: Sequence[int]) -> NDArray[np.int64]:
+    def _rows_of(self, users: Hashes) -> Column:
         # Most events come from users who were here just now, and a dict answers quicker than
         # the index, which holds everybody in a tenth of the memory.
         recent = self._recent_rows
         if len(recent) + len(users) > RECENT_USERS_MAX:
             recent.clear()
-        unknown = list(dict.fromkeys(user for user in users if user not in recent))
+        hashes: list[int] = users.tolist()
+        rows = list(map(recent.get, hashes))
+        unknown = [user for user, row in zip(hashes, rows, strict=True) if row is None]
         if unknown:
-            rows = self._index.rows_of(unknown, new_from=self._rows)
-            recent.update(zip(unknown, rows, strict=True))
+            unknown = list(dict.fromkeys(unknown))
+            found = self._index.rows_of(unknown, new_from=self._rows)
+            recent.update(zip(unknown, found, strict=True))
             self._add_rows(
-                [u for u, row in zip(unknown, rows, strict=True) if row >= self._rows]
+                [u for u, row in zip(unknown, found, strict=True) if row >= self._rows]
             )
-        return np.array([recent[user] for user in users], np.int64)
+            rows = [recent[user] for user in hashes]
+        return column(rows)  # type: ignore[arg-type]  # each has a row now
 
     def _add_rows(self, new: Sequence[int]) -> None:
         first = self._rows
@@ -137,23 +140,19 @@ class UserDays:
         self._first_day = _resized(self._first_day, size, NEVER)
         self._last_minute = _resized(self._last_minute, size, 0)
 
-    def _mark(
-        self, rows: NDArray[np.int64], users: Sequence[int], days: NDArray[np.int32]
-    ) -> None:
+    def _mark(self, rows: Column, days: NDArray[np.int32]) -> None:
         earlier = rows[days < self._first_day[rows]]
-        for block in np.unique(earlier // BLOCK_ROWS).tolist():
-            self._changed.add(("users", block))
+        if len(earlier):
+            for block in np.unique(earlier // BLOCK_ROWS).tolist():
+                self._changed.add(("users", block))
         for day in np.unique(days).tolist():
-            today = np.flatnonzero(days == day)
-            mine = rows[today]
+            mine = rows[days == day]
             bits = self._day_bits(day)
-            index = mine >> 3
-            bit = np.left_shift(1, mine & 7).astype(np.uint8)
-            new = (bits[index] & bit) == 0
-            if new.any():
-                np.bitwise_or.at(bits, index[new], bit[new])
-                arrived = {users[i] for i in today[new].tolist()}
-                self._sketch_of(day).add_many(sorted(arrived))
+            known = bits[mine >> 3] >> (mine & 7).astype(np.uint8) & 1
+            new = np.unique(mine[known == 0])
+            if len(new):
+                _set_bits(bits, new)
+                self._sketch_of(day).add_many(np.sort(self._hashes[new]).tolist())
                 self._changed.add(("active", day))
 
     def _day_bits(self, day: int) -> Bits:
@@ -172,12 +171,11 @@ class UserDays:
         self._changed.add(("distinct", day))
         return sketch
 
-    def _sketch(self, users: Sequence[int], days: NDArray[np.int32]) -> None:
+    def _sketch(self, users: Hashes, days: NDArray[np.int32]) -> None:
         """Count users that have no row; there is none to tell whether they were here before."""
-        for day in np.unique(days).tolist():
+        for day in sorted(set(days.tolist())):
             if day >= self._oldest_day:
-                today = np.flatnonzero(days == day).tolist()
-                self._sketch_of(day).add_many([users[i] for i in today])
+                self._sketch_of(day).add_many(users[days == day].tolist())
 
     def _halve(self) -> None:
         """Let go of half the users, by hash, so that who stays is a matter of chance."""
@@ -322,7 +320,7 @@ class UserDays:
         # else one heir gets the whole, and all heirs sample as it did.
         is_split = threshold == 2**64 and not (owner.unkeyed and owned.all())
         mine = owned & (hashes < np.uint64(min(self._threshold, 2**64 - 1)))
-        rows = self._rows_of(hashes[mine].tolist())
+        rows = self._rows_of(hashes[mine])
         if len(rows):
             self._first_day[rows] = first_days[mine]
         for (kind, day), content in slots.items():
@@ -338,9 +336,8 @@ class UserDays:
         self._changed = set()
 
     def _load_bits(self, day: int, active_rows: NDArray[np.int64]) -> None:
-        bits = self._day_bits(day)
-        bit = np.left_shift(1, active_rows & 7).astype(np.uint8)
-        np.bitwise_or.at(bits, active_rows >> 3, bit)
+        if len(active_rows):
+            _set_bits(self._day_bits(day), np.sort(active_rows))
 
     def _load_recent(self, content: tuple[str, bytes, bytes], owner: Owner) -> None:
         hashes = np.frombuffer(content[1], "<u8").tolist()
@@ -364,6 +361,14 @@ def _active(bits: Bits, rows: int) -> NDArray[np.bool_]:
     unpacked = np.unpackbits(bits, bitorder="little")[:rows]
     active[: len(unpacked)] = unpacked
     return active
+
+
+def _set_bits(bits: Bits, rows: Column) -> None:
+    """Set the bits of these rows, at least one of them, ascending, none of them twice."""
+    index = rows >> 3
+    starts = np.concatenate(([0], (index[1:] != index[:-1]).nonzero()[0] + 1))
+    each = np.left_shift(1, rows & 7).astype(np.uint8)
+    bits[index[starts]] |= np.bitwise_or.reduceat(each, starts)
 
 
 def _resized(array: NDArray[Any], size: int, fill: int) -> NDArray[Any]:

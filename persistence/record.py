@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from isal.isal_zlib import crc32  # 6 KB in 0.3 µs, zlib's own takes 3.0
 
+from engine.config import RECORD_BODIES_BYTES_MAX, RECORD_EVENTS_MAX
 from engine.errors import TallymarkError
 from engine.events import Body
 
@@ -33,6 +34,9 @@ _HEAD_BYTES: Final = FRAME.size + _PAYLOAD.size
 _NO_FRAME: Final = bytes(FRAME.size)
 
 assert RECORD_BYTES_MAX < 0x09000000
+# Whatever the settings, a group of batches fits into a record.
+assert RECORD_EVENTS_MAX <= BODIES_MAX
+assert _PAYLOAD.size + _BODY.size * BODIES_MAX + RECORD_BODIES_BYTES_MAX <= RECORD_BYTES_MAX
 
 
 _events_of = attrgetter("events")

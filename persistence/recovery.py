@@ -1,6 +1,6 @@
 """The way back: the newest good snapshot, then the journal after it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -9,8 +9,8 @@ import msgspec
 from engine import events
 from engine.config import Config
 from engine.errors import Corruption, TallymarkError
-from engine.sequence import Sequencing, portions
-from engine.state import STATE_FORMAT, ShardState, resolved, restore
+from engine.sequence import Sequencing
+from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence.journal import Journal
 from persistence.record import Record
@@ -119,13 +119,18 @@ def replay(
     """Take and fold every record after `after_seq`, as live did; returns how many events."""
     replayed = 0
     for record in journal.replay(after_seq):
-        for batches in portions(_batches(record, journal)):
-            groups = sequencing.take(record.received_ms, batches)
-            for state, group in zip(states, groups, strict=True):
-                if group.facts:
-                    state.fold(group)
+        sequencing.add(record.received_ms, _batches(record, journal))
+        _fold(sequencing.deal_due(), states)
         replayed += record.events
+    _fold(sequencing.deal(), states)
     return replayed
+
+
+def _fold(dealt: Iterable[list[Group]], states: Sequence[ShardState]) -> None:
+    for groups in dealt:
+        for state, group in zip(states, groups, strict=True):
+            if group.facts:
+                state.fold(group)
 
 
 def _batches(record: Record, journal: Journal) -> list[events.Batch]:

@@ -11,8 +11,8 @@ from engine.answers import counters, experiments, marketplace, revenue, services
 from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
 from engine.events import AcceptedTimes
-from engine.sequence import Sequencing, portions
-from engine.state import Question, ShardState, resolved, restore
+from engine.sequence import Sequencing
+from engine.state import Group, Question, ShardState, resolved, restore
 from engine.timebucket import Calendar
 
 T = TypeVar("T")
@@ -49,6 +49,7 @@ class House:
         self.states = [
             ShardState(self.config, self.calendar) for _ in range(self.config.shards)
         ]
+        self.is_eager = False  # deals each record by itself; else, as live, when it is due
         self.records: list[Record] = []
         self.chains: list[list[bytes]] = [[] for _ in self.states]
         self.sequence_parts: list[bytes] = []
@@ -63,17 +64,21 @@ class House:
         """Take one record, as live and replay both do."""
         self.records.append(record)
         batches = [events.replay(kind, body) for kind, body in record.bodies]
-        for portion in portions(batches):
-            groups = self.sequencing.take(record.received_ms, portion)
+        self.sequencing.add(record.received_ms, batches)
+        self._fold(self.sequencing.deal() if self.is_eager else self.sequencing.deal_due())
+        return self
+
+    def _fold(self, dealt: Iterable[list[Group]]) -> None:
+        for groups in dealt:
             for state, group in zip(self.states, groups, strict=True):
                 if group.facts:
                     state.fold(group)
-        return self
 
     # -- keep ---------------------------------------------------------------------------------
 
     def snapshot(self, *, full: bool) -> None:
         """Dump everything, or what changed, onto the chains that `restarted` reads."""
+        self._fold(self.sequencing.deal())
         for state, chain in zip(self.states, self.chains, strict=True):
             is_full = full or not chain or state.needs_full_dump
             if is_full:
@@ -131,6 +136,7 @@ class House:
         return json.loads(msgspec.json.encode(answered))
 
     def images(self, question: Question) -> tuple[list[Any], dict[Any, str]]:
+        self._fold(self.sequencing.deal())
         answered = [run(state.image(question)) for state in self.states]
         names = {key: name for one in answered for key, name in one.names.items()}
         return [one.image for one in answered], names

@@ -1,6 +1,6 @@
 """Questions: cut into cells, asked of every shard, and merged into the answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,12 +44,14 @@ class Asking:
         inboxes: Sequence[trio.MemorySendChannel[Message]],
         clock_ms: Callable[[], int],
         directory: Directory | None,
+        deal: Callable[[], Awaitable[None]],
     ) -> None:
         self.config = config
         self._calendar = calendar
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._directory = directory
+        self._deal = deal
         self.pace = Pace(config.slice_ms_max)
 
     async def services(self, asked: services.Asked) -> services.Answer:
@@ -121,9 +123,10 @@ class Asking:
     async def _ask(self, question: Question) -> Heard:
         asks = [Ask(question) for _ in self._inboxes]
         try:
+            await self._deal()  # so that the answer sees all that was acknowledged
             for inbox, ask in zip(self._inboxes, asks, strict=True):
                 await inbox.send(ask)
-        except trio.ClosedResourceError:
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise NotReady("Tallymark is stopping.") from None
         images: list[Any] = []
         carried: Names = {}

@@ -44,7 +44,10 @@ class SnapshotHealth(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
-    """All of it; `overCap` counts facts that went to `__other__`, by kind of key."""
+    """All of it; `overCap` counts facts that went to `__other__`, by kind of key.
+
+    Its `subscriptions` are payments that no place was left for, since the start.
+    """
 
     events_per_second: float
     events: int
@@ -64,9 +67,13 @@ def health_of(
     *,
     events_per_second: float,
     inboxes: Sequence[int],
+    subscriptions_refused: int,
 ) -> Health:
     """Put together what each part says of itself."""
     queue, failure = sequencer.queue, sequencer.failure
+    over_cap = sequencing.over_cap()
+    if subscriptions_refused:
+        over_cap["subscriptions"] = subscriptions_refused
     return Health(
         events_per_second=events_per_second,
         events=sequencing.tally.events,
@@ -86,5 +93,5 @@ def health_of(
             failure=None if failure is None else str(failure),
         ),
         snapshot=snapshot,
-        over_cap={kind: cap.refused for kind, cap in sequencing.caps.items() if cap.refused},
+        over_cap=over_cap,
     )

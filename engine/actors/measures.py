@@ -35,7 +35,7 @@ def cells_of(states: Sequence[ShardState]) -> dict[str, int]:
     return {
         "services": sum(state.services.cells for state in states),
         "revenue": sum(state.revenue.cells for state in states),
-        "subscriptions": sum(state.revenue.subscriptions for state in states),
+        "subscriptions": sum(len(state.revenue.subscriptions) for state in states),
         "marketplace": sum(state.marketplace.cells for state in states),
         "experiments": sum(state.experiments.cells for state in states),
         "sessions": sum(state.users.cells for state in states),

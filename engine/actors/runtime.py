@@ -100,7 +100,7 @@ class Engine(Asking):
         self._owes_full = False  # changes were handed out that no snapshot is known to hold
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
         inboxes = [to_shard for to_shard, _ in channels]
-        super().__init__(config, calendar, inboxes, clock_ms, directory)
+        super().__init__(config, calendar, inboxes, clock_ms, directory, self._dealt)
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,
@@ -181,6 +181,9 @@ class Engine(Asking):
             raise NotReady("Tallymark is stopping, or has not started yet.")
         if self.failure is not None:
             raise copy(self.failure)  # or one that many raise would keep the traceback of each
+
+    async def _dealt(self) -> None:
+        await self._sequencer.deal()
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -316,6 +319,9 @@ class Engine(Asking):
             SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
             events_per_second=self._sequencer.rate.per_second(trio.current_time()),
             inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
+            subscriptions_refused=sum(
+                state.revenue.subscriptions.refused for state in self._states
+            ),
         )
 
     def measures(self) -> Measures:

@@ -6,7 +6,7 @@ is at the next record already. Snapshots pass through both, so they cover a numb
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -22,6 +22,7 @@ from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
 from engine.sequence import Sequencing, portions
+from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
@@ -274,6 +275,7 @@ class Sequencer:
         self._is_full = False
         self.taken_seq = journal.last_seq
         self.groups = 0
+        self._dealing = trio.Lock()
         self.group_events = Distribution(EVENTS)
         self.append_s = Distribution(SECONDS)
         self.take_s = Distribution(SECONDS)
@@ -333,17 +335,30 @@ class Sequencer:
                     await self._dump(message)
                     continue
                 for batches in portions(_batches(message.waiting)):
-                    started = perf_counter()
-                    groups = self._sequencing.take(message.received_ms, batches)
-                    self.take_s.add(perf_counter() - started)
-                    for inbox, group in zip(self._inboxes, groups, strict=True):
-                        if group.facts:
-                            await inbox.send(group)
+                    self._sequencing.add(message.received_ms, batches)
+                    await self._send(self._sequencing.deal_due)
                 self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
                 await _release(message.waiting, None)
 
+    async def deal(self) -> None:
+        """Hand the shards all that was taken: before a question, and before a dump."""
+        await self._send(self._sequencing.deal)
+
+    async def _send(self, deal: Callable[[], Iterable[list[Group]]]) -> None:
+        # In one order for all shards, and never in part: whoever asks may be cancelled.
+        with trio.CancelScope(shield=True):
+            async with self._dealing:
+                started = perf_counter()
+                for groups in deal():
+                    self.take_s.add(perf_counter() - started)
+                    for inbox, group in zip(self._inboxes, groups, strict=True):
+                        if group.facts:
+                            await inbox.send(group)
+                    started = perf_counter()
+
     async def _dump(self, barrier: Barrier) -> None:
+        await self.deal()
         barrier.seq = self.taken_seq
         if barrier.seq == barrier.after_seq:
             barrier.done.set()

@@ -1,7 +1,6 @@
 """The last minutes: how many events of which kind were received in each of them."""
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.cells import Dumped, Horizon, Owner, Slots, add_counts
 from engine.timebucket import MINUTE_MS
@@ -15,6 +14,17 @@ EXECUTIONS, ERRORS, VIEWS, SEARCHES, CONVERSIONS, SESSIONS = range(6)
 WIDTH: Final = 6
 
 
+class Arrived(NamedTuple):
+    """Events of one record, in the order of the constants above."""
+
+    executions: int = 0
+    errors: int = 0
+    views: int = 0
+    searches: int = 0
+    conversions: int = 0
+    sessions: int = 0
+
+
 class Counters:
     """A ring of minutes by the time of receipt: it shows what arrives, not what is told."""
 
@@ -23,15 +33,15 @@ class Counters:
     def __init__(self) -> None:
         self._minutes: dict[int, list[int]] = {}
 
-    def add(self, received_ms: int, counts: Sequence[int]) -> None:
-        """Count events of one group; `counts` in the order of the constants above."""
+    def add(self, received_ms: int, arrived: Arrived) -> None:
+        """Count the events of one record."""
         minute = received_ms // MINUTE_MS
         known = self._minutes.get(minute)
         if known is None:
             known = self._minutes[minute] = [0] * WIDTH
             for old in [m for m in self._minutes if m <= minute - MINUTES_MAX]:
                 del self._minutes[old]
-        add_counts(known, counts)
+        add_counts(known, arrived)
 
     def last(self, minutes: int, *, now_ms: int) -> list[int]:
         """What was received in the last `minutes` minutes, the running one included."""

@@ -26,6 +26,12 @@ VIEWS, CONVERSIONS = range(2)
 USER, SESSION, NO_UNIT = range(3)
 NOTHING: Final = (0, 0)
 
+NEVER_MS: Final = 2**63 - 1
+
+SPOTS_MAX: Final = 16_384
+"""Variants in one hour whose counts are found at once; not beyond the next dump, by which they
+must be marked as changed again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -71,9 +77,15 @@ class Image:
 
 @dataclass(slots=True)
 class _Kept:
-    started_ms: int
+    """What is remembered of one experiment beside its cells; last_day, the latest of these."""
+
+    started_ms: int = NEVER_MS
+    last_day: int = 0
     units: Units = field(default_factory=Units)
     exposures: list[int] = field(default_factory=lambda: [0, 0, 0])
+
+
+_Spot = tuple[_Kept, tuple[list[int], ...]]
 
 
 class Experiments:
@@ -86,6 +98,7 @@ class Experiments:
         self._units_max = units_max
         self._cells: Cells[Key, list[int]] = Cells("events")
         self._kept: dict[str, _Kept] = {}
+        self._spots: dict[tuple[str, int, tuple[int, int]], _Spot] = {}
         self._has_forgotten = False
 
     def fold_exposures(self, exposures: Sequence[Exposure]) -> None:
@@ -107,18 +120,27 @@ class Experiments:
         self._bound({conversion[0] for conversion in conversions})
 
     def _count(self, experiment: str, variant: int, at_ms: int, index: int) -> _Kept:
-        key = (experiment, variant)
-        for cells in self._cells.places(self._calendar.cut(at_ms)):
-            counts = cells.get(key)
-            if counts is None:
-                counts = cells[key] = [0, 0]
+        spot = (experiment, variant, self._calendar.cut(at_ms))
+        found = self._spots.get(spot)
+        if found is None:
+            if len(self._spots) >= SPOTS_MAX:
+                self._spots.clear()
+            found = self._spots[spot] = self._found(*spot)
+        kept, cells = found
+        for counts in cells:
             counts[index] += 1
-        kept = self._kept.get(experiment)
-        if kept is None:
-            kept = self._kept[experiment] = _Kept(at_ms)
-        elif at_ms < kept.started_ms:
+        if at_ms < kept.started_ms:
             kept.started_ms = at_ms
         return kept
+
+    def _found(self, experiment: str, variant: int, cut: tuple[int, int]) -> _Spot:
+        """The experiment, and the counts of its variant in hour and day."""
+        kept = self._kept.get(experiment)
+        if kept is None:
+            kept = self._kept[experiment] = _Kept()
+        kept.last_day = max(kept.last_day, cut[1])
+        places = self._cells.places(cut)
+        return kept, tuple(cells.setdefault((experiment, variant), [0, 0]) for cells in places)
 
     def _bound(self, experiments: Iterable[str]) -> None:
         # Each by itself: which units stay is then a matter of their hashes alone, and neither
@@ -130,9 +152,10 @@ class Experiments:
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and experiments without any cell left."""
+        self._spots.clear()
         self._cells.expire(horizon)
-        alive = {experiment for cells in self._cells.days.values() for experiment, _ in cells}
-        for experiment in [name for name in self._kept if name not in alive]:
+        old = [name for name, kept in self._kept.items() if kept.last_day < horizon.day]
+        for experiment in old:
             del self._kept[experiment]
             self._has_forgotten = True  # its blocks must not come back with its name
 
@@ -173,6 +196,7 @@ class Experiments:
     def dump(self, *, full: bool) -> Dumped:
         """The slots that changed since the last dump, or all."""
         self._has_forgotten = False
+        self._spots.clear()
         yield from self._cells.dump(full=full, dumped=list)
         for name, kept in self._kept.items():
             yield from kept.units.dump(f"units/{name}", full=full)
@@ -183,7 +207,11 @@ class Experiments:
 
     def load(self, slots: Slots, owner: Owner) -> None:
         """Take back what one former shard dumped: those of its keys that `owner` says."""
+        last_days: dict[str, int] = {}
         for slot, content in slots.items():
+            if slot[0] == "events/day":
+                for (name, _), _ in content:
+                    last_days[name] = max(last_days.get(name, 0), slot[1])
             if slot[0].startswith("events/"):
                 self._cells.load(
                     slot,
@@ -195,6 +223,7 @@ class Experiments:
         for name, started_ms, exposures in slots[("experiments", 0)]:
             if owner.key(name):
                 kept = self._kept[name] = _Kept(started_ms, exposures=list(exposures))
+                kept.last_day = last_days.get(name, 0)
                 kept.units.load(f"units/{name}", slots)
 
 

@@ -8,14 +8,11 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+import numpy as np
+
 from engine.cells import Cells, Dumped, Horizon, Owner, Slot, Slots, add_counts
+from engine.columns import Cut, Grouped, Keys, Table, cut_each
 from engine.timebucket import Calendar, Span
-
-Look = tuple[str, str, int, int]
-"""(service, category or '', at_ms, VIEWS or CONVERSIONS)"""
-
-Search = tuple[str, str, int, int]
-"""(search query, category or '', at_ms, 1 if it is known to have found nothing, else 0)"""
 
 Key = tuple[str, str]
 """(service or search query, category or '')"""
@@ -80,45 +77,42 @@ class Marketplace:
         self._searches: Cells[Key, list[int]] = Cells("search")
         self._sums: Cells[str, list[int]] = Cells("sum")  # [searches, views, conversions]
 
-    def fold_looks(self, looks: Iterable[Look]) -> None:
-        """Count views and conversions."""
-        sums: dict[tuple[int, int], list[int]] = {}
-        for service, category, at_ms, index in looks:
-            cut = self._calendar.cut(at_ms)
-            counted = sums.get(cut)
-            if counted is None:
-                counted = sums[cut] = [0, 0, 0]
-            counted[1 + index] += 1
-            key = (service, category)
-            for cells in self._looks.places(cut):
+    def fold_looks(self, looks: Table, index: int, keys: Keys) -> None:
+        """Count views or conversions, as `index` says; rows: numbers by `keys`, instants."""
+        cuts, grouped = self._grouped(looks, 1 + index, keys)
+        for code, count in zip(grouped.codes, grouped.counts(), strict=True):
+            cut, number = divmod(code, len(keys))
+            key = keys.pairs[number]
+            for cells in self._looks.places(cuts[cut]):
                 counts = cells.get(key)
                 if counts is None:
                     counts = cells[key] = [0, 0]
-                counts[index] += 1
-        self._add(sums)
+                counts[index] += count
 
-    def fold_searches(self, searches: Iterable[Search]) -> None:
-        """Count searches, and those of them that found nothing."""
-        sums: dict[tuple[int, int], list[int]] = {}
-        for query, category, at_ms, without_result in searches:
-            cut = self._calendar.cut(at_ms)
-            counted = sums.get(cut)
-            if counted is None:
-                counted = sums[cut] = [0, 0, 0]
-            counted[0] += 1
-            key = (query, category)
-            for cells in self._searches.places(cut):
+    def fold_searches(self, searches: Table, keys: Keys) -> None:
+        """Count searches; rows: numbers by `keys`, instants, 1 where nothing was found."""
+        cuts, grouped = self._grouped(searches, 0, keys)
+        counted = zip(grouped.codes, grouped.counts(), grouped.sums(searches[2]), strict=True)
+        for code, count, without_result in counted:
+            cut, number = divmod(code, len(keys))
+            key = keys.pairs[number]
+            for cells in self._searches.places(cuts[cut]):
                 counts = cells.get(key)
                 if counts is None:
                     counts = cells[key] = [0, 0]
-                counts[SEARCHES] += 1
+                counts[SEARCHES] += count
                 counts[WITHOUT_RESULT] += without_result
-        self._add(sums)
 
-    def _add(self, sums: dict[tuple[int, int], list[int]]) -> None:
-        for cut, counted in sums.items():
-            for cells in self._sums.places(cut):
-                add_counts(cells.setdefault(ALL, [0, 0, 0]), counted)
+    def _grouped(self, facts: Table, of_sums: int, keys: Keys) -> tuple[list[Cut], Grouped]:
+        """By cell and pair: the codes are cut * len(keys) + number. Counts them in the sums."""
+        cuts, which = cut_each(self._calendar, facts[1])
+        for cut, count in zip(
+            cuts, np.bincount(which, minlength=len(cuts)).tolist(), strict=True
+        ):
+            if count:
+                for cells in self._sums.places(cut):
+                    cells.setdefault(ALL, [0, 0, 0])[of_sums] += count
+        return cuts, Grouped(which * len(keys) + facts[0])
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`."""
@@ -189,8 +183,7 @@ class Marketplace:
             if slot[0].startswith("look/"):
                 _load(self._looks, slot, content, lambda key: owner.key(key[0]))
             elif slot[0].startswith("search/"):
-                # It lies in the shard of whoever searched, so its term has no owner.
-                _load(self._searches, slot, content, lambda _: owner.unkeyed)
+                _load(self._searches, slot, content, lambda key: owner.key(key[0]))
             else:
                 _load(self._sums, slot, content, lambda _: owner.unkeyed)
 

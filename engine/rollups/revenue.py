@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
-from engine.timebucket import DAY_MS, Calendar, Span
+from engine.subscriptions import Payment, Subscriptions
+from engine.timebucket import Calendar, Span
 
 COMPLETED: Final = 0
 REFUNDED: Final = 1
@@ -18,12 +19,9 @@ REFUNDED: Final = 1
 Fact = tuple[str, str, str, int, int, int, int]
 """(service, creator or '', currency, at_ms, COMPLETED or REFUNDED, amount, fee), in micros"""
 
-Payment = tuple[int, int, int, int, str, str, str]
-"""(subscription's hash64, at_ms, until_ms, month_micros, currency, service, creator or '');
-a refund has until_ms 0."""
-
-GRACE_MS: Final = 3 * DAY_MS
-"""How long after its interval a payment still counts as recurring revenue."""
+SPOTS_MAX: Final = 16_384
+"""Services with a creator in one currency and hour whose six cells are found at once; not
+beyond the next dump, by which they must be marked as changed again."""
 
 Key = tuple[str, str, str]
 """(ALL, SERVICE or CREATOR; the id or ''; currency)"""
@@ -95,51 +93,59 @@ class Revenue:
 
     def __init__(self, calendar: Calendar, *, subscriptions_max: int) -> None:
         self._calendar = calendar
-        self._subscriptions_max = subscriptions_max
         self._cells: Cells[Key, list[int]] = Cells("cell")
         self._currencies: set[str] = set()
-        self._payments: dict[int, list[Payment]] = {}  # by subscription, oldest first
+        self._spots: dict[tuple[str, str, str, tuple[int, int]], tuple[list[int], ...]] = {}
+        self.subscriptions = Subscriptions(places_max=subscriptions_max)
         self._paid: list[Payment] = []  # since the last dump
         self._dumped = 0
 
     def fold(self, facts: Iterable[Fact]) -> None:
         """Count the transactions; failed ones do not come here."""
+        cut = self._calendar.cut
+        spots = self._spots
+        if len(spots) > SPOTS_MAX:
+            spots.clear()
         for service, creator, currency, at_ms, status, amount, fee in facts:
-            self._currencies.add(currency)
-            for cells in self._cells.places(self._calendar.cut(at_ms)):
-                _count(cells, (ALL, "", currency), status, amount, fee)
-                _count(cells, (SERVICE, service, currency), status, amount, fee)
-                if creator:
-                    _count(cells, (CREATOR, creator, currency), status, amount, fee)
+            spot = (service, creator, currency, cut(at_ms))
+            cells = spots.get(spot)
+            if cells is None:
+                cells = spots[spot] = self._cells_of(*spot)
+            if status == COMPLETED:
+                for counts in cells:
+                    counts[ORDERS] += 1
+                    counts[GROSS] += amount
+                    counts[FEES] += fee
+            else:
+                for counts in cells:
+                    counts[REFUND_COUNT] += 1
+                    counts[REFUNDS] += amount
+                    counts[REFUND_FEES] += fee
+
+    def _cells_of(
+        self, service: str, creator: str, currency: str, cut: tuple[int, int]
+    ) -> tuple[list[int], ...]:
+        """Of hour and day: all sales, the service's and the creator's."""
+        self._currencies.add(currency)
+        keys = [(ALL, "", currency), (SERVICE, service, currency)]
+        if creator:
+            keys.append((CREATOR, creator, currency))
+        return tuple(
+            cells.setdefault(key, [0] * WIDTH)
+            for cells in self._cells.places(cut)
+            for key in keys
+        )
 
     def fold_payments(self, payments: Iterable[Payment]) -> None:
         """Take payments and refunds of subscriptions that this shard owns."""
-        for payment in payments:
-            known = payment[0] in self._payments
-            if known or len(self._payments) < self._subscriptions_max:
-                self._remember(payment)
-                self._paid.append(payment)
-
-    def _remember(self, payment: Payment) -> None:
-        known = self._payments.get(payment[0])
-        if known is None:
-            self._payments[payment[0]] = [payment]
-            return
-        known.append(payment)
-        if _order(known[-2]) > _order(payment):
-            known.sort(key=_order)  # it came late
+        self._paid += [payment for payment in payments if self.subscriptions.take(payment)]
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and payments that ended before it."""
+        self._spots.clear()
         self._cells.expire(horizon)
-        oldest_ms = self._calendar.day_start_ms(horizon.day) if horizon.day > 0 else 0
-        for subscription, payments in list(self._payments.items()):
-            if payments[0][1] < oldest_ms:
-                kept = _since(payments, oldest_ms)
-                if kept:
-                    self._payments[subscription] = kept
-                else:
-                    del self._payments[subscription]
+        if horizon.day > 0:
+            self.subscriptions.expire(self._calendar.day_start_ms(horizon.day))
 
     # -- answer -------------------------------------------------------------------------------
 
@@ -147,11 +153,6 @@ class Revenue:
     def cells(self) -> int:
         """How many cells there are."""
         return self._cells.count
-
-    @property
-    def subscriptions(self) -> int:
-        """How many subscriptions there are whose last payments are remembered."""
-        return len(self._payments)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
@@ -194,15 +195,12 @@ class Revenue:
         return {name: sales for name, sales in chosen.items() if sales}
 
     def _mrr(self, question: Question) -> Generator[None, None, dict[str, int]]:
-        at_ms = question.mrr_at_ms
         totals: dict[str, int] = {}
-        for index, payments in enumerate(self._payments.values()):
-            if index % 512 == 0:
+        for payment in self.subscriptions.in_force(question.mrr_at_ms):
+            if payment is None:
                 yield
-            last = _last_before(payments, at_ms)
-            if last is None or at_ms >= last[2] + GRACE_MS:
                 continue
-            _, _, _, month_micros, currency, service, creator = last
+            _, _, _, month_micros, currency, service, creator = payment
             if question.service not in (None, service):
                 continue
             if question.creator not in (None, creator):
@@ -215,10 +213,11 @@ class Revenue:
 
     def dump(self, *, full: bool) -> Dumped:
         """The slots that changed since the last dump, or all."""
+        self._spots.clear()
         yield from self._cells.dump(full=full, dumped=list)
         if full:
             self._dumped = 0
-            paid = [payment for known in self._payments.values() for payment in known]
+            paid = self.subscriptions.all()
         else:
             paid = self._paid
         if paid:
@@ -239,22 +238,8 @@ class Revenue:
                 continue
             for payment in content:
                 if owner.hash(payment[0]):
-                    self._remember(payment)
+                    self.subscriptions.take(payment)
             self._dumped = max(self._dumped, slot[1] + len(content))
-
-
-def _count(cells: dict[Key, list[int]], key: Key, status: int, amount: int, fee: int) -> None:
-    counts = cells.get(key)
-    if counts is None:
-        counts = cells[key] = [0] * WIDTH
-    if status == COMPLETED:
-        counts[ORDERS] += 1
-        counts[GROSS] += amount
-        counts[FEES] += fee
-    else:
-        counts[REFUND_COUNT] += 1
-        counts[REFUNDS] += amount
-        counts[REFUND_FEES] += fee
 
 
 def _which(question: Question) -> tuple[str, str]:
@@ -286,29 +271,6 @@ def _chosen(totals: dict[str, list[int]], currency: str | None) -> ByCurrency:
         for name, sums in totals.items()
         if currency in (None, name)
     }
-
-
-def _order(payment: Payment) -> tuple[object, ...]:
-    """By time, a refund last: where instants are equal, the order of arrival tells nothing."""
-    return payment[1], payment[2] == 0, *payment[2:]
-
-
-def _since(payments: list[Payment], oldest_ms: int) -> list[Payment]:
-    """What tells of instants from `oldest_ms` on: the last payment before it, and all later.
-
-    What the last one had ended before must not come back when that is let go itself.
-    """
-    earlier = sum(1 for payment in payments if payment[1] < oldest_ms)
-    in_force = earlier and payments[earlier - 1][2] + GRACE_MS >= oldest_ms
-    return payments[earlier - 1 if in_force else earlier :]
-
-
-def _last_before(payments: Sequence[Payment], at_ms: int) -> Payment | None:
-    """The payment in force at `at_ms`: the latest one before it unless a refund came after."""
-    for payment in reversed(payments):
-        if payment[1] < at_ms:
-            return payment if payment[2] else None
-    return None
 
 
 def merged(images: Sequence[Image]) -> Image:

@@ -1,46 +1,21 @@
 """Service executions: counts and error codes are exact, latency percentiles are sketched.
 
 A cell is one service in one category in one hour or day; beside them stands the sum of all
-services, so that "everything, 30 days" merges 30 cells and not 30,000. Latencies wait in plain
-lists and reach the sketches of hour, day and both sums as one array: one by one costs 18 times
-as much. Day cells older than `KLL_DAYS` keep the histogram alone: the same bound of 1 %.
+services, so that "everything, 30 days" merges 30 cells and not 30,000. How calls come into them
+stands in `engine.intake`. Day cells older than `KLL_DAYS` keep the histogram alone: the same
+bound of 1 %.
 """
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from engine.cells import OTHER, Cells, Dumped, Horizon, Owner, Slots
-from engine.quantile import Latencies, LatencySketch, Quantile
+from engine.cells import Cells, Dumped, Horizon, Owner, Slots
+from engine.columns import Keys, Pair, Table
+from engine.intake import ALL, KLL_DAYS, Failure, Intakes, ServiceCell, add_codes
+from engine.quantile import LatencySketch, Quantile
 from engine.timebucket import Calendar, Span
-
-Fact = tuple[str, str, int, float, str | None]
-"""(service, category or '', at_ms, latency_ms, the error code of a failure or '', else None)"""
-
-Key = tuple[str, str]
-"""(service, category or '')"""
-
-PENDING_MAX: Final = 256
-"""Latencies held back for one array update of the sketches."""
-
-DAY_EXACT_MAX: Final = 256
-HOUR_EXACT_MAX: Final = 64
-"""Exact values in an hour cell: 512 bytes, beyond which the histogram costs less."""
-
-KLL_DAYS: Final = 35
-"""Days whose cells hold a KLL: 2.6 KB each."""
-
-TOTAL_PENDING_MAX: Final = 2_048
-"""Latencies of all services held back for one update of the sums."""
-
-WAITING_MAX: Final = 1_024
-WAITING_TOTALS_MAX: Final = 32
-"""Intakes that hold something back; a question has to bring all of them in, at 20 µs each."""
-
-INTAKES_MAX: Final = 65_536
-"""Keys and hours with latencies on the way; more arrive only when much history is imported."""
 
 MERGED_MAX: Final = 4096
 """Remembered merges of cells that have not changed since, 3 to 8 KB each."""
@@ -50,41 +25,10 @@ PERCENTILES: Final = (0.5, 0.95, 0.99)
 FINISHED_COUNTS_MAX: Final = 4
 """Remembered counts of all services over a set of finished days."""
 
-ALL: Final[Key] = ("", "")
-
-Counts = dict[Key, tuple[int, int]]
+Counts = dict[Pair, tuple[int, int]]
 """{key: (executions, failures)}"""
 
 NOTHING: Final = (0, 0)
-
-
-@dataclass(slots=True)
-class ServiceCell:
-    """What one service did in one hour or day; executions are `latency.count`."""
-
-    latency: LatencySketch
-    failures: int = 0
-    failures_by_code: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: "ServiceCell") -> None:
-        self.latency.merge(other.latency)
-        self.failures += other.failures
-        add_codes(self.failures_by_code, other.failures_by_code)
-
-
-@dataclass(slots=True, eq=False)
-class Intake:
-    """Latencies of one hour on their way into the cells that count them.
-
-    Those of a key go into its cells, and on to `total`, the intake of all keys, where they wait
-    for others: so its sketches, too, take them by the hundred and not by the few.
-    """
-
-    cells: tuple[ServiceCell, ...]
-    key: Key
-    day: int
-    total: "Intake | None"
-    pending_ms: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,153 +99,33 @@ class Services:
     name: Final = "services"
 
     def __init__(self, calendar: Calendar, *, codes_max: int, categories_max: int) -> None:
-        self._calendar = calendar
-        self._codes_max = codes_max
-        self._categories_max = categories_max
-        self._cells: Cells[Key, ServiceCell] = Cells("cell")
-        self._sums: Cells[Key, ServiceCell] = Cells("sum")
-        self._codes: dict[str, set[str]] = {}
-        self._categories: dict[str, set[str]] = {}
-        self._labels_changed = False
-        self._intakes: dict[int, dict[Key, Intake]] = {}
-        self._intakes_made = 0
-        self._waiting: deque[Intake] = deque()
-        self._totals: dict[int, Intake] = {}
-        self._waiting_totals: deque[Intake] = deque()
-        self._newest_day = 0
+        self._cells: Cells[Pair, ServiceCell] = Cells("cell")
+        self._sums: Cells[Pair, ServiceCell] = Cells("sum")
+        self._intakes = Intakes(
+            calendar,
+            self._cells,
+            self._sums,
+            codes_max=codes_max,
+            categories_max=categories_max,
+        )
         self._recent_day = 0  # cells of earlier days hold no KLL
-        self._late: dict[Key, int] = {}  # how often a finished day of a key has changed
-        self._late_flushes = 0
-        self._merged: dict[tuple[Key, Span], tuple[tuple[int, int, int], Part]] = {}
+        self._merged: dict[tuple[Pair, Span], tuple[tuple[int, int, int], Part]] = {}
         self._finished_counts: dict[tuple[int, ...], tuple[int, Counts]] = {}
 
-    # -- fold ---------------------------------------------------------------------------------
-
-    def fold(self, facts: Iterable[Fact]) -> None:
-        """Count the executions in the order given."""
-        cut = self._calendar.cut
-        hour_now = -1
-        intakes: dict[Key, Intake] = {}
-        waiting = self._waiting
-        for service, category, at_ms, latency_ms, code in facts:
-            hour, day = cut(at_ms)
-            if hour != hour_now:
-                hour_now = hour
-                intakes = self._intakes.setdefault(hour, {})
-            intake = intakes.get((service, category))
-            if intake is None:
-                intake = self._intake(service, category, hour=hour, day=day)
-                intakes = self._intakes.setdefault(hour, {})
-                intakes[service, category] = intake
-            pending = intake.pending_ms
-            pending.append(latency_ms)
-            if code is not None:
-                self._fail(intake, code)
-            if len(pending) == 1:
-                waiting.append(intake)
-            elif len(pending) == PENDING_MAX:
-                self._flush(intake)
-        while len(waiting) > WAITING_MAX:
-            self._flush(waiting.popleft())
-
-    def _intake(self, service: str, category: str, *, hour: int, day: int) -> Intake:
-        if self._intakes_made >= INTAKES_MAX:
-            self._forget_intakes()
-        key = (service, self._admitted(service, category))
-        of_hour = self._intakes.setdefault(hour, {})
-        intake = of_hour.get(key)
-        if intake is None:
-            cells = tuple(self._targets(self._cells, key, hour, day))
-            intake = of_hour[key] = Intake(cells, key, day, self._total(hour, day))
-            self._intakes_made += 1
-        return intake
-
-    def _total(self, hour: int, day: int) -> Intake:
-        total = self._totals.get(hour)
-        if total is None:
-            cells = tuple(self._targets(self._sums, ALL, hour, day))
-            total = self._totals[hour] = Intake(cells, ALL, day, None)
-        return total
-
-    def _targets(
-        self, cells: Cells[Key, ServiceCell], key: Key, hour: int, day: int
-    ) -> Iterator[ServiceCell]:
-        in_hour, in_day = cells.at(hour, day)
-        if in_hour is not None:
-            yield _cell(in_hour, key, exact_max=HOUR_EXACT_MAX, keeps_kll=False)
-        if in_day is not None:
-            keeps_kll = day > self._newest_day - KLL_DAYS
-            yield _cell(in_day, key, exact_max=DAY_EXACT_MAX, keeps_kll=keeps_kll)
-        self._newest_day = max(self._newest_day, day)
-
-    def _admitted(self, service: str, category: str) -> str:
-        return self._label(self._categories, service, category, self._categories_max)
-
-    def _fail(self, intake: Intake, code: str) -> None:
-        code = self._label(self._codes, intake.key[0], code, self._codes_max)
-        assert intake.total is not None
-        for cell in (*intake.cells, *intake.total.cells):
-            cell.failures += 1
-            cell.failures_by_code[code] = cell.failures_by_code.get(code, 0) + 1
-
-    def _label(
-        self, known: dict[str, set[str]], service: str, label: str, labels_max: int
-    ) -> str:
-        labels = known.get(service)
-        if labels is None:
-            labels = known[service] = set()
-        if label in labels:
-            return label
-        if len(labels) >= labels_max:
-            label = OTHER
-        if label not in labels:
-            labels.add(label)
-            self._labels_changed = True
-        return label
-
-    def _flush(self, intake: Intake) -> None:
-        if not intake.pending_ms:
-            return  # it was full before it was its turn
-        latencies = Latencies.of(intake.pending_ms)
-        for cell in intake.cells:
-            cell.latency.add(latencies)
-        if intake.total is not None:
-            self._pass_on(intake.pending_ms, intake.total)
-        intake.pending_ms.clear()
-        if intake.day != self._newest_day:
-            self._late[intake.key] = self._late.get(intake.key, 0) + 1
-            self._late_flushes += 1
-
-    def _pass_on(self, values_ms: list[float], total: Intake) -> None:
-        if not total.pending_ms:
-            self._waiting_totals.append(total)
-        total.pending_ms += values_ms
-        if len(total.pending_ms) >= TOTAL_PENDING_MAX:
-            self._flush(total)
-        elif len(self._waiting_totals) > WAITING_TOTALS_MAX:
-            self._flush(self._waiting_totals.popleft())
+    def fold(self, calls: Table, failures: Sequence[Failure], keys: Keys) -> None:
+        """Count calls, as `intake.Intakes.fold` takes them."""
+        self._intakes.fold(calls, failures, keys)
 
     def settle(self) -> Generator[None, None, None]:
         """Bring what waits into the cells; before every answer and every dump."""
-        for waiting in (self._waiting, self._waiting_totals):
-            while waiting:
-                self._flush(waiting.popleft())
-                yield
-
-    def _forget_intakes(self) -> None:
-        # They hold cells that a dump no longer counts as changed, or that have expired.
-        for _ in self.settle():
-            pass
-        self._intakes.clear()
-        self._totals.clear()
-        self._intakes_made = 0
+        return self._intakes.settle()
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and the KLL of days that are no longer recent."""
-        self._forget_intakes()
+        self._intakes.forget()
         self._cells.expire(horizon)
         self._sums.expire(horizon)
-        recent = self._newest_day - KLL_DAYS + 1
+        recent = self._intakes.newest_day - KLL_DAYS + 1
         for cells in (self._cells.days, self._sums.days):
             for day in [day for day in cells if self._recent_day <= day < recent]:
                 for cell in cells[day].values():
@@ -340,10 +164,10 @@ class Services:
     def executions(self, span: Span) -> tuple[int, int]:
         """(executions, failures) of all services together in whole days, hot as they are."""
         cells = [cells[ALL] for cells in self._sums.within(span)]
-        waiting = {*self._waiting, *self._waiting_totals}
-        pending = sum(len(intake.pending_ms) for intake in waiting if intake.day in span.days)
         counted = sum(cell.latency.count for cell in cells)
-        return counted + pending, sum(cell.failures for cell in cells)
+        return counted + self._intakes.waiting_on(span.days), sum(
+            cell.failures for cell in cells
+        )
 
     def _keys(
         self, question: Question, span: Span
@@ -368,17 +192,17 @@ class Services:
 
     def _counts(self, span: Span) -> Generator[None, None, Counts]:
         """Executions and failures by key; those of finished days are remembered together."""
-        newest = self._newest_day
+        newest = self._intakes.newest_day
         finished = tuple(day for day in span.days if day != newest)
         known = self._finished_counts.get(finished)
-        if known is None or known[0] != self._late_flushes:
+        if known is None or known[0] != self._intakes.late_flushes:
             counts: Counts = {}
             for day in finished:
                 _count_cells(counts, self._cells.days.get(day, {}))
                 yield
             if len(self._finished_counts) >= FINISHED_COUNTS_MAX:
                 self._finished_counts.clear()
-            self._finished_counts[finished] = known = (self._late_flushes, counts)
+            self._finished_counts[finished] = known = (self._intakes.late_flushes, counts)
         counts = dict(known[1])
         running = (newest,) if len(finished) < len(span.days) else ()
         for cells in self._cells.within(Span(days=running, hours=span.hours)):
@@ -388,7 +212,10 @@ class Services:
 
     def _counts_of(self, service: str, span: Span) -> Counts:
         counts: Counts = {}
-        keys = [(service, category) for category in self._categories.get(service, ())]
+        keys = [
+            (service, category)
+            for category in self._intakes.categories.by_service.get(service, ())
+        ]
         for cells in self._cells.within(span):
             _count_cells(counts, {key: cells[key] for key in keys if key in cells})
         return counts
@@ -425,16 +252,20 @@ class Services:
             yield
         return _merged(parts)
 
-    def _part(self, keys: Sequence[Key], span: Span) -> Part:
+    def _part(self, keys: Sequence[Pair], span: Span) -> Part:
         parts = [self._part_of_key(key, span) for key in keys]
         return parts[0] if len(parts) == 1 else _merged(parts)
 
-    def _part_of_key(self, key: Key, span: Span) -> Part:
-        newest = self._newest_day
+    def _part_of_key(self, key: Pair, span: Span) -> Part:
+        newest = self._intakes.newest_day
         running = _found(self._cells.days, (newest,) if newest in span.days else (), key)
         running += _found(self._cells.hours, span.hours, key)
         # A cell that has not grown has not changed.
-        stamp = (self._late.get(key, 0), newest, sum(cell.latency.count for cell in running))
+        stamp = (
+            self._intakes.late.get(key, 0),
+            newest,
+            sum(cell.latency.count for cell in running),
+        )
         known = self._merged.get((key, span))
         if known is not None and known[0] == stamp:
             return known[1]
@@ -450,7 +281,7 @@ class Services:
         self._merged[key, span] = (stamp, part)
         return part
 
-    def _count(self, keys: Sequence[Key], span: Span) -> int:
+    def _count(self, keys: Sequence[Pair], span: Span) -> int:
         return sum(
             cell.latency.count
             for cells in self._cells.within(span)
@@ -462,16 +293,20 @@ class Services:
 
     def dump(self, *, full: bool) -> Dumped:
         """The slots that changed since the last dump, or all."""
-        self._forget_intakes()
+        self._intakes.forget()
         yield from self._cells.dump(full=full, dumped=_dumped)
         yield from self._sums.dump(full=full, dumped=_dumped)
-        if full or self._labels_changed:
-            self._labels_changed = False
+        yield from self._dumped_labels(full=full)
+
+    def _dumped_labels(self, *, full: bool) -> Dumped:
+        codes, categories = self._intakes.codes, self._intakes.categories
+        if full or codes.has_changed or categories.has_changed:
+            codes.has_changed = categories.has_changed = False
             yield (
                 ("labels", 0),
                 [
-                    (service, sorted(self._codes.get(service, ())), sorted(categories))
-                    for service, categories in self._categories.items()
+                    (service, sorted(codes.by_service.get(service, ())), sorted(labels))
+                    for service, labels in categories.by_service.items()
                 ],
             )
 
@@ -487,38 +322,28 @@ class Services:
                 cells, owns = self._sums, lambda _: owner.unkeyed
             cells.load(slot, content, loaded=_loaded, merge=ServiceCell.add, owns=owns)
             if slot[0].endswith("/day"):
-                self._newest_day = max(self._newest_day, slot[1])
+                self._intakes.newest_day = max(self._intakes.newest_day, slot[1])
 
     def _load_labels(
         self, content: Iterable[tuple[str, list[str], list[str]]], owner: Owner
     ) -> None:
         for service, codes, categories in content:
             if owner.key(service):
-                self._codes[service] = set(codes)
-                self._categories[service] = set(categories)
+                self._intakes.codes.by_service[service] = set(codes)
+                self._intakes.categories.by_service[service] = set(categories)
 
 
 @dataclass(slots=True)
 class _Counted:
     executions: int = 0
     failures: int = 0
-    by_key: dict[Key, int] = field(default_factory=dict)
+    by_key: dict[Pair, int] = field(default_factory=dict)
 
 
-def _count_cells(counts: Counts, cells: dict[Key, ServiceCell]) -> None:
+def _count_cells(counts: Counts, cells: dict[Pair, ServiceCell]) -> None:
     for key, cell in cells.items():
         executions, failures = counts.get(key, NOTHING)
         counts[key] = (executions + cell.latency.count, failures + cell.failures)
-
-
-def _cell(
-    cells: dict[Key, ServiceCell], key: Key, *, exact_max: int, keeps_kll: bool
-) -> ServiceCell:
-    cell = cells.get(key)
-    if cell is None:
-        sketch = LatencySketch(exact_max=exact_max, keeps_kll=keeps_kll)
-        cell = cells[key] = ServiceCell(sketch)
-    return cell
 
 
 def _best(counted: dict[str, _Counted], question: Question) -> Iterable[tuple[str, _Counted]]:
@@ -539,7 +364,7 @@ _RANKS: Final = {
 
 
 def _found(
-    by_number: dict[int, dict[Key, ServiceCell]], numbers: Iterable[int], key: Key
+    by_number: dict[int, dict[Pair, ServiceCell]], numbers: Iterable[int], key: Pair
 ) -> list[ServiceCell]:
     return [
         cell
@@ -563,12 +388,6 @@ def _merged(parts: Iterable[ServiceCell | Part]) -> Part:
 def merged(parts: Sequence[Part]) -> Part:
     """The same executions as all `parts` together."""
     return parts[0] if len(parts) == 1 else _merged(parts)
-
-
-def add_codes(into: dict[str, int], other: dict[str, int]) -> None:
-    """Add counts by code to others."""
-    for code, count in other.items():
-        into[code] = into.get(code, 0) + count
 
 
 def _dumped(cell: ServiceCell) -> tuple[int, dict[str, int], bytes]:

@@ -12,8 +12,8 @@ from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
 from engine.timebucket import Calendar, Span
 from engine.userdays import Distinct, UserDays
 
-Session = tuple[int, int]
-"""(at_ms, duration_us)"""
+Finished = tuple[int, int, int]
+"""(at_ms, sessions, their duration_us together)"""
 
 CURVE_DAYS: Final = 30
 """Retention is told for day 1 to this one after a user's first day."""
@@ -78,14 +78,14 @@ class Users:
         self.days = UserDays(calendar, rows_max=users_max)
         self._sessions: Cells[str, list[int]] = Cells("session")
 
-    def fold_sessions(self, sessions: Iterable[Session]) -> None:
+    def fold_sessions(self, finished: Iterable[Finished]) -> None:
         """Count finished sessions."""
-        for at_ms, duration_us in sessions:
+        for at_ms, sessions, duration_us in finished:
             for cells in self._sessions.places(self._calendar.cut(at_ms)):
                 counts = cells.get(ALL)
                 if counts is None:
                     counts = cells[ALL] = [0, 0]
-                counts[SESSIONS] += 1
+                counts[SESSIONS] += sessions
                 counts[DURATION_US] += duration_us
 
     def expire(self, horizon: Horizon) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import (
+    RECORD_BODIES_BYTES_MAX,
+    RECORD_EVENTS_MAX,
     SETTINGS,
     Config,
     Layer,
@@ -199,12 +201,27 @@ def test_a_misspelt_setting_is_refused_in_the_spelling_of_its_source() -> None:
     ],
 )
 def test_what_must_fit_into_another_is_refused_one_beyond_it(smaller: str, larger: str) -> None:
-    limit = getattr(Config(), larger)
-    elsewhere = {} if larger == "queue_bytes_max" else {"queue_bytes_max": 2**40}
-    refusal = _refusal((FILE, {smaller: limit + 1, **elsewhere}))
+    limit = min(getattr(Config(), larger), RECORD_BODIES_BYTES_MAX - 1)
+    elsewhere = {"queue_bytes_max": 2**40, larger: limit}
+    refusal = _refusal((FILE, {**elsewhere, smaller: limit + 1}))
     assert refusal == (
-        f"{smaller} ({limit + 1}, from {FILE}) must not exceed {larger} ({limit}, from default)"
+        f"{smaller} ({limit + 1}, from {FILE}) must not exceed {larger} ({limit}, from {FILE})"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("group_events_max", RECORD_EVENTS_MAX),
+        ("group_bytes_max", RECORD_BODIES_BYTES_MAX),
+        ("body_bytes_max", RECORD_BODIES_BYTES_MAX),
+    ],
+)
+def test_what_no_record_of_the_journal_could_hold_is_refused(name: str, limit: int) -> None:
+    wide = {"queue_events_max": 2**40}
+    assert getattr(resolve([(FILE, {**wide, name: limit})]).config, name) == limit
+    refusal = _refusal((FILE, {**wide, name: limit + 1}))
+    assert refusal == f"{name} from {FILE}: expected int between 1 and {limit}, got {limit + 1}"
 
 
 def test_a_large_request_must_fit_into_the_room_for_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from engine import decoding, events
 from engine.errors import InvalidEvents, MalformedBody, TooLarge
-from engine.events import ABSENT, AcceptedTimes, Batch, Kind
+from engine.events import ABSENT, SENT_AT_MS_END, AcceptedTimes, Batch, Kind
 
 DAY_MS = 86_400_000
 NOW_MS = 1_794_007_200_000  # 2026-11-06T23:20:00Z
@@ -447,3 +447,21 @@ def test_a_skipped_event_with_long_texts_is_named_by_its_own_place_alone() -> No
     )
     assert [fault.index for fault in faults] == [1]
     assert faults[0].message.startswith("The texts of the event take")
+
+
+@pytest.mark.parametrize("sent_at", [SENT_AT_MS_END, 1e300, 2**70])
+@pytest.mark.parametrize("event", [VIEW, {**VIEW, "timestamp": NOW_MS}])
+def test_a_senders_clock_beyond_every_calendar_is_refused(sent_at: float, event: Any) -> None:
+    told = {"sentAt": sent_at, "events": [event]}
+    with pytest.raises(InvalidEvents, match="before the year 10000") as refusal:
+        many(told)
+    assert [(fault.index, fault.path) for fault in refusal.value.faults] == [(0, "$.sentAt")]
+    with pytest.raises(InvalidEvents, match="before the year 10000"):
+        decoding.decode_lenient(
+            json.dumps(told).encode(), events_max=25, times=TIMES, text_bytes_max=16_384
+        )
+
+
+def test_a_senders_clock_that_is_far_off_is_mended() -> None:
+    at_ms = SENT_AT_MS_END - 1
+    assert many({"sentAt": at_ms, "events": [VIEW]}).sent_at_ms == at_ms

@@ -1,10 +1,12 @@
 """An id is known while it is in the window, forgotten soon after, and across a restart."""
 
 import random
+from itertools import chain as chained
 
+import numpy as np
 import pytest
 
-from engine.dedup import GENERATIONS, IdWindow
+from engine.dedup import GENERATIONS, HEADER, SORTED_MAX, IdWindow
 
 HOUR_MS = 3_600_000
 
@@ -78,7 +80,7 @@ def test_a_trickle_drops_what_a_flood_left() -> None:
     window.duplicates(_hashes(200_000), 0)
     window.dump(full=False)
     flooded = window.memory_bytes()
-    for hour in range(200):
+    for hour in range(300):
         window.duplicates([hour + 1], hour * HOUR_MS)
     window.dump(full=False)
     assert len(window) <= GENERATIONS + 2
@@ -159,3 +161,19 @@ def test_garbage_is_refused() -> None:
             _loaded([bytes(bad)])
     with pytest.raises(ValueError, match="no whole part of a window"):
         _loaded([b""])
+
+
+@pytest.mark.parametrize("are_chosen", [False, True])
+def test_a_full_dump_puts_the_ids_in_order_in_small_steps(are_chosen: bool) -> None:
+    count = 5 * SORTED_MAX
+    window = IdWindow(ids_max=16 * 2 * SORTED_MAX, keep_ms=HOUR_MS)
+    hashes = list(range(1, count + 1)) if are_chosen else _hashes(count)
+    for start in range(0, count, 4_096):
+        window.duplicates(hashes[start : start + 4_096], 1_000)
+    steps = list(window.dumping(full=True))
+    parts = [part for part in steps if part]
+    ids = [np.frombuffer(part[HEADER.size : -4], np.uint64).tolist() for part in parts]
+    assert [len(of_part) for of_part in ids] == [2 * SORTED_MAX, 2 * SORTED_MAX, SORTED_MAX]
+    assert all(of_part == sorted(of_part) for of_part in ids)
+    assert sorted(chained(*ids)) == sorted(hashes)
+    assert len(steps) > len(parts) + count / SORTED_MAX

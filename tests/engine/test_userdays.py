@@ -7,6 +7,7 @@ import pytest
 from engine.hashing import hash64
 from engine.timebucket import Calendar
 from engine.userdays import UserDays
+from tests.columns import active
 
 UTC = Calendar("UTC")
 DAY_MS = 86_400_000
@@ -26,7 +27,7 @@ def days_of(told: Sequence[tuple[int, int]], rows_max: int = 10_000) -> UserDays
 
 
 def add(users: UserDays, told: Sequence[tuple[int, int]]) -> None:
-    users.add([user(n) for n, _ in told], [START_MS + day * DAY_MS for _, day in told])
+    users.add(active([user(n) for n, _ in told], [START_MS + day * DAY_MS for _, day in told]))
 
 
 def dump(users: UserDays, *, full: bool = True) -> dict[Any, Any]:
@@ -62,7 +63,7 @@ def test_a_user_counts_once_however_often_and_on_however_many_days() -> None:
 
 def test_days_are_those_of_the_zone() -> None:
     users = UserDays(Calendar("Asia/Kolkata"), rows_max=10)
-    users.add([user(1)], [START_MS - 5_400_000])  # 22:30 UTC is 04:00 there
+    users.add(active([user(1)], [START_MS - 5_400_000]))  # 22:30 UTC is 04:00 there
     assert users.distinct([DAY]).counted == 1
 
 
@@ -85,7 +86,9 @@ def test_who_left_was_there_before_and_is_not_now() -> None:
 
 def test_who_was_here_in_the_last_minutes() -> None:
     users = UserDays(UTC, rows_max=10)
-    users.add([user(1), user(2), user(1)], [START_MS, START_MS + 60_000, START_MS - 60_000])
+    users.add(
+        active([user(1), user(2), user(1)], [START_MS, START_MS + 60_000, START_MS - 60_000])
+    )
     minute = START_MS // 60_000
     assert [users.active_since(minute + n) for n in (-1, 0, 1, 2)] == [2, 2, 1, 0]
 

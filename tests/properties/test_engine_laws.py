@@ -471,6 +471,39 @@ def test_a_batch_cut_into_single_records_gives_the_same_counts() -> None:
     assert everything(alone) == everything(lived(told, shards=4))
 
 
+NEARLY_FULL = {
+    "services_max": 4,
+    "creators_max": 1,
+    "categories_max": 2,
+    "experiments_max": 1,
+    "search_terms_per_day_max": 3,
+    "service_categories_max": 1,
+    "service_error_codes_max": 1,
+}
+
+
+@zones
+@pytest.mark.parametrize("caps", [{}, NEARLY_FULL])
+def test_how_many_records_are_dealt_at_a_time_changes_nothing(
+    zone: str, caps: dict[str, int]
+) -> None:
+    told = told_by(zone)
+    together = lived(told, timezone=zone, shards=8, **caps)
+    alone, at_random = House(timezone=zone, **caps), House(timezone=zone, shards=3, **caps)
+    alone.is_eager = True
+    chance = random.Random(zone)
+    for record in records(told):
+        alone.record(record)
+        at_random.record(record)
+        if chance.random() < 0.02:
+            at_random.counters(NOW_MS)
+        at_random.is_eager = chance.random() < 0.1
+    assert everything(alone) == everything(together) == everything(at_random)
+    over_cap = together.sequencing.over_cap()
+    assert alone.sequencing.over_cap() == at_random.sequencing.over_cap() == over_cap
+    assert bool(over_cap) == bool(caps)
+
+
 # -- series and comparison --------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
 import errno
+from functools import partial
 
 import pytest
 import trio
@@ -9,7 +10,9 @@ from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
 from engine.sequence import TAKE_EVENTS_MAX, Sequencing
 from engine.timebucket import Calendar
+from engine.waiting import DEAL_EVENTS_MAX
 from persistence.journal import Journal
+from tests.columns import views_of
 from tests.living import NOW_MS, GatedDisk, batch, config_of, view
 
 INBOX = 8
@@ -321,16 +324,17 @@ async def test_no_record_is_released_before_the_one_ahead_of_it(line, disk):
     assert len(line.records()) == 2
 
 
-async def test_nothing_is_released_before_the_shards_have_it(line, disk):
+async def test_what_was_released_is_with_the_shards_when_a_question_comes(line, disk):
     await line.send(view("s"), view("t"), view("u"))
+    await line.sequencer.deal()
     groups = []
     for outbox in line.outboxes:
         while outbox.statistics().current_buffer_used:
             groups.append(outbox.receive_nowait())
-    assert sum(len(group.looks) for group in groups) == 3
+    assert sum(len(views_of(group)) for group in groups) == 3
 
 
-async def test_a_shard_gets_one_message_a_group_and_none_that_is_empty(line, disk):
+async def test_a_shard_gets_one_message_for_many_groups_and_none_that_is_empty(line, disk):
     async with trio.open_nursery() as senders:
         disk.hold()
         senders.start_soon(line.send, view("a"))
@@ -339,8 +343,28 @@ async def test_a_shard_gets_one_message_a_group_and_none_that_is_empty(line, dis
             senders.start_soon(line.send, view("a"))
         await wait_all_tasks_blocked()
         disk.let_go()
+    assert [outbox.statistics().current_buffer_used for outbox in line.outboxes] == [0, 0]
+    await line.sequencer.deal()
     used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
-    assert sorted(used) == [0, 2]
+    assert sorted(used) == [0, 1]
+
+
+async def test_who_is_cancelled_while_it_deals_leaves_nothing_undealt(line):
+    told = [view(f"s{n}") for n in range(9)]
+    for _ in range(INBOX):
+        await line.send(*told)
+        await line.sequencer.deal()
+    await line.send(*told)
+    counted = 0
+    async with trio.open_nursery() as askers:
+        askers.start_soon(line.sequencer.deal)
+        await wait_all_tasks_blocked()
+        askers.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            for outbox in line.outboxes:
+                for _ in range(INBOX + 1):
+                    counted += len(views_of(await outbox.receive()))
+    assert counted == 9 * (INBOX + 1)
 
 
 async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
@@ -357,8 +381,12 @@ async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portio
     await large.released.heard.wait()
     assert [len(bodies) for bodies in line.records()] == [1, 5]
     assert line.sequencer.taken_seq == 1 + large.events
-    used = [outbox.statistics().current_buffer_used for outbox in line.outboxes]
-    assert sorted(used) in ([0, 4], [1, 3])  # the first one's, and three portions
+    await line.sequencer.deal()
+    counted = 0
+    for outbox in line.outboxes:
+        while outbox.statistics().current_buffer_used:
+            counted += len(views_of(outbox.receive_nowait()))
+    assert counted == 1 + large.events
 
 
 async def test_a_large_request_is_refused_as_a_whole(line, disk):
@@ -413,19 +441,23 @@ async def test_a_failed_sync_refuses_its_group_those_that_wait_and_all_later_one
 async def test_a_slow_shard_holds_up_the_acknowledgement_and_loses_nothing(tmp_path):
     line = Line(config_of(tmp_path, shards=1), GatedDisk())
     [outbox] = line.outboxes
+    dealt_alone = [view()] * DEAL_EVENTS_MAX
+    taken = INBOX + 1  # the last of them waits to be dealt
     async with trio.open_nursery() as nursery:
         await line.live(nursery)
-        for _ in range(INBOX):
-            await line.send(view())
-        nursery.start_soon(line.send, view())
-        while line.sequencer.groups == INBOX:  # until it is on the disk
+        for _ in range(taken):
+            await line.send(*dealt_alone)
+        nursery.start_soon(partial(line.send, *dealt_alone))
+        while line.sequencer.groups == taken:  # until it is on the disk
             await trio.lowlevel.checkpoint()
         await wait_all_tasks_blocked()
-        assert len(line.released) == INBOX
-        folded = [await outbox.receive() for _ in range(INBOX + 1)]
+        assert len(line.released) == taken
+        folded = [await outbox.receive() for _ in range(taken)]
         line.end()
-    assert len(line.released) == INBOX + 1
-    assert sum(len(group.looks) for group in folded) == INBOX + 1
+    await line.sequencer.deal()
+    folded.append(outbox.receive_nowait())
+    assert len(line.released) == taken + 1
+    assert sum(len(views_of(group)) for group in folded) == (taken + 1) * DEAL_EVENTS_MAX
 
 
 async def test_a_barrier_covers_what_came_before_it_and_nothing_else(line, disk):

@@ -6,9 +6,11 @@ from engine.actors.slicing import Pace
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
 from engine.rollups import experiments, users
-from engine.rollups.marketplace import VIEWS, Question
+from engine.rollups.marketplace import Question
 from engine.state import Group, ShardState, resolved, restore
 from engine.timebucket import DAY_MS, Calendar, Span
+from tests import columns
+from tests.columns import KEYS, looks
 from tests.living import NOW_MS
 
 CALENDAR = Calendar("UTC")
@@ -21,13 +23,21 @@ def state(**settings):
     return ShardState(Config(shards=1, **settings), CALENDAR)
 
 
+def counted(group):
+    group.count()
+    return group
+
+
 def seen(*services, received_ms=NOW_MS):
-    return Group(received_ms, looks=[(s, "", received_ms, VIEWS) for s in services])
+    views = looks([(service, "", received_ms) for service in services])
+    return counted(Group(received_ms, KEYS, views=views))
 
 
 def active(users, *, at_ms=NOW_MS, received_ms=NOW_MS):
     """These users, by their hashes, were active."""
-    return Group(received_ms, user_hashes=list(users), user_ms=[at_ms] * len(users))
+    users = list(users)
+    told = columns.active(users, [at_ms] * len(users))
+    return counted(Group(received_ms, KEYS, active=told))
 
 
 async def told(shard, *messages):
@@ -200,7 +210,7 @@ async def test_deltas_after_users_were_let_go_build_on_the_new_rows():
 
 def exposed(units, *, experiment="x", at_ms=NOW_MS, variant=0):
     facts = [(experiment, variant, at_ms, unit, experiments.USER) for unit in units]
-    return Group(at_ms, exposures=facts)
+    return counted(Group(at_ms, KEYS, exposures=facts))
 
 
 async def units_of(shard, experiment="x"):

@@ -1,12 +1,10 @@
-from engine.rollups.counters import EXECUTIONS, MINUTE_MS, MINUTES_MAX, WIDTH, Counters
+from engine.rollups.counters import EXECUTIONS, MINUTE_MS, MINUTES_MAX, Arrived, Counters
 
 NOW_MS = 29_900_000 * MINUTE_MS
 
 
 def add(counters: Counters, minutes_ago: int, executions: int = 1) -> None:
-    counts = [0] * WIDTH
-    counts[EXECUTIONS] = executions
-    counters.add(NOW_MS - minutes_ago * MINUTE_MS, counts)
+    counters.add(NOW_MS - minutes_ago * MINUTE_MS, Arrived(executions=executions))
 
 
 def executions(counters: Counters, minutes: int) -> int:

@@ -9,6 +9,7 @@ from engine.rollups.marketplace import (
     merged,
 )
 from engine.timebucket import Calendar, Span
+from tests.columns import KEYS, looks, searches
 from tests.harness import run
 
 UTC = Calendar("UTC")
@@ -19,8 +20,9 @@ SPAN = Span((DAY,), ())
 
 def filled() -> Marketplace:
     some = Marketplace(UTC)
-    some.fold_looks([("s", "c", START_MS, VIEWS), ("t", "", START_MS, CONVERSIONS)])
-    some.fold_searches([("q", "c", START_MS, 1), ("q", "", START_MS, 0)])
+    some.fold_looks(looks([("s", "c", START_MS)]), VIEWS, KEYS)
+    some.fold_looks(looks([("t", "", START_MS)]), CONVERSIONS, KEYS)
+    some.fold_searches(searches([("q", "c", START_MS, 1), ("q", "", START_MS, 0)]), KEYS)
     return some
 
 
@@ -50,7 +52,7 @@ def test_activity_is_counted_in_all_and_by_key() -> None:
 def test_shares_of_a_dump_add_up_to_the_whole() -> None:
     slots = dict(filled().dump(full=True))
     parts = []
-    for owner in (Owns("s", unkeyed=True), Owns("t", unkeyed=False)):
+    for owner in (Owns("sq", unkeyed=True), Owns("t", unkeyed=False)):
         part = Marketplace(UTC)
         part.load(slots, owner)
         parts.append(part)
@@ -62,6 +64,6 @@ def test_shares_of_a_dump_add_up_to_the_whole() -> None:
 def test_what_expired_is_forgotten() -> None:
     some = filled()
     some.expire(Horizon(0, DAY + 1))
-    some.fold_looks([("s", "c", START_MS, VIEWS)])
+    some.fold_looks(looks([("s", "c", START_MS)]), VIEWS, KEYS)
     found = image(some)
     assert (found.now, found.views, found.terms) == (Activity(), {}, {})

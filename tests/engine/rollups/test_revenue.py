@@ -3,12 +3,12 @@ from engine.rollups.revenue import (
     COMPLETED,
     REFUNDED,
     Image,
-    Payment,
     Question,
     Revenue,
     Sales,
     merged,
 )
+from engine.subscriptions import Payment
 from engine.timebucket import DAY_MS, FAR_MS, Calendar, Span
 from tests.harness import run
 

@@ -1,8 +1,10 @@
 import numpy as np
 
 from engine.cells import Horizon
-from engine.rollups.services import KLL_DAYS, PENDING_MAX, Image, Question, Services
+from engine.intake import KLL_DAYS, PENDING_MAX
+from engine.rollups.services import Image, Question, Services
 from engine.timebucket import DAY_MS, Calendar, Span
+from tests.columns import KEYS, calls
 from tests.harness import run
 
 UTC = Calendar("UTC")
@@ -23,7 +25,9 @@ def fold(
     code: str | None = None,
 ) -> None:
     at_ms = START_MS + round(day * DAY_MS)
-    into.fold([(service, "", at_ms, latency, code) for latency in latencies])
+    told = calls([(service, "", at_ms, latency) for latency in latencies])
+    failures = [] if code is None else [(KEYS.number((service, "")), at_ms, code)]
+    into.fold(told, failures * len(latencies), KEYS)
 
 
 def image(of: Services, *days: int, hours: tuple[int, ...] = ()) -> Image:

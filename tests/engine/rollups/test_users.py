@@ -2,6 +2,7 @@ from engine.cells import Horizon
 from engine.hashing import hash64
 from engine.rollups.users import CURVE_DAYS, Image, Question, Sessions, Users
 from engine.timebucket import DAY_MS, Calendar, Span
+from tests.columns import active
 from tests.harness import run
 
 UTC = Calendar("UTC")
@@ -9,10 +10,11 @@ DAY = 740_000
 START_MS = UTC.day_start_ms(DAY)
 
 
-def users(*active: tuple[str, int]) -> Users:
+def users(*told: tuple[str, int]) -> Users:
     some = Users(UTC, users_max=1_000)
-    hashes = [hash64(name) for name, _ in active]
-    some.days.add(hashes, [START_MS + day * DAY_MS for _, day in active])
+    hashes = [hash64(name) for name, _ in told]
+    if told:
+        some.days.add(active(hashes, [START_MS + day * DAY_MS for _, day in told]))
     return some
 
 
@@ -40,14 +42,16 @@ def test_windows_are_distinct_users() -> None:
 
 def test_sessions_are_summed_in_their_days() -> None:
     some = users()
-    some.fold_sessions([(START_MS, 5), (START_MS + DAY_MS - 1, 7), (START_MS + DAY_MS, 2**80)])
+    some.fold_sessions(
+        [(START_MS, 1, 5), (START_MS + DAY_MS - 1, 1, 7), (START_MS + DAY_MS, 1, 2**80)]
+    )
     assert image(some, 0, 0, today=9).sessions == (Sessions(2, 12),)
     assert image(some, 0, 1, today=9).sessions == (Sessions(3, 2**80 + 12),)
 
 
 def test_what_expired_is_forgotten() -> None:
     some = users(("a", 0), ("b", 1))
-    some.fold_sessions([(START_MS, 5)])
+    some.fold_sessions([(START_MS, 1, 5)])
     some.expire(Horizon(0, DAY + 1))
     found = image(some, 0, 0, today=9)
     assert found.sessions == (Sessions(0, 0),)
