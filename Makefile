@@ -14,7 +14,7 @@ LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-e
 UI := web/static/index.html
 UI_SOURCES := $(shell find web/ui -name node_modules -prune -o -type f -print 2>/dev/null)
 NODE_MIN := 20
-HAS_NODE = node -e 'process.exit(process.versions.node.split(".")[0] < $(NODE_MIN))' 2>/dev/null \
+HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
 .PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
