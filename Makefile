@@ -6,6 +6,7 @@ ENV := .venv/.stamp
 E2E := .venv/.stamp-e2e
 BENCH_ENV := .venv-bench/.stamp
 AXE := tests/browser/node_modules/.stamp
+TS_CLIENT := clients/typescript/node_modules/.stamp
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -13,14 +14,14 @@ LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-e
 UI := web/static/index.html
 UI_SOURCES := $(shell find web/ui -name node_modules -prune -o -type f -print 2>/dev/null)
 NODE_MIN := 20
-HAS_NODE = node -e 'process.exit(process.versions.node.split(".")[0] < $(NODE_MIN))' 2>/dev/null \
+HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 env: $(ENV) ## Create .venv with the command tallymark and the development tools
 
@@ -42,16 +43,24 @@ $(UI): $(UI_SOURCES)
 	@cd web/ui && npm ci --silent && npm run --silent build
 	@touch $@
 
-test: lint ## Run all checks and tests but those in a browser
+test: lint ## Run all checks and tests but those of the clients and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-test-browser: $(E2E) ui $(AXE) ## Run the tests in a real browser (needs chromium and Node 20)
+test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
 	@$(BIN)/pytest -q -n 2 tests/browser
+
+test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
+	@cd clients/typescript && npm run --silent check && npm test --silent
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients
+
+client-types: $(ENV) $(TS_CLIENT) ## Write the TypeScript client's types anew from /openapi.json
+	@$(BIN)/python -m tests.clients.typescript.types > clients/typescript/src/api.ts
 
 lint: $(ENV) ## Run the checks alone: ruff, mypy, import-linter
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@MYPYPATH=clients/python/src $(BIN)/mypy -p tallymark_client
 	@$(BIN)/lint-imports --no-logo
 
 format: $(ENV) ## Put all code into the house format
@@ -77,7 +86,7 @@ lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, L
 	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/typescript/node_modules clients/typescript/dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.
@@ -96,6 +105,11 @@ $(ENV): requirements.lock requirements-dev.lock pyproject.toml
 $(E2E): $(ENV) requirements-e2e.lock
 	@echo "Installing what drives the browser ..."
 	@$(PIP) install -r requirements-e2e.lock
+	@touch $@
+
+$(TS_CLIENT): clients/typescript/package-lock.json
+	@$(HAS_NODE) || { echo "The TypeScript client needs Node $(NODE_MIN) or newer with npm." >&2; exit 1; }
+	@cd clients/typescript && npm ci --silent
 	@touch $@
 
 $(AXE): tests/browser/package-lock.json

@@ -369,7 +369,11 @@ class _Handlers:
         )
         uptime_s = monotonic() - self._started_s
         return health.health_of(
-            self._service, version=self._version, uptime_s=uptime_s, stream=stream
+            self._service,
+            version=self._version,
+            uptime_s=uptime_s,
+            stream=stream,
+            settings=health.told(self._config),
         )
 
     async def _ready(self, _: NothingAsked) -> health.Ready:
