@@ -14,10 +14,10 @@ LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-e
 UI := web/static/index.html
 UI_SOURCES := $(shell find web/ui -name node_modules -prune -o -type f -print 2>/dev/null)
 NODE_MIN := 20
-HAS_NODE = node -e 'process.exit(process.versions.node.split(".")[0] < $(NODE_MIN))' 2>/dev/null \
+HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -72,6 +72,8 @@ bench: $(ENV) ## Measure CPU per event, events per second and latencies
 
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
+bench-export: $(ENV) ## Measure the memory of an export of a million events
+	@$(BIN)/python -m bench.export
 bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events
 	@$(BIN)/python -m bench.sql
 bench-stream: $(ENV) $(BENCH_ENV) ## Measure what subscribers of the live stream cost, beside two others

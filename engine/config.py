@@ -182,6 +182,14 @@ class Config(Struct, frozen=True, kw_only=True):
     sql_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 512 * MIB
     """Bytes that one query may use for its work."""
 
+    # What one export of events may use
+    exports_max: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Exports of events at the same time, each with a process of its own; beyond it 429."""
+    export_deadline_s: Positive = 900
+    """Seconds after which an export of events is cut short."""
+    export_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 128 * MIB
+    """Bytes that one export of events may use; more where most events have long texts."""
+
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000
     """Event ids remembered to drop duplicates; 8 bytes each."""

@@ -61,8 +61,9 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 def die_with_parent() -> None:
     """Have the kernel end us when the thread that started us ends (Linux)."""
     if sys.platform == "linux":
+        parent = os.getppid()  # 1 where the server is all that a container has
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:  # it was gone before we asked
+        if os.getppid() != parent:  # it was gone before we asked
             os._exit(1)
 
 

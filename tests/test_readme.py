@@ -6,6 +6,7 @@ The blocks run in its order on one server, which `tallymark demo` has filled (se
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,23 @@ def test_every_question_of_the_tour_is_answered(marketplace: Server) -> None:
     assert len(experiments["data"]) == 2
     assert users["data"]["cohorts"]
     assert live["data"].keys() == {"executions:today", "revenue:today", "activeUsers:5m"}
+
+
+def test_a_question_in_sql_is_answered(tmp_path: Path) -> None:
+    failed = {"eventType": "service_execution", "serviceId": "s", "latencyMs": 1}
+    failed |= {"success": False, "errorCode": "TIMEOUT"}
+    with Server(tmp_path / "data", "--archive") as server:
+        assert server.client.post("/track", json=failed).json() == {"success": True}
+        while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
+            pass  # the archive is on its way
+        (found,) = answers("/sql", server)
+    assert [(row["errorCode"], row["n"]) for row in found["data"]] == [("TIMEOUT", 1)]
+
+
+def test_a_shared_dashboard_opens_with_the_path_that_is_told(marketplace: Server) -> None:
+    board, share = answers("/dashboards", marketplace)
+    assert board["data"]["name"] == "Revenue"
+    assert marketplace.client.get(share["data"]["path"]).status_code == 200
 
 
 def test_the_stream_of_the_tour_comes_once_a_second(marketplace: Server) -> None:

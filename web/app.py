@@ -1,6 +1,6 @@
 """The Quart-Trio application: the route table, and a handler for every row of it."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from functools import partial
 from time import monotonic, perf_counter
 from typing import Any, Final, Protocol
@@ -18,13 +18,15 @@ from werkzeug.routing import MapAdapter
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
-from web import body, health, ingest, openapi, queries, wire
+from web import body, exports, health, ingest, openapi, queries, tables, wire
 from web.access import must_be_our_host, must_be_our_page
 from web.asgi import Connection, NoWebsocket
 from web.control import Control
 from web.control import Handler as Handled
 from web.embedding import FAMILIES, Embedding
 from web.errors import BadRequest, MethodNotAllowed, NotFound
+from web.exporting import Exports
+from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
 from web.headers import DATA_HEADERS
 from web.ingest import Acceptor, Kind, NothingAsked
@@ -36,7 +38,7 @@ from web.pages import Pages
 from web.route import Route
 from web.routes import ROUTES
 from web.scratch import scratch_engine
-from web.sql import Sql
+from web.sql import Archived, Sql
 from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
@@ -48,7 +50,7 @@ _PATHS: Final = {route.name: route.path for route in ROUTES}
 _READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
 
 
-class Service(Acceptor, health.Watched, Measured, Protocol):
+class Service(Acceptor, Archived, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
     async def services(self, asked: services.Asked) -> services.Answer: ...
@@ -74,9 +76,12 @@ class Application(QuartTrio):
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
 
-    def __init__(self, live: Live, load_runs: LoadRuns, meter: Meter) -> None:
+    def __init__(
+        self, live: Live, load_runs: LoadRuns, exporting: Exports, meter: Meter
+    ) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
+        self.exporting = exporting
         self.load_runs = load_runs
         self.meter = meter
 
@@ -84,6 +89,7 @@ class Application(QuartTrio):
         """End all streams; a server that stops calls it first, for they never end alone."""
         self.live.end()
         self.load_runs.end()
+        self.exporting.end()
 
     def create_url_adapter(self, request: object) -> MapAdapter | None:
         """Route by method and path alone.
@@ -112,7 +118,8 @@ def create_app(
     names = trio.CancelScope()
     meter = Meter()
     load_runs = LoadRuns(service, config, scratch_engine)
-    app = Application(live, load_runs, meter)
+    exporting = Exports(config, service, log=log.warning)
+    app = Application(live, load_runs, exporting, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
@@ -132,6 +139,7 @@ def create_app(
     async def start() -> None:
         app.nursery.start_soon(live.run)
         app.nursery.start_soon(load_runs.run)
+        app.nursery.start_soon(exporting.run)
         app.nursery.start_soon(looking_up)
 
     async def looking_up() -> None:
@@ -163,6 +171,7 @@ class _Handlers:
         self._config = config
         self._live = app.live
         self._load_runs = app.load_runs
+        self._exporting = app.exporting
         self._version = health.running_version()
         self._started_s = monotonic()
         description = openapi.describe(ROUTES, version=self._version)
@@ -203,6 +212,10 @@ class _Handlers:
             "docs": pages.reference,
             "docsStyle": pages.style,
         }
+        exported = {
+            f"export{family.capitalize()}": partial(self._exported, family, answers[family])
+            for family in FAMILIES
+        }
         self._by_name: dict[str, Callable[[Route], Handler]] = {
             **{name: partial(_answering, answer) for name, answer in answers.items()},
             **{name: partial(self._handling, handle) for name, handle in handled.items()},
@@ -217,6 +230,8 @@ class _Handlers:
             "openapi": lambda _: self._described,
             "startLoadRun": lambda _: self._start_run,
             "loadRunStream": lambda _: self._run_stream,
+            **{name: partial(partial, export) for name, export in exported.items()},
+            "exportEvents": lambda _: self._export_events,
             "sqlSent": lambda _: partial(self._query, queries.superset, in_body=True),
             "sqlAsked": lambda _: partial(self._query, queries.superset, in_body=False),
             "compatibleSent": lambda _: partial(self._query, queries.compatible, in_body=True),
@@ -330,13 +345,35 @@ class _Handlers:
             return _response(wire.sent(b"", media=STREAM_MEDIA))
         return _streamed(stream)
 
+    async def _exported(
+        self, family: str, answer: Callable[..., Awaitable[Any]], route: Route
+    ) -> Response:
+        asked: Any = wire.question(request.query_string, route.asked)
+        found = await answer(asked)
+        name = exports.file_name(family, tables.period_of(found), asked.format)
+        content = await _whole(tables.table(found, asked.format))
+        return _response(exports.as_file(content, name, asked.format))
+
+    async def _export_events(self) -> Response:
+        asked = wire.question(request.query_string, EventsAsked)
+        now_ms = self._service.accepted_times().now_ms
+        wanted, name = exports.events(asked, self._config, now_ms=now_ms)
+        reply = exports.as_file(b"", name, asked.format)
+        if request.method == "HEAD":
+            return _response(reply)
+        return _streamed(await self._exporting.open(wanted), reply.headers)
+
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
             subscribers=self._live.subscribers, limit=self._config.stream_subscribers_max
         )
         uptime_s = monotonic() - self._started_s
         return health.health_of(
-            self._service, version=self._version, uptime_s=uptime_s, stream=stream
+            self._service,
+            version=self._version,
+            uptime_s=uptime_s,
+            stream=stream,
+            settings=health.told(self._config),
         )
 
     async def _ready(self, _: NothingAsked) -> health.Ready:
@@ -449,9 +486,12 @@ def _refusal(error: TallymarkError | wire.Internal) -> Response:
     return _response(wire.refused(error, request.path))
 
 
-def _streamed(frames: ResponseBody) -> Response:
-    response = Response(frames, content_type=STREAM_MEDIA)
-    response.headers.update(dict(DATA_HEADERS))
+def _streamed(
+    pieces: ResponseBody | AsyncIterable[bytes],
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", STREAM_MEDIA), *DATA_HEADERS),
+) -> Response:
+    response = Response(pieces)
+    response.headers.update(dict(headers))
     response.timeout = None  # Quart would end it after a minute
     return response
 

@@ -190,7 +190,7 @@ class Archiving:
     async def _live_once(self, engine: Journaling) -> int:
         """From one start of the process to its end; returns its exit code."""
         process = self._start()
-        to_it, from_it = _pipes(process)
+        to_it, from_it = pipes_of(process)
         try:
             async with from_it, trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell, engine, to_it)
@@ -271,7 +271,7 @@ class Archiving:
                 self._log("archive failed", reason=said.reason)
 
 
-def _pipes(
+def pipes_of(
     process: subprocess.Popen[bytes],
 ) -> tuple[trio.lowlevel.FdStream, trio.lowlevel.FdStream]:
     """Its input and its output."""

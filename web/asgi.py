@@ -1,9 +1,11 @@
-"""Quart-Trio's side of a connection, mended in two places."""
+"""Quart-Trio's side of a connection, mended in three places."""
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
 from quart import Request
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
+
+from web.errors import CutShort
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -23,7 +25,10 @@ class Connection(TrioASGIHTTPConnection):
             with trio.CancelScope(shield=is_last):
                 await send(message)
 
-        await super().handle_request(nursery, request, send_through)
+        try:
+            await super().handle_request(nursery, request, send_through)
+        except CutShort:
+            nursery.cancel_scope.cancel()  # without its end the answer is known to lack it
 
 
 class NoWebsocket(TrioASGIWebsocketConnection):

@@ -1,4 +1,4 @@
-"""The command `tallymark`: serve, demo, import, load, verify, archive, sql, config, version.
+"""The command `tallymark`: serve, demo, import, load, verify, archive, sql, export and more.
 
 What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
 
@@ -325,6 +325,74 @@ def sql(
         sql_command.show(body)
     else:
         click.echo(body, nl=not body.endswith(b"\n"))
+
+
+@tallymark.command()
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    required=False,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@click.option("--url", help=f"Where the server is; without it and DIR {DEFAULT_URL}.")
+@click.option("--key", help="A read key, where the server asks for one.")
+@click.option(
+    "--of",
+    "what",
+    type=click.Choice(["events", "services", "revenue", "marketplace", "experiments", "users"]),
+    default="events",
+    show_default=True,
+    help="What to export; a folder has events alone.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["csv", "json", "ndjson", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Parquet for events alone.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    default="-",
+    metavar="FILE",
+    help="Where to; it is there once it is whole. Without it, or -: stdout.",
+)
+@click.option(
+    "--with",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of GET /export, such as startDate=2025-10-01; repeatable.",
+)
+def export(
+    folder: Path | None,
+    *,
+    url: str | None,
+    key: str | None,
+    what: str,
+    format_name: str,
+    output: Path,
+    parameters: tuple[str, ...],
+) -> None:
+    """Write every event, or the figures of a family, to a file.
+
+    From the archive in the data folder DIR, with or without a server on it, or from a server.
+    docs/cli.md has examples.
+    """
+    from load.connection import Target
+    from web import export_command
+
+    if folder is not None and url is not None:
+        raise click.UsageError("Give DIR or --url, not both.")
+    export_command.export(
+        what,
+        export_command.query_of(parameters, format_name),
+        source=folder or Target(url or DEFAULT_URL, key),
+        output=output,
+        config=settings.read({}, os.environ, None).config,
+    )
 
 
 @tallymark.command("version")

@@ -3,6 +3,10 @@
 from engine.errors import Overloaded, TallymarkError
 
 
+class CutShort(Exception):
+    """An answer under way that cannot be completed: its connection ends before it does."""
+
+
 class NotFound(TallymarkError):
     """No such route, or nothing of that name behind it."""
 

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from engine.actors import health as engine_health
 from engine.actors.health import JournalHealth, QueueHealth, SnapshotHealth
+from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from web.archiving import ArchiveHealth
 
@@ -17,6 +18,15 @@ class StreamHealth(Struct, frozen=True, kw_only=True):
 
     subscribers: int
     limit: int
+
+
+class ToldSettings(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The settings that whoever shows the figures needs to know; no secret, and no path."""
+
+    timezone: str
+    reporting_currency: str
+    keep_hours_days: int
+    load_runs: bool
 
 
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -29,6 +39,7 @@ class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     version: str
     uptime_s: float
     stream: StreamHealth
+    settings: ToldSettings
     reason: str | UnsetType = UNSET
     events_per_second: float | UnsetType = UNSET
     events: int | UnsetType = UNSET
@@ -68,8 +79,23 @@ def running_version() -> str:
         return "source"
 
 
+def told(config: Config) -> ToldSettings:
+    """What of the settings everybody may know."""
+    return ToldSettings(
+        timezone=config.timezone,
+        reporting_currency=config.reporting_currency,
+        keep_hours_days=config.keep_hours_days,
+        load_runs=config.load_hooks,
+    )
+
+
 def health_of(
-    engine: Watched, *, version: str, uptime_s: float, stream: StreamHealth
+    engine: Watched,
+    *,
+    version: str,
+    uptime_s: float,
+    stream: StreamHealth,
+    settings: ToldSettings,
 ) -> Health:
     """How it goes, whatever the state."""
     status: Literal["ok", "recovering", "stopping", "failed"] = "ok"
@@ -90,6 +116,7 @@ def health_of(
         version=version,
         uptime_s=round(uptime_s, 1),
         stream=stream,
+        settings=settings,
         reason=reason,
         archive=UNSET if archive is None else archive,
         **figures,

@@ -111,7 +111,8 @@ def _answer(route: Route, schemas: _Schemas) -> Json:
     if route.media is None:
         return {"description": route.summary}
     schema = {} if route.answer is None else schemas.of(route.answer)
-    return {"description": route.summary, "content": {route.media: {"schema": schema}}}
+    content = {media: {"schema": schema} for media in (route.media, *route.formats)}
+    return {"description": route.summary, "content": content}
 
 
 def _problems(route: Route, schemas: _Schemas) -> Json:

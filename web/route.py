@@ -20,6 +20,7 @@ class Route:
     asked     the Struct of its query parameters
     answer    the type of its answer's body; None where the body is no JSON of ours
     media     the media type of the answer; None where there is no body
+    formats   the others that it may have instead
     takes     the types that its body may have; empty where it reads none
     refusals  besides those that any route may give
     plain     whether refusals are plain text, and not problem+json
@@ -33,6 +34,7 @@ class Route:
     asked: type[Struct] = NothingAsked
     answer: Any = None
     media: str | None = "application/json"
+    formats: tuple[str, ...] = ()
     status: int = 200
     takes: tuple[Any, ...] = ()
     takes_media: tuple[str, ...] = ()

@@ -17,7 +17,12 @@ from engine.errors import (
 )
 from engine.events import Envelope, Event
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
+from persistence.tabular import MEDIA
+from web import exports
+from web.archiving import ArchiveLate
 from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
+from web.exporting import TooManyExports
+from web.exports import EventsAsked
 from web.health import Health, Ready
 from web.home import Home
 from web.ingest import (
@@ -58,6 +63,20 @@ _SQL: Final[Refusals] = (
 _SQL_PATH: Final = "/sql"
 _COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
 _QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
+_TEXTS: Final = (MEDIA["json"], MEDIA["ndjson"])
+
+
+def _export(family: str, summary: str) -> Route:
+    return Route(
+        name=f"export{family.capitalize()}",
+        method="GET",
+        path=f"/export/{family}",
+        summary=summary,
+        asked=exports.ASKED[family],
+        media=MEDIA["csv"],
+        formats=_TEXTS,
+        refusals=_QUESTION,
+    )
 
 
 def _preflight(name: str, path: str) -> Route:
@@ -222,6 +241,21 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleAsked,
         refusals=_SQL,
         plain=True,
+    ),
+    _export("services", "GET /metrics/services as a flat table in a file."),
+    _export("revenue", "GET /metrics/revenue as a flat table in a file."),
+    _export("marketplace", "GET /metrics/marketplace as a flat table in a file."),
+    _export("experiments", "GET /metrics/experiments as a flat table, a variant a row."),
+    _export("users", "GET /metrics/users as a flat table in a file."),
+    Route(
+        name="exportEvents",
+        method="GET",
+        path="/export/events",
+        summary="Every event of a period as a file, streamed, in no particular order.",
+        asked=EventsAsked,
+        media=MEDIA["csv"],
+        formats=(*_TEXTS, MEDIA["parquet"]),
+        refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
     ),
     Route(
         name="health",

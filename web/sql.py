@@ -99,7 +99,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a file there would be one that it may not write
-            env=_environment(),
+            env=environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -345,7 +345,7 @@ class Sql:
             await self._wanted.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What a worker knows of the outside: no setting, and so no key."""
     kept = {name: text for name, text in os.environ.items() if "TALLYMARK_" not in name}
     return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

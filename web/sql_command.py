@@ -26,7 +26,7 @@ WIDTH: Final = 120
 """Columns of a table where nobody looks: a file, a pipe."""
 
 
-class _Folder:
+class Folder:
     """The archive of a folder, whether or not a server runs on it."""
 
     is_ready = True
@@ -104,20 +104,21 @@ def _from_server(query: str, target: Target) -> bytes:
             body: bytes = reply.read()
             return body
     except urllib.error.HTTPError as refusal:
-        raise LoadError(_detail(refusal.read())) from None
+        raise LoadError(detail_of(refusal.read())) from None
     except OSError as why:
         raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
 
 
-def _detail(body: bytes) -> str:
+def detail_of(body: bytes) -> str:
+    """Why a server refused, of the body of its refusal."""
     try:
         return str(orjson.loads(body)["detail"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return "The server refused the query and did not say why."
+        return "The server refused what was asked and did not say why."
 
 
 async def _from_folder(query: str, data: Path, config: Config) -> bytes:
-    sql = Sql(config, _Folder(data), log=lambda *_, **__: None)
+    sql = Sql(config, Folder(data), log=lambda *_, **__: None)
     failure: TallymarkError | None = None
     body = b""
     async with trio.open_nursery() as nursery:

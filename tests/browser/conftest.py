@@ -50,10 +50,18 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     }
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A ready server on an empty folder, with all that the page may ask for."""
+    with Server(tmp_path / "data", "--archive") as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with five weeks of a small marketplace, for tests that only look."""
-    with Server(tmp_path_factory.mktemp("demo") / "data", "--durability", "none") as running:
+    options = ("--durability", "none", "--archive", "--load-hooks")
+    with Server(tmp_path_factory.mktemp("demo") / "data", *options) as running:
         words = ("--days", "35", "--services", "16", "--users", "800")
         done = tallymark("demo", "--url", running.url, *words)
         assert done.returncode == 0, done.stderr
@@ -132,8 +140,21 @@ def execution(**fields: Any) -> dict[str, Any]:
 
 
 def settled(page: Page) -> None:
-    """Wait until no part of the page is loading any more."""
+    """Wait until no part is loading any more; what loads when it comes into sight is shown."""
     expect(page.locator("main")).to_be_visible()
+    page.evaluate(
+        """async (patienceMs) => {
+            const end = performance.now() + patienceMs;
+            for (;;) {
+                const busy = document.querySelector('[aria-busy="true"]');
+                if (busy === null || performance.now() > end) break;
+                busy.scrollIntoView();
+                await new Promise(requestAnimationFrame);
+            }
+            scrollTo(0, 0);
+        }""",
+        PATIENCE_MS,
+    )
     expect(page.locator('[aria-busy="true"]')).to_have_count(0)
 
 

@@ -119,6 +119,20 @@ async def test_health_and_readiness_of_a_running_engine(client: Client) -> None:
     assert (await client.get("/ready")).status_code == 200
 
 
+async def test_health_tells_the_settings_by_which_figures_are_read_even_while_it_recovers(
+    config: Config, control: Control
+) -> None:
+    changed = msgspec.structs.replace(config, timezone="Europe/Berlin", load_hooks=True)
+    client = create_app(LateEngine(changed), changed, control).test_client()
+    health = orjson.loads(await (await client.get("/health")).get_data())
+    assert health["settings"] == {
+        "timezone": "Europe/Berlin",
+        "reportingCurrency": "USD",
+        "keepHoursDays": 8,
+        "loadRuns": True,
+    }
+
+
 async def test_while_it_recovers_it_lives_and_refuses(config: Config, control: Control) -> None:
     client = create_app(LateEngine(config), config, control).test_client()
     health = await client.get("/health")

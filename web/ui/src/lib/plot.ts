@@ -227,7 +227,7 @@ function seriesOf(line: PlotLine, spec: PlotSpec): uPlot.Series[] {
     ...common,
     width: 1.75,
     dash: [2, 3],
-    points: { show: false },
+    points: { show: true, size: 4, fill: stroke, filter: alone } as uPlot.Series.Points,
     ...(line.hasArea ? { fill: () => faded(line.color, areaAlpha(line.color) / 2) } : {}),
   };
   return [own, tail];

@@ -29,6 +29,8 @@ export function Panel(props: PanelProps): JSX.Element {
   );
 }
 
+const HEAD_PX = 42;
+
 interface HeadProps {
   title: ComponentChildren;
   unit?: ComponentChildren;
@@ -51,16 +53,19 @@ interface BodyProps<T> {
   what: string;
   /** Height of the content in px, kept while there is none yet. */
   height: number;
+  /** Stands above what is said instead of the content, where the content has a title of its own. */
+  title?: string;
   /** The sentence for no content; null where there is some. */
   empty?: (answer: T) => ComponentChildren | null;
   children: (answer: T) => ComponentChildren;
 }
 
 /** The content of an answer, or a block of its size, a sentence why not, or one why there is none. */
-export function Answered<T>({ asked, what, height, empty, children }: BodyProps<T>): JSX.Element {
+export function Answered<T>({ asked, what, height, title, empty, children }: BodyProps<T>): JSX.Element {
   const { answer, problem } = asked;
   const failed = problem === undefined ? null : <Failed asked={asked} what={what} />;
-  if (answer === undefined) return failed ?? <Blocks height={height} />;
+  const head = title === undefined ? null : <PanelHead title={title} />;
+  if (answer === undefined) return failed === null ? <Blocks height={height} /> : <>{head}{failed}</>;
   const nothing = empty?.(answer) ?? null;
   return (
     <>
@@ -68,7 +73,10 @@ export function Answered<T>({ asked, what, height, empty, children }: BodyProps<
       {nothing === null ? (
         <div class={asked.isOld || failed !== null ? "is-old" : ""}>{children(answer)}</div>
       ) : (
-        <Nothing height={height}>{nothing}</Nothing>
+        <>
+          {head}
+          <Nothing height={head === null ? height : height - HEAD_PX}>{nothing}</Nothing>
+        </>
       )}
     </>
   );

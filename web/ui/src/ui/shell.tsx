@@ -247,7 +247,7 @@ function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: Header
           </a>
         )}
         <h1>{told?.title ?? def.title}</h1>
-        {told?.id !== undefined && <IdChip id={told.id} />}
+        {told?.id !== undefined && told.id !== told.title && <IdChip id={told.id} />}
         {told?.chip !== undefined && <span class="chip">{told.chip}</span>}
       </div>
       <LiveState zone={view.zone} isListening={isListening} isOver={hasRange && !view.period.isRunning} />

@@ -131,7 +131,7 @@ function Variants({ row }: { row: ExperimentRow }): JSX.Element {
           <th scope="col" class="plot-cell">
             <IntervalHead scale={scale} />
           </th>
-          <th scope="col" class="num">
+          <th scope="col" class="num lift">
             Lift over {letterOf(first?.index ?? 0)}
           </th>
           <th scope="col" class="num wide-only phone-not">
@@ -190,7 +190,7 @@ function VariantLines({ row, variant, scale }: {
         <td class="num phone-not">{count(variant.convertedUnits)}</td>
         <td class="num medium">{plain(percent(variant.unitRate, 2))}</td>
         <td class="plot-cell">{plot}</td>
-        <td class="num">
+        <td class="num lift">
           {isBaseline ? <span class="dim">baseline</span> : <Lift variant={variant} isVoid={isVoid} isWinner={isWinner} />}
         </td>
         <td class="num soft wide-only phone-not">{isVoid || isBaseline ? UNKNOWN : liftInterval(variant)}</td>

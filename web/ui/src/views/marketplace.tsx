@@ -123,6 +123,7 @@ function RateChart({ view, asked, previous }: WithPrevious): JSX.Element {
       <Answered
         asked={asked}
         what="the conversion rate"
+        title="Conversion rate"
         height={300}
         empty={({ data }) => (data.views === 0 ? "No views in this period: nothing could convert." : null)}
       >

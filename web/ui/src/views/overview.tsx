@@ -54,7 +54,7 @@ function ExecutionsChart({ view, services }: { view: View; services: Asked<Servi
   );
   return (
     <section class="panel span-6" aria-label="Executions">
-      <Answered asked={services} what="executions" height={312}>
+      <Answered asked={services} what="executions" title="Executions" height={312}>
         {(answer) => {
           const rows = answer.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
@@ -105,7 +105,7 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
   );
   return (
     <section class="panel span-6" aria-label="Revenue">
-      <Answered asked={revenue} what="revenue" height={312} empty={({ data }) => data.reason}>
+      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={312} empty={({ data }) => data.reason}>
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);

@@ -116,6 +116,7 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
       <Answered
         asked={asked}
         what="revenue"
+        title="GMV"
         height={320}
         empty={({ data }) =>
           data.reason ?? (data.transactionCount === 0 && (data.refunds ?? 0) === 0

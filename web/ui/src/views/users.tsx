@@ -136,7 +136,7 @@ function ActiveUsers({ view, asked }: { view: View; asked: Asked<UsersAnswer> })
   const { label, pick } = PICKS[shown];
   return (
     <section class="panel span-7" aria-label="Active users">
-      <Answered asked={asked} what="users" height={290}>
+      <Answered asked={asked} what="users" title="Active users" height={290}>
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
@@ -201,6 +201,7 @@ function RetentionCurve({ view, asked }: { view: View; asked: Asked<UsersAnswer>
       <Answered
         asked={asked}
         what="retention"
+        title="Retention"
         height={290}
         empty={({ data }) =>
           data.curve.every((point) => point.percent === null)

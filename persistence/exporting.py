@@ -1,0 +1,29 @@
+"""What the process of an export is asked, and how it begins to answer.
+
+Apart from `persistence.exportworker`, so that who asks does not load the database.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from persistence.tabular import Format
+
+READY: Final = b"ready\n"
+GONE: Final = b"gone\n"
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """One export: events of `files` from `start_ms` up to before `end_ms`.
+
+    memory_bytes  what the database may use
+    """
+
+    files: tuple[str, ...]
+    format: Format
+    start_ms: int
+    end_ms: int
+    event_type: str | None
+    service: str | None
+    user: str | None
+    memory_bytes: int

@@ -1,0 +1,139 @@
+"""The process that writes one export of events: rows of the archive to its output, and ends.
+
+A question comes on standard input, one JSON object (`Wanted`). Its files are opened at once:
+the archive may merge them away at any time, and what is open stays. Standard output then has
+one line, `ready` or `gone` where a file was not there any more, and behind `ready` the export.
+Only the exit code 0 says that it is whole. No text of a user is run: filters are parameters.
+"""
+
+import os
+import sys
+from typing import Final
+
+import duckdb
+import msgspec
+
+from persistence import sandbox
+from persistence.archive.columns import STORED, literal, quoted, source_of
+from persistence.exporting import GONE, READY, Wanted
+from persistence.tabular import DANGEROUS, PLAIN_NEGATIVE, Format
+
+ROW_GROUP_ROWS: Final = 61_440
+ROW_GROUP_BYTES: Final = "16MB"
+"""Of Parquet; a row group is gathered in memory, and texts may be long."""
+
+_LEFT_OUT: Final = frozenset(
+    ("timestamp", "eventType", "index1", "timestampMillis", "blob2", "receivedAt", "seq",
+     "_sample_interval", "amountMicros", "feeMicros")
+)  # fmt: skip
+_KINDS: Final = {column.name: column.sql_type for column in STORED}
+
+COLUMNS: Final = (
+    "timestamp",
+    "eventType",
+    *(column.name for column in STORED if column.name not in _LEFT_OUT),
+    "receivedAt",
+    "seq",
+    "_sample_interval",
+)
+"""Of an export of events: the fields under their names on the wire, and what became of them."""
+
+_AT_MS: Final = 'epoch_ms("timestamp") + "timestampMillis"'
+_TIMES: Final = {"timestamp": _AT_MS, "receivedAt": 'epoch_ms("receivedAt")'}
+
+_FORMATS: Final[dict[str, str]] = {
+    "csv": "FORMAT csv, HEADER true",
+    "json": "FORMAT json, ARRAY true",
+    "ndjson": "FORMAT json",
+    "parquet": f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+    f"ROW_GROUP_SIZE_BYTES '{ROW_GROUP_BYTES}'",
+}
+
+
+def statement(wanted: Wanted, files: list[str], output: str) -> tuple[str, list[str | int]]:
+    """The statement that writes the export into `output`, and its parameters.
+
+    files  paths by which those of `wanted` can be read
+    """
+    shown = ", ".join(f"{_shown(name, wanted.format)} AS {quoted(name)}" for name in COLUMNS)
+    tests = [
+        '"timestamp" >= make_timestamp(? // 1000 * 1000000)',
+        '"timestamp" < make_timestamp((? + 999) // 1000 * 1000000)',
+        f"{_AT_MS} >= ?",
+        f"{_AT_MS} < ?",
+    ]
+    span = (wanted.start_ms, wanted.end_ms)
+    values: list[str | int] = [*span, *span]
+    for column, value in (
+        ("eventType", wanted.event_type),
+        ("index1", wanted.service),  # rows are sorted by it; the next says the same
+        ("serviceId", wanted.service),
+        ("userId", wanted.user),
+    ):
+        if value is not None:
+            tests.append(f"{quoted(column)} = ?")
+            values.append(value)
+    select = f"SELECT {shown} FROM {source_of(files)} WHERE {' AND '.join(tests)}"
+    how = f"{_FORMATS[wanted.format]}, USE_TMP_FILE false"
+    return f"COPY ({select}) TO {literal(output)} ({how})", values
+
+
+def _shown(name: str, format_: Format) -> str:
+    if name in _TIMES:
+        moment = f"make_timestamp_ms({_TIMES[name]})"
+        if format_ == "parquet":
+            return f"{moment}::TIMESTAMP_MS"
+        return f"strftime({moment}, '%Y-%m-%dT%H:%M:%S.%gZ')"
+    column = quoted(name)
+    if format_ == "csv" and _KINDS[name] == "VARCHAR":
+        return (
+            f"CASE WHEN left({column}, 1) IN ({_DANGEROUS}) AND NOT "
+            f"regexp_full_match({column}, {literal(PLAIN_NEGATIVE)}) "
+            f"THEN '''' || {column} ELSE {column} END"
+        )
+    return column
+
+
+_DANGEROUS: Final = ", ".join(f"chr({ord(sign)})" for sign in DANGEROUS)
+
+
+def connected(memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    """A database for one export: one thread, rows as they come, nothing beside the memory."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": "1",
+            "memory_limit": f"{memory_bytes}B",
+            "temp_directory": "",
+            "preserve_insertion_order": "false",  # else rows are gathered first
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+        },
+    )
+
+
+def main() -> int:
+    """`python -m persistence.exportworker`, started by `web.exporting` alone."""
+    sandbox.die_with_parent()
+    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
+    sandbox.limit(wanted.memory_bytes)
+    try:
+        handles = [os.open(path, os.O_RDONLY) for path in wanted.files]
+    except FileNotFoundError:
+        os.write(1, GONE)
+        return 0
+    connection = connected(wanted.memory_bytes)
+    sql, values = statement(wanted, [f"/dev/fd/{one}" for one in handles], "/dev/stdout")
+    os.write(1, READY)
+    try:
+        connection.execute(sql, values)
+    except duckdb.Error as error:
+        print(f"export: {error}", file=sys.stderr)  # noqa: T201  the server's own log
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    os._exit(code)

@@ -1,0 +1,83 @@
+"""Rows as files: CSV that a spreadsheet may open, a JSON array, a JSON object a line.
+
+A text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV
+injection); numbers stay numbers. `persistence.exportworker` has the same rule in SQL.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, Literal
+
+import orjson
+
+TextFormat = Literal["csv", "json", "ndjson"]
+Format = Literal["csv", "json", "ndjson", "parquet"]
+
+MEDIA: Final[dict[str, str]] = {
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+DANGEROUS: Final = "=+-@\t\r\n"
+"""What the text of a cell must not begin with."""
+
+PLAIN_NEGATIVE: Final = r"-[0-9]+(\.[0-9]+)?"
+"""But for this, which is a number and no formula."""
+
+ROWS_AT_ONCE: Final = 250
+"""Rows of one piece."""
+
+Row = Sequence[Any]
+
+
+def guarded(text: str) -> str:
+    """The text as a cell may hold it."""
+    if text.startswith(tuple(DANGEROUS)) and not re.fullmatch(PLAIN_NEGATIVE, text):
+        return "'" + text
+    return text
+
+
+def pieces(format_: TextFormat, columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+    """A file of rows, piece by piece; a row's values stand in the order of `columns`."""
+    rest = iter(rows)
+    chunks = iter(lambda: list(islice(rest, ROWS_AT_ONCE)), [])
+    match format_:
+        case "csv":
+            yield _csv([columns])
+            yield from map(_csv, chunks)
+        case "json":
+            yield b"["
+            for place, some in enumerate(chunks):
+                objects = [dict(zip(columns, row, strict=True)) for row in some]
+                yield (b",\n" if place else b"") + orjson.dumps(objects)[1:-1]
+            yield b"]\n"
+        case "ndjson":
+            for some in chunks:
+                yield b"".join(
+                    orjson.dumps(dict(zip(columns, row, strict=True))) + b"\n" for row in some
+                )
+
+
+def _csv(rows: Iterable[Row]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows([_cell(one) for one in r] for r in rows)
+    return out.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case str():
+            return guarded(value)
+        case list() | tuple() | dict():
+            return orjson.dumps(value).decode()
+        case _:
+            return str(value)

@@ -1,0 +1,172 @@
+"""The processes behind exports: one each, as many as may, gone with whoever wanted them."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import trio
+
+from engine.config import Config
+from engine.errors import NotReady
+from tests.sqlworkers import written
+from web.errors import CutShort
+from web.exporting import EventsWanted, Export, Exports, TooManyExports
+
+ROWS = 20_000
+ALL = EventsWanted(format="ndjson", start_ms=0, end_ms=2**50)
+
+
+class Files:
+    """An archive of files, each set of them once; the last set for good."""
+
+    is_ready = True
+
+    def __init__(self, *sets: list[str]) -> None:
+        self._sets = list(sets)
+
+    def parts(self, start_ms: int, end_ms: int) -> list[Path]:
+        files = self._sets.pop(0) if len(self._sets) > 1 else self._sets[0]
+        return [Path(file) for file in files]
+
+    async def fresh(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Far more than pipes and channels hold."""
+    path = tmp_path_factory.mktemp("export") / "rows.parquet"
+    return written(path, ({"seq": n, "category": "x" * 50} for n in range(ROWS)))
+
+
+@asynccontextmanager
+async def exporting(
+    *sets: list[str], log: list[str] | None = None, **settings: Any
+) -> AsyncIterator[Exports]:
+    noted: list[str] = []
+    exports = Exports(
+        Config(**settings), Files(*sets), log=lambda event, **_: noted.append(event)
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(exports.run)
+        yield exports
+        exports.end()
+    assert noted == (log or [])
+    assert exports.under_way == 0
+    assert children() == set()
+
+
+def children() -> set[int]:
+    """Processes of exports that this one has started."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if b"exportworker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(int(pid))
+    return found
+
+
+async def whole(export: Export) -> bytes:
+    return b"".join([piece async for piece in export])
+
+
+async def test_an_export_is_whole_and_leaves_nothing_behind(file: str) -> None:
+    async with exporting([file]) as exports:
+        body = await whole(await exports.open(ALL))
+        assert [orjson.loads(line)["seq"] for line in body.splitlines()] == list(range(ROWS))
+
+
+async def test_without_files_there_are_columns_and_no_rows() -> None:
+    async with exporting([]) as exports:
+        for format_, rows in (("csv", 1), ("ndjson", 0)):
+            wanted = EventsWanted(format=format_, start_ms=0, end_ms=1)
+            body = await whole(await exports.open(wanted))
+            assert len(body.splitlines()) == rows
+
+
+async def test_no_more_may_run_than_the_setting_says(file: str) -> None:
+    async with exporting([file], exports_max=2) as exports:
+        first = await exports.open(ALL)
+        second = await exports.open(ALL)
+        with pytest.raises(TooManyExports) as refused:
+            await exports.open(ALL)
+        assert refused.value.retry_after_s > 0
+        await whole(first)
+        while exports.under_way == 2:
+            await trio.lowlevel.checkpoint()
+        third = await exports.open(ALL)
+        assert await whole(second) == await whole(third)
+
+
+async def test_whoever_leaves_takes_the_process_along(file: str) -> None:
+    async with exporting([file], exports_max=1) as exports:
+        export = await exports.open(ALL)
+        await anext(export)
+        assert len(children()) == 1
+        await export.aclose()
+        while exports.under_way:
+            await trio.lowlevel.checkpoint()
+        await whole(await exports.open(ALL))
+
+
+async def test_one_that_takes_too_long_is_cut_short(file: str) -> None:
+    async with exporting([file], export_deadline_s=1, log=["export failed"]) as exports:
+        export = await exports.open(ALL)
+        while exports.under_way:
+            await trio.lowlevel.checkpoint()
+        with pytest.raises(CutShort):
+            await whole(export)
+
+
+async def test_one_whose_process_is_killed_is_cut_short(file: str) -> None:
+    async with exporting([file], log=["export failed"]) as exports:
+        export = await exports.open(ALL)
+        (process,) = children()
+        os.kill(process, 9)
+        with pytest.raises(CutShort):
+            await whole(export)
+
+
+async def test_an_end_cuts_short_what_is_under_way(file: str) -> None:
+    async with exporting([file]) as exports:
+        export = await exports.open(ALL)
+        exports.end()
+        with pytest.raises(CutShort):
+            await whole(export)
+        with pytest.raises(NotReady):
+            await exports.open(ALL)
+
+
+async def test_files_that_were_merged_away_are_looked_up_again(file: str) -> None:
+    gone = str(Path(file).with_name("gone.parquet"))
+    async with exporting([gone], [file, gone], [file]) as exports:
+        assert len((await whole(await exports.open(ALL))).splitlines()) == ROWS
+    async with exporting([gone]) as exports:
+        with pytest.raises(NotReady):
+            await exports.open(ALL)
+
+
+async def test_files_that_go_while_they_are_read_stay_whole(tmp_path: Path) -> None:
+    rows = ({"seq": n, "category": "x" * 50} for n in range(ROWS))
+    path = written(tmp_path / "rows.parquet", rows)
+    async with exporting([path]) as exports:
+        export = await exports.open(ALL)
+        os.unlink(path)  # noqa: PTH108  in async code Path's own is refused
+        assert len((await whole(export)).splitlines()) == ROWS
+
+
+async def test_a_damaged_file_is_no_short_export(tmp_path: Path) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and then nothing")
+    async with exporting([str(tmp_path / "bad.parquet")], log=["export failed"]) as exports:
+        with pytest.raises(CutShort):
+            await whole(await exports.open(ALL))
+
+
+async def test_without_an_archive_there_is_nothing_to_export() -> None:
+    async with exporting([], archive=False) as exports:
+        with pytest.raises(NotReady):
+            await exports.open(ALL)

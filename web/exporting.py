@@ -1,0 +1,229 @@
+"""Exports of events: a process for each, whose output goes to the client as it comes.
+
+The limits of user SQL do not hold here: an export has no bound but its deadline. What a client
+does not take stays in the pipe, and the process waits; what it leaves takes the process along.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final, Self
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from engine.config import Config
+from engine.errors import NotReady, Overloaded
+from persistence.exporting import GONE, READY, Wanted
+from persistence.tabular import Format
+from web.archiving import pipes_of
+from web.errors import CutShort
+from web.sql import Archived, environment
+
+PIECE_BYTES: Final = 64 * 1024
+STALL_S: Final = 60.0
+"""How long a piece may wait for whoever wanted it."""
+
+RETRY_AFTER_S: Final = 5
+
+ATTEMPTS: Final = 3
+"""How often files that were merged away meanwhile are looked up again."""
+
+COMMAND: Final = (sys.executable, "-m", "persistence.exportworker")
+
+
+class TooManyExports(Overloaded):
+    """As many exports of events are under way as may."""
+
+    status = 429
+    title = "Too many exports"
+
+
+class EventsWanted(Struct, frozen=True, kw_only=True):
+    """Which events, from `start_ms` up to before `end_ms`, and how."""
+
+    format: Format
+    start_ms: int
+    end_ms: int
+    event_type: str | None = None
+    service: str | None = None
+    user: str | None = None
+    fresh: bool = False
+
+
+class Export:
+    """The bytes of one export, piece by piece. Raises CutShort where more should have come."""
+
+    def __init__(self, pieces: trio.MemoryReceiveChannel[bytes]) -> None:
+        self._pieces = pieces
+        self.is_whole = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._pieces.receive()
+        except trio.EndOfChannel:
+            if self.is_whole:
+                raise StopAsyncIteration from None
+            raise CutShort from None
+
+    async def aclose(self) -> None:
+        """Want no more of it."""
+        self._pieces.close()
+
+
+class _Process:
+    """One process, from this side of its pipes. It must be started in the main thread: the
+    kernel ends it with the thread that started it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  # our own module
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        )
+        self._to, self._from = pipes_of(self._process)
+
+    async def ask(self, wanted: Wanted) -> bytes:
+        """Its first line; what it then has to say comes by `piece`."""
+        line = b""
+        try:
+            async with self._to:
+                await self._to.send_all(msgspec.json.encode(wanted))
+            while not line.endswith(b"\n") and (one := await self._from.receive_some(1)):
+                line += one
+        except trio.BrokenResourceError:
+            return b""
+        return line
+
+    async def piece(self) -> bytes:
+        """What comes next; nothing at its end."""
+        return bytes(await self._from.receive_some(PIECE_BYTES))
+
+    async def code(self) -> int:
+        """Its exit code, once it has closed its output."""
+        return await trio.to_thread.run_sync(self._process.wait)
+
+    async def end(self) -> None:
+        """Kill it, and wait until it is gone."""
+        with trio.CancelScope(shield=True):
+            self._process.kill()
+            await self._to.aclose()
+            await self._from.aclose()
+            await trio.to_thread.run_sync(self._process.wait)
+
+
+class Exports:
+    """The exports under way. `run` is their life; without it, and after `end`, `open` is
+    NotReady."""
+
+    def __init__(
+        self, config: Config, archived: Archived, *, log: Callable[..., object]
+    ) -> None:
+        self._config = config
+        self._archived = archived
+        self._log = log
+        self._nursery: trio.Nursery | None = None
+        self._places = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many there are."""
+        return self._places
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Let exports be opened until `end`."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await trio.sleep_forever()
+
+    def end(self) -> None:
+        """Cut short all that are under way."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+            self._nursery = None
+
+    async def open(self, wanted: EventsWanted) -> Export:
+        """Begin an export. Raises TooManyExports, NotReady, and what `fresh` raises."""
+        if not self._config.archive:
+            raise NotReady("There is no archive to export: it is off (`archive = false`).")
+        if self._places >= self._config.exports_max:
+            raise TooManyExports(
+                f"{self._places} exports of events are under way, as many as may. Try again "
+                f"when one has ended.",
+                RETRY_AFTER_S,
+            )
+        self._must_run()
+        if wanted.fresh:
+            await self._archived.fresh()
+        export: Export = await self._must_run().start(self._serve, wanted)
+        return export
+
+    def _must_run(self) -> trio.Nursery:
+        if self._nursery is None or not self._archived.is_ready:
+            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+        return self._nursery
+
+    async def _serve(
+        self, wanted: EventsWanted, *, task_status: trio.TaskStatus[Export]
+    ) -> None:
+        """One export, to its end; it has a place as long as this lasts."""
+        self._places += 1
+        process: _Process | None = None
+        try:
+            process = await self._begin(wanted)
+            await self._hand_on(process, task_status)
+        finally:
+            self._places -= 1
+            if process is not None:
+                await process.end()
+
+    async def _hand_on(self, process: _Process, task_status: trio.TaskStatus[Export]) -> None:
+        sender, receiver = trio.open_memory_channel[bytes](0)
+        export = Export(receiver)
+        try:
+            with sender, trio.move_on_after(self._config.export_deadline_s):
+                task_status.started(export)
+                while piece := await process.piece():
+                    with trio.fail_after(STALL_S):
+                        await sender.send(piece)
+                export.is_whole = await process.code() == 0
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            return  # nobody wants it any more
+        if not export.is_whole:
+            self._log("export failed", reason="it was late, or its process has failed")
+
+    async def _begin(self, wanted: EventsWanted) -> _Process:
+        """A process that has opened its files. Raises NotReady."""
+        for _ in range(ATTEMPTS):
+            process = _Process()
+            said = b""
+            try:
+                with trio.move_on_after(STALL_S):
+                    said = await process.ask(self._question(wanted))
+            finally:
+                if said != READY:
+                    await process.end()
+            if said == READY:
+                return process
+            if said != GONE:
+                self._log("export failed", reason="its process ended before it was ready")
+                break
+        raise NotReady("The export could not be begun. Try again.")
+
+    def _question(self, wanted: EventsWanted) -> Wanted:
+        found = self._archived.parts(max(0, wanted.start_ms), max(0, wanted.end_ms))
+        return Wanted(
+            files=tuple(map(str, found)),
+            format=wanted.format,
+            start_ms=wanted.start_ms,
+            end_ms=wanted.end_ms,
+            event_type=wanted.event_type,
+            service=wanted.service,
+            user=wanted.user,
+            memory_bytes=self._config.export_memory_bytes_max,
+        )
