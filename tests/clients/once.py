@@ -34,7 +34,7 @@ def must_arrive_once(
             server.kill()
             server.start()
             proxy.target = server.url
-            said, _ = sender.communicate(timeout=PATIENCE_S)
+            said, _ = sender.communicate(timeout=PATIENCE_S + EVENTS / 50)
     assert sender.returncode == 0, said
     assert min(proxy.seen[fault] for fault in ("refused", "lost", "unanswered")) > 0
     (row,) = server.client.get("/metrics/services?serviceId=once").json()["data"]

@@ -1,6 +1,6 @@
 // When to send again: full jitter below an exponential ceiling, and what Retry-After asks.
 
-const FIRST_CEILING_MS = 500;
+const FIRST_CEILING_MS = 250;
 const CEILING_MAX_MS = 30_000;
 /** A longer Retry-After is cut to this: a mistaken header must not silence a client for good. */
 const RETRY_AFTER_MAX_MS = 300_000;

@@ -11,7 +11,7 @@ test("a refusal for good is not retried, a passing one is", () => {
 test("jitter goes from nothing up to a ceiling that doubles up to 30 seconds", () => {
   vi.spyOn(Math, "random").mockReturnValue(1);
   expect([1, 2, 3, 7, 8, 1000].map((failures) => delayMs(failures, 0))).toEqual([
-    500, 1000, 2000, 30_000, 30_000, 30_000,
+    250, 500, 1000, 16_000, 30_000, 30_000,
   ]);
   vi.spyOn(Math, "random").mockReturnValue(0);
   expect(delayMs(9, 0)).toBe(0);

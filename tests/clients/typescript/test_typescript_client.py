@@ -25,7 +25,8 @@ const client = createClient({ url, queueEventsMax: 20_000, onDrop });
 for (let n = 0; n < Number(events); n++) {
   client.track(trackServiceExecution({ serviceId: "once", latencyMs: 1.5, success: true }));
 }
-if (!(await client.close(60_000)) || drops.length > 0) throw new Error(JSON.stringify(drops));
+const isAllSent = await client.close(600_000);
+if (!isAllSent || drops.length > 0) throw new Error(`${drops.length} ${drops[0]?.detail}`);
 """
 
 ASKING = """
