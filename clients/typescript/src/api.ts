@@ -481,6 +481,7 @@ export interface Health {
   version: string;
   uptimeS: number;
   stream: StreamHealth;
+  settings: ToldSettings;
   reason?: string;
   eventsPerSecond?: number;
   events?: number;
@@ -496,6 +497,14 @@ export interface Health {
 export interface StreamHealth {
   subscribers: number;
   limit: number;
+}
+
+/** The settings that whoever shows the figures needs to know; no secret, and no path. */
+export interface ToldSettings {
+  timezone: string;
+  reportingCurrency: string;
+  keepHoursDays: number;
+  loadRuns: boolean;
 }
 
 /** Events that wait to be written; `inboxes` are the groups that wait for each shard. */
