@@ -49,6 +49,11 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT)}
 
 
+def heed_interrupts() -> None:
+    """For `preexec_fn`: whoever runs the tests in the background has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Server:
     """`tallymark serve` on the folder `data`; options as on the command line.
 

@@ -15,7 +15,7 @@ from engine.config import SETTINGS
 from engine.events import Body, Kind
 from persistence.audit import JOURNAL_FOLDER
 from persistence.journal import Journal
-from tests.server import PATIENCE_S, environment
+from tests.server import PATIENCE_S, environment, heed_interrupts
 from web.cli import run
 
 MANUAL = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -153,6 +153,7 @@ def test_an_interrupted_command_ends_quietly() -> None:
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            preexec_fn=heed_interrupts,
         )
         connection, _ = silent.accept()
         with connection:

@@ -13,7 +13,7 @@ import trio
 
 from tests.load.conftest import serving as _serving
 from tests.load.dishonest import Counting
-from tests.server import PATIENCE_S, Server, environment, tallymark
+from tests.server import PATIENCE_S, Server, environment, heed_interrupts, tallymark
 from web.cli import run
 
 serving = _serving
@@ -131,6 +131,7 @@ def test_an_interrupted_run_leaves_no_process_behind(server: Server) -> None:
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
     )
     try:
         while _events(server) == before:

@@ -1,0 +1,366 @@
+"""A handler for every row of the route table, over Quart's request."""
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+import trio
+from quart import Response, request
+from quart.wrappers.response import ResponseBody
+
+from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.config import Config
+from engine.errors import NotReady, TallymarkError
+from web import body, exports, health, ingest, openapi, queries, tables, wire
+from web.control import Control
+from web.control import Handler as Handled
+from web.embedding import FAMILIES, Embedding
+from web.errors import NotFound
+from web.exporting import Exports
+from web.exports import EventsAsked
+from web.exposition import Exposition, Measured
+from web.headers import DATA_HEADERS
+from web.ingest import Acceptor, Kind, NothingAsked
+from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
+from web.loadrun import OneRun
+from web.loadruns import LoadRuns, Runs, asked_in
+from web.meter import Meter
+from web.pages import Pages
+from web.route import Route
+from web.routes import ROUTES
+from web.sql import Archived, Sql
+from web.wire import Reply
+
+Handler = Callable[..., Awaitable[Response]]
+
+
+class Service(Acceptor, Archived, health.Watched, Measured, Protocol):
+    """What the application needs of the engine."""
+
+    async def services(self, asked: services.Asked) -> services.Answer: ...
+    async def revenue(self, asked: revenue.Asked) -> revenue.Answer: ...
+    async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer: ...
+    async def experiments(self, asked: experiments.Asked) -> experiments.Answer: ...
+    async def users(self, asked: users.Asked) -> users.Answer: ...
+    async def counters(self) -> dict[str, int | float | None]: ...
+
+
+class Answer(Response):
+    """A whole answer of ours, which knows the problem that it tells."""
+
+    problem = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What handlers have in common with the application that runs it."""
+
+    live: Live
+    load_runs: LoadRuns
+    exporting: Exports
+    meter: Meter
+
+
+class Handlers:
+    """One handler for each route, under its name."""
+
+    def __init__(
+        self,
+        service: Service,
+        config: Config,
+        shared: Shared,
+        control: Control,
+        sql: Sql | None,
+    ) -> None:
+        self._service = service
+        self._sql = sql
+        self._config = config
+        self._live = shared.live
+        self._load_runs = shared.load_runs
+        self._exporting = shared.exporting
+        self._version = health.running_version()
+        self._started_s = monotonic()
+        self._description = openapi.describe(ROUTES, version=self._version)
+        self._openapi = wire.encode(self._description)
+        self._exposition = Exposition(
+            service,
+            shared.meter,
+            version=self._version,
+            subscribers=lambda: shared.live.subscribers,
+            subscribers_max=config.stream_subscribers_max,
+        )
+        answers = self._answers()
+        shown = Embedding(control.dashboards, answers, service.counters)
+        exported = {
+            f"export{family.capitalize()}": partial(self._exported, family, answers[family])
+            for family in FAMILIES
+        }
+        answers |= {
+            "embedDashboard": shown.dashboard,
+            "embedCounters": shown.live,
+            **{f"embed{family.capitalize()}": shown.family(family) for family in FAMILIES},
+        }
+        self._by_name: dict[str, Callable[[Route], Handler]] = {
+            **{name: partial(_answering, answer) for name, answer in answers.items()},
+            **{
+                name: partial(self._handling, handle)
+                for name, handle in self._handled(control).items()
+            },
+            **{name: partial(partial, export) for name, export in exported.items()},
+            **{name: _always(handler) for name, handler in self._others().items()},
+        }
+
+    def _answers(self) -> dict[str, Callable[..., Awaitable[Any]]]:
+        """Those that make a Struct of the route's parameters."""
+        service = self._service
+        return {
+            "services": service.services,
+            "revenue": service.revenue,
+            "marketplace": service.marketplace,
+            "experiments": service.experiments,
+            "users": service.users,
+            "counters": self._counters,
+            "counter": self._counter,
+            "health": self._health,
+            "ready": self._ready,
+            "loadRuns": self._runs,
+            "loadRun": self._run,
+            "stopLoadRun": self._stop_run,
+        }
+
+    def _handled(self, control: Control) -> dict[str, Handled]:
+        """Those that know no framework: a request in, an answer out."""
+        pages = Pages(self._config, description=self._description, version=self._version)
+        return {
+            **control.handlers,
+            "home": pages.home,
+            "ui": pages.asset,
+            "embed": pages.shared,
+            "docs": pages.reference,
+            "docsStyle": pages.style,
+        }
+
+    def _others(self) -> dict[str, Handler]:
+        """Those that read a body of their own, or send something of their own."""
+        return {
+            "track": partial(self._take, Kind.ONE),
+            "trackBatch": partial(self._take, Kind.MANY),
+            "trackBulk": partial(self._take, Kind.BULK),
+            "trackPreflight": self._preflight,
+            "trackBatchPreflight": self._preflight,
+            "trackBulkPreflight": self._preflight,
+            "stream": self._stream,
+            "prometheus": self._exposed,
+            "openapi": self._described,
+            "startLoadRun": self._start_run,
+            "loadRunStream": self._run_stream,
+            "exportEvents": self._export_events,
+            "sqlSent": partial(self._query, queries.superset, in_body=True),
+            "sqlAsked": partial(self._query, queries.superset, in_body=False),
+            "compatibleSent": partial(self._query, queries.compatible, in_body=True),
+            "compatibleAsked": partial(self._query, queries.compatible, in_body=False),
+        }
+
+    def of(self, route: Route) -> Handler:
+        """The handler of a route, as Quart takes it."""
+        return self._by_name[route.name](route)
+
+    async def _content(self, bytes_max: int) -> bytearray:
+        return await body.read(
+            aiter(request.body),
+            stated_bytes=request.content_length,
+            bytes_max=bytes_max,
+            deadline_s=self._config.body_deadline_s,
+        )
+
+    async def _take(self, kind: Kind) -> Response:
+        try:
+            content = await self._content(kind.body_bytes_max(self._config))
+        except TallymarkError as error:
+            return response_of(ingest.refused(error, kind))
+        reply = await ingest.take(
+            self._service,
+            kind,
+            content,
+            query=request.query_string,
+            content_type=_joined("Content-Type"),
+            content_encoding=_joined("Content-Encoding"),
+        )
+        return response_of(reply)
+
+    async def _query(
+        self,
+        answer: Callable[[Sql, bytes, str | None], Awaitable[Reply]],
+        *,
+        in_body: bool,
+        account: str = "",
+    ) -> Response:
+        text = None
+        if in_body:
+            content = aiter(request.body)
+            text = await queries.sent(content, request.content_length, self._config)
+        if self._sql is None:
+            raise NotReady("There is no archive to ask.")
+        return response_of(await answer(self._sql, request.query_string, text))
+
+    def _handling(self, handle: Handled, route: Route) -> Handler:
+        """A handler that hands on the request as it is, and answers with what comes back."""
+
+        async def handler(**path_parameters: str) -> Response:
+            content = b""
+            if route.takes:
+                content = await self._document()
+            called = wire.Called(path_parameters, _headers(), request.query_string, content)
+            return response_of(await handle(called))
+
+        return handler
+
+    async def _document(self) -> bytes:
+        wire.must_be_json(request.headers.get("Content-Type"))
+        return bytes(await self._content(self._config.body_bytes_max))
+
+    async def _preflight(self) -> Response:
+        return response_of(ingest.PREFLIGHT)
+
+    async def _counters(self, asked: CountersAsked) -> counters.Answer:
+        keys = wanted(asked.keys)
+        return counters.Answer(data=chosen(await self._service.counters(), keys))
+
+    async def _counter(self, _: NothingAsked, key: str) -> counters.OneAnswer:
+        found = await self._service.counters()
+        if key not in found:
+            raise NotFound(f"There is no counter {key[:64]!a}; GET /counters lists them all.")
+        return counters.OneAnswer(data=counters.One(key=key, value=found[key]))
+
+    async def _stream(self) -> Response:
+        asked = wire.question(request.query_string, StreamAsked)
+        keys = wanted(asked.keys)
+        if keys is not None and self._service.is_ready:
+            chosen(await self._service.counters(), keys)
+        self._live.must_have_room()
+        if request.method == "HEAD":
+            return response_of(wire.sent(b"", media=STREAM_MEDIA))
+        subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
+        return streamed_of(subscriber)
+
+    async def _start_run(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        content_type = request.headers.get("Content-Type")
+        content = await self._content(self._config.body_bytes_max)
+        started = self._load_runs.start(asked_in(content, content_type))
+        return response_of(wire.answered(started, status=202))
+
+    async def _runs(self, _: NothingAsked) -> Runs:
+        return self._load_runs.runs()
+
+    async def _run(self, _: NothingAsked, run: str) -> OneRun:
+        return self._load_runs.one(run)
+
+    async def _stop_run(self, _: NothingAsked, run: str) -> OneRun:
+        return await self._load_runs.stop(run)
+
+    async def _run_stream(self, run: str) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        stream = self._load_runs.stream(run)
+        if request.method == "HEAD":
+            return response_of(wire.sent(b"", media=STREAM_MEDIA))
+        return streamed_of(stream)
+
+    async def _exported(
+        self, family: str, answer: Callable[..., Awaitable[Any]], route: Route
+    ) -> Response:
+        asked: Any = wire.question(request.query_string, route.asked)
+        found = await answer(asked)
+        name = exports.file_name(family, tables.period_of(found), asked.format)
+        content = await _whole(tables.table(found, asked.format))
+        return response_of(exports.as_file(content, name, asked.format))
+
+    async def _export_events(self) -> Response:
+        asked = wire.question(request.query_string, EventsAsked)
+        now_ms = self._service.accepted_times().now_ms
+        wanted, name = exports.events(asked, self._config, now_ms=now_ms)
+        reply = exports.as_file(b"", name, asked.format)
+        if request.method == "HEAD":
+            return response_of(reply)
+        return streamed_of(await self._exporting.open(wanted), reply.headers)
+
+    async def _health(self, _: NothingAsked) -> health.Health:
+        stream = health.StreamHealth(
+            subscribers=self._live.subscribers, limit=self._config.stream_subscribers_max
+        )
+        uptime_s = monotonic() - self._started_s
+        return health.health_of(
+            self._service,
+            version=self._version,
+            uptime_s=uptime_s,
+            stream=stream,
+            settings=health.told(self._config),
+        )
+
+    async def _ready(self, _: NothingAsked) -> health.Ready:
+        return health.ready(self._service)
+
+    async def _described(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        return response_of(wire.sent(self._openapi))
+
+    async def _exposed(self) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
+        return response_of(wire.sent(await _whole(pieces), media=media))
+
+
+def _always(handler: Handler) -> Callable[[Route], Handler]:
+    return lambda _: handler
+
+
+def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
+    """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
+
+    async def handler(**path_parameters: str) -> Response:
+        asked = wire.question(request.query_string, route.asked)
+        pieces = wire.pieces(await answer(asked, **path_parameters))
+        return response_of(wire.sent(await _whole(pieces)))
+
+    return handler
+
+
+async def _whole(pieces: Iterator[bytes]) -> bytes:
+    """All pieces together, each made in a turn of its own."""
+    made: list[bytes] = []
+    for piece in pieces:
+        made.append(piece)
+        await trio.lowlevel.checkpoint()
+    return b"".join(made)
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _joined(name: str) -> str | None:
+    return ", ".join(request.headers.getlist(name)) or None
+
+
+def streamed_of(
+    pieces: ResponseBody | AsyncIterable[bytes],
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", STREAM_MEDIA), *DATA_HEADERS),
+) -> Response:
+    """A streamed answer."""
+    response = Response(pieces)
+    response.headers.update(dict(headers))
+    response.timeout = None  # Quart would end it after a minute
+    return response
+
+
+def response_of(reply: Reply) -> Response:
+    """A whole answer as Quart sends it."""
+    response = Answer(reply.body, status=reply.status)
+    response.problem = reply.problem
+    response.headers.clear()
+    response.headers.extend(reply.headers)
+    if reply.status not in (204, 304):
+        response.headers["Content-Length"] = str(len(reply.body))
+    return response
