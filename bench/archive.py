@@ -12,7 +12,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any, Final
 
-from bench.events import generate
+from bench.events import timed
 from engine import events
 from engine.config import Config
 from engine.events import Body, Kind
@@ -47,7 +47,7 @@ def with_uuids(count: int, *, seed: int, now_ms: int) -> Iterator[dict[str, Any]
     rng = random.Random(seed)
     users = [_uuid(rng) for _ in range(USERS)]
     sessions = [[_uuid(rng) for _ in range(7)] for _ in range(USERS)]
-    for event in generate(count, seed=seed, now_ms=now_ms, spread_ms=3_600_000):
+    for event in timed(count, seed=seed, now_ms=now_ms, spread_ms=3_600_000):
         user = rng.randrange(USERS)
         event |= {"eventId": _uuid(rng), "userId": users[user]}
         event["sessionId"] = rng.choice(sessions[user])
@@ -62,7 +62,7 @@ def archived(count: int, *, part_events: int, uuids: bool) -> Archived:
     if uuids:
         told = with_uuids(count, seed=1, now_ms=now_ms)
     else:
-        told = generate(count, seed=1, now_ms=now_ms, spread_ms=3_600_000)
+        told = timed(count, seed=1, now_ms=now_ms, spread_ms=3_600_000)
     found = list(told)
     bodies = [
         json.dumps(found[n : n + BATCH_EVENTS], separators=(",", ":")).encode()
