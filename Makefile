@@ -17,7 +17,7 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-erasure bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -72,6 +72,8 @@ bench: $(ENV) ## Measure CPU per event, events per second and latencies
 
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
+bench-erasure: $(ENV) ## Measure how long it takes to erase a person from an archive of 5 million rows
+	@$(BIN)/python -m bench.erasure $(ARGS)
 bench-export: $(ENV) ## Measure the memory of an export of a million events
 	@$(BIN)/python -m bench.export
 bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events

@@ -89,6 +89,19 @@ class UserSketch:
             self._sketch = hll_sketch(LG_K, HLL_4)
             _update(self._sketch, known.tolist())
 
+    def remove(self, user: int) -> bool:
+        """Take a user out where the users themselves are held; whether anything changed.
+
+        A HyperLogLog holds nobody, and so nobody can be taken out of it.
+        """
+        if self._hashes is None:
+            return False
+        at = int(self._hashes.searchsorted(np.uint64(user)))
+        if at == len(self._hashes) or int(self._hashes[at]) != user:
+            return False
+        self._hashes = np.delete(self._hashes, at)
+        return True
+
     @classmethod
     def merged(cls, parts: Iterable["UserSketch"]) -> Self:
         """A new sketch of the users of all parts, which stay as they are."""

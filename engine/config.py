@@ -89,6 +89,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Events of one index key in a second above which the archive keeps a sample of them."""
     archive_backlog_bytes_max: Positive = 8192 * MIB
     """Bytes of journal kept for an archive that lags; beyond it events go unarchived."""
+    archive_grace_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
+    """Seconds for which a file stays that was merged away: a query may have its name."""
     snapshot_interval_s: Positive = 60
     """Seconds between snapshots; what came after the last one is replayed at a start."""
     segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB
@@ -213,6 +215,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Subscriptions whose last payment is remembered for the recurring revenue."""
     users_exact_max: Positive = 1_000_000
     """Users up to which cohorts are exact; beyond it a uniform sample of this size."""
+    erasures_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    """People who are taken out of the archive at the same time; beyond it 503."""
     experiment_units_max: Positive = 1_000_000
     """Units of one experiment up to which it is exact; beyond it a sample of this size."""
 

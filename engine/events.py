@@ -164,6 +164,7 @@ class Kind:
     ARRAY: Final = 2
     ENVELOPE: Final = 3
     LINES: Final = 4
+    NOTICE: Final = 5  # no event: engine.erasure
 
 
 class Batch(NamedTuple):

@@ -93,6 +93,23 @@ class HashIndex(Slots):
         self._make_room(1, None)
         self._put_one(key, payload)
 
+    def remove(self, key: int) -> int | None:
+        """Forget `key`; its payload, None where it is unknown."""
+        if key in self._crowded:
+            return self._crowded.pop(key)
+        slot = self._slot(key)
+        if slot < 0 or not self._keys_one[slot]:
+            return None
+        payload: int = self._payloads_one[slot]
+        # What lies behind it, up to the next gap, may have gone by its bucket while that was
+        # full: it is laid out anew.
+        bucket = slot // SLOTS
+        start, end = self._gap_before(bucket), self._gap_after(bucket + 1)
+        self._keys_one[slot] = 0
+        self._used -= 1
+        self._lay_anew(start, end, end, None)
+        return payload
+
     def _rows_one_by_one(self, hashes: Sequence[int], new_from: int) -> list[int]:
         rows = []
         keys, payloads, crowded = self._keys_one, self._payloads_one, self._crowded

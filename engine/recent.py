@@ -35,6 +35,12 @@ class RecentUsers:
         self._until_ms.fill(0)
         self._start_ms, self._end_ms = start_ms, end_ms
 
+    def forget(self, user: int) -> None:
+        """Know nothing of a user any more: what comes next is news."""
+        slot = user & (SLOTS - 1)
+        if int(self._hashes[slot]) == user:
+            self._hashes[slot] = 0
+
     def news(self, hashes: Hashes, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions of the facts that are not told yet; from now on they are.
 

@@ -16,11 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import erasure
 from engine.admission import Admission
 from engine.codec import pack, unpack_all
 from engine.columns import column, dealt, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
+from engine.erasure import Erase, Erasures, Secret
 from engine.events import (
     Batch,
     Event,
@@ -66,11 +68,24 @@ class Tally:
     duplicates: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """What each shard is told of somebody who is erased; `owner` is the shard of the user."""
+
+    user: int
+    owner: int
+
+
 class Sequencing:
     """What must be known of all events before they are split: ids seen, names admitted."""
 
-    def __init__(self, config: Config, calendar: Calendar) -> None:
+    def __init__(
+        self, config: Config, calendar: Calendar, secret: Secret | None = None
+    ) -> None:
+        """secret  reads notices; without it there must be none"""
         self._calendar = calendar
+        self._secret = secret
+        self.erasures = Erasures(config.keep_days)
         self._shards = config.shards
         self._window = IdWindow(
             ids_max=config.dedupe_ids_max, keep_ms=config.dedupe_days * DAY_MS
@@ -133,6 +148,23 @@ class Sequencing:
         chunk = Chunk(received_ms)
         chunk.add(received_ms, *self._told(received_ms, batches))
         return self._split(chunk)
+
+    def note(self, seq: int, received_ms: int, notice: bytes) -> Forget | None:
+        """Take a notice, once all that came before it has been dealt; whom shards forget.
+
+        What comes for the same id from now on is new. Event ids stay known, as bare hashes, so
+        that a sender who tries again does not bring back what is gone. Raises WrongKey.
+        """
+        assert not self._waiting
+        assert not self._dealt
+        assert self._secret is not None
+        said = self._secret.read(notice)
+        if isinstance(said, Erase):
+            self._recent.forget(said.hash64)
+            self.erasures.add(said.name, seq, received_ms)
+            return Forget(said.hash64, said.hash64 % self._shards)
+        self.erasures.sweep(said.seq, received_ms)
+        return None
 
     @property
     def tally(self) -> Tally:
@@ -379,6 +411,7 @@ class Sequencing:
         assert not self._waiting
         assert not self._dealt
         yield pack(("tally", "", (self._tally.events, self._tally.duplicates)))
+        yield pack((erasure.KIND, "", self.erasures.dump()))
         yield from self._admission.dump(full=full)
         for part in self._window.dumping(full=full):
             yield pack(("ids", "", part)) if part else b""
@@ -392,6 +425,8 @@ class Sequencing:
                     self._tally = Tally(*content)
                 elif kind == "ids":
                     ids.append(content)
+                elif kind == erasure.KIND:
+                    self.erasures.load(content)
                 else:
                     self._admission.load(kind, name, content)
         self._window.load(ids)

@@ -308,6 +308,16 @@ class ShardState:
             for family in self._families:
                 family.expire(horizon)
 
+    def forget(self, user: int, *, owns: bool) -> Generator[None, None, None]:
+        """Let go of everything that is known of one user, by hash; yields often, as `image`.
+
+        owns  facts about this user come to this shard; experiments ask for every shard
+        """
+        yield from self.settle()
+        yield from self.experiments.forget(user)
+        if owns:
+            yield from self.users.forget(user)
+
     # -- answer -------------------------------------------------------------------------------
 
     def image(self, question: Question) -> Generator[None, None, Answered]:

@@ -117,10 +117,24 @@ class Units:
         self._indexed = len(self._hashes)
         self._recent.clear()
 
+    def forget(self, unit: int) -> None:
+        """Let go of one unit; its row stays, empty, until rows are numbered anew."""
+        self._index_recent()
+        row = self._index.remove(unit)
+        if row is None:
+            return
+        self._hashes[row] = 0
+        self._variants[row], self._multiple[row] = UNSEEN, 0
+        self._exposed_ms[row] = self._converted_ms[row] = NEVER
+        self.is_renumbered = True  # no dump before may be read again
+
     def halve(self) -> None:
         """Let go of half the units, by hash."""
         self._threshold //= 2
-        kept = self._columns()[0] < np.uint64(self._threshold)
+        hashes = self._columns()[0]
+        self._number_anew((hashes < np.uint64(self._threshold)) & (hashes != 0))
+
+    def _number_anew(self, kept: NDArray[np.bool_]) -> None:
         columns = [column[kept] for column in self._columns()]
         self._index = HashIndex(payload="uint32")
         self._indexed = 0
@@ -194,6 +208,9 @@ class Units:
             block += 1
             self._threshold = int(threshold)
             dtypes = (np.uint64, np.uint8, np.uint8, np.int64, np.int64)
-            self._append(
-                [np.frombuffer(c, dtype) for c, dtype in zip(columns, dtypes, strict=True)]
-            )
+            read = [np.frombuffer(c, dtype) for c, dtype in zip(columns, dtypes, strict=True)]
+            kept = read[0] != 0  # an empty row was somebody who is forgotten
+            if not kept.all():
+                read = [column[kept] for column in read]
+                self.is_renumbered = True
+            self._append(read)

@@ -7,7 +7,7 @@ a threshold are let go (it halves each time), and counts are divided by the shar
 the distinct counts then come from one UserSketch a day, which has seen everybody.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -177,13 +177,33 @@ class UserDays:
             if day >= self._oldest_day:
                 self._sketch_of(day).add_many(users[days == day].tolist())
 
+    def forget(self, user: int) -> Generator[None, None, None]:
+        """Let go of one user, in steps: the row stays, empty, until rows are numbered anew.
+
+        What a HyperLogLog has seen it goes on counting; it holds nobody.
+        """
+        self.settle()
+        self.is_renumbered = True  # no dump before may be read again
+        self._recent_rows.pop(user, None)
+        row = self._index.remove(user)
+        if row is not None:
+            self._hashes[row], self._first_day[row], self._last_minute[row] = 0, NEVER, 0
+            for bits in self._bits.values():
+                if row >> 3 < len(bits):
+                    bits[row >> 3] &= ~(1 << (row & 7)) & 0xFF
+        yield
+        for sketch in self._sketches.values():
+            sketch.remove(user)
+            yield
+
     def _halve(self) -> None:
         """Let go of half the users, by hash, so that who stays is a matter of chance."""
         self._threshold //= 2
-        self._keep(self._hashes[: self._rows] < np.uint64(self._threshold))
+        self._keep_sampled()
 
-    def _keep(self, kept: NDArray[np.bool_]) -> None:
-        rows = np.flatnonzero(kept)
+    def _keep_sampled(self) -> None:
+        hashes = self._hashes[: self._rows]
+        rows = np.flatnonzero((hashes < np.uint64(self._threshold)) & (hashes != 0))
         self._bits = {day: _packed(self._unpacked(day)[rows]) for day in self._bits}
         self._hashes = self._hashes[rows]
         self._first_day = self._first_day[rows]
@@ -313,12 +333,13 @@ class UserDays:
         threshold = int(slots[("recent", 0)][0])
         if threshold < self._threshold:  # of the shards before, this one's sample is smaller
             self._threshold = threshold
-            self._keep(self._hashes[: self._rows] < np.uint64(threshold))
+            self._keep_sampled()
         hashes, first_days = _users(slots)
-        owned = np.array([owner.hash(h) for h in hashes.tolist()], np.bool_)
+        there = hashes != 0  # an empty row was somebody who is forgotten
+        owned = np.array([owner.hash(h) for h in hashes.tolist()], np.bool_) & there
         # A shard that does not sample knows whose sketches hold whom, so each heir gets a part;
         # else one heir gets the whole, and all heirs sample as it did.
-        is_split = threshold == 2**64 and not (owner.unkeyed and owned.all())
+        is_split = threshold == 2**64 and not (owner.unkeyed and (owned | ~there).all())
         mine = owned & (hashes < np.uint64(min(self._threshold, 2**64 - 1)))
         rows = self._rows_of(hashes[mine])
         if len(rows):
@@ -334,6 +355,7 @@ class UserDays:
                 self._sketches[day] = UserSketch.merged(parts)
         self._load_recent(slots[("recent", 0)], owner)
         self._changed = set()
+        self.is_renumbered = self.is_renumbered or not there.all()
 
     def _load_bits(self, day: int, active_rows: NDArray[np.int64]) -> None:
         if len(active_rows):

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from persistence.archive.columns import Hidden
 from persistence.tabular import Format
 
 READY: Final = b"ready\n"
@@ -16,10 +17,12 @@ GONE: Final = b"gone\n"
 class Wanted(Struct, frozen=True, kw_only=True):
     """One export: events of `files` from `start_ms` up to before `end_ms`.
 
+    hidden        rows that nobody may see
     memory_bytes  what the database may use
     """
 
     files: tuple[str, ...]
+    hidden: Hidden
     format: Format
     start_ms: int
     end_ms: int

@@ -73,7 +73,9 @@ def statement(wanted: Wanted, files: list[str], output: str) -> tuple[str, list[
         if value is not None:
             tests.append(f"{quoted(column)} = ?")
             values.append(value)
-    select = f"SELECT {shown} FROM {source_of(files)} WHERE {' AND '.join(tests)}"
+    select = (
+        f"SELECT {shown} FROM {source_of(files, wanted.hidden)} WHERE {' AND '.join(tests)}"
+    )
     how = f"{_FORMATS[wanted.format]}, USE_TMP_FILE false"
     return f"COPY ({select}) TO {literal(output)} ({how})", values
 

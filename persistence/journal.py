@@ -53,6 +53,7 @@ class Journal:
         self._ends_closed = True  # no record stands behind the last closing one
         self._failure: JournalFailed | None = None
         self._is_closed = False
+        self._is_sealed = False  # what comes next begins a segment
 
     @classmethod
     def open(
@@ -129,6 +130,14 @@ class Journal:
         self._next_seq += events_in(bodies)
         self._received_ms = received_ms
         self._ends_closed = False
+
+    def seal(self) -> None:
+        """Let the next record begin a new segment, so that `trim` can take all before it.
+
+        All before it is on the disk on return, whatever the durability. Raises as `append`.
+        """
+        self._is_sealed = True
+        self.sync()
 
     def flush(self) -> None:
         """Hand to the system what durability `none` holds back. Raises as `append` does."""
@@ -234,7 +243,8 @@ class Journal:
         growing = self._growing
         if growing is not None:
             is_empty = growing.size_bytes == HEADER_BYTES
-            if is_empty or growing.size_bytes + record_bytes <= self._segment_bytes_max:
+            has_room = growing.size_bytes + record_bytes <= self._segment_bytes_max
+            if is_empty or (has_room and not self._is_sealed):
                 return growing
             growing.sync()  # a power cut must not leave a hole before the newest segment
         successor = GrowingSegment.create(
@@ -243,6 +253,7 @@ class Journal:
         if growing is not None:
             self._sealed.append(self._as_segment(growing))
         self._growing = successor
+        self._is_sealed = False
         if growing is not None:
             growing.close()
         return successor

@@ -8,10 +8,12 @@ import msgspec
 
 from engine import events
 from engine.config import Config
+from engine.erasure import Secret, WrongKey
 from engine.errors import Corruption, TallymarkError
-from engine.sequence import Sequencing
+from engine.sequence import Forget, Sequencing
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
+from persistence import key
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
@@ -49,14 +51,17 @@ class Recovered:
     states: Sequence[ShardState]
     snapshot_ms: int | None
     report: Report
+    secret: Secret
 
 
 def recover(config: Config) -> Recovered:
     """Bring back what the data folder holds; an empty or absent one is a new beginning.
 
-    Raises Corruption, ZoneChanged, JournalFailed, or OSError where the folder cannot be used.
+    Raises Corruption, ZoneChanged, WrongKey, JournalFailed, or OSError where the folder cannot
+    be used.
     """
     started = perf_counter()
+    secret = key.of(config.data)
     calendar = Calendar(config.timezone)
     journal = Journal.open(
         config.data / "journal",
@@ -64,13 +69,14 @@ def recover(config: Config) -> Recovered:
         segment_bytes_max=config.segment_bytes_max,
     )
     snapshots = SnapshotStore(config.data / "snapshots")
-    sequencing = Sequencing(config, calendar)
+    sequencing = Sequencing(config, calendar, secret)
     states = [ShardState(config, calendar) for _ in range(config.shards)]
     loaded = snapshots.load_newest()
     snapshot_seq = 0
     if loaded is not None:
         snapshot_seq = loaded.seq
         _load(loaded, config, sequencing, states)
+        _must_be_the_key(secret, loaded, sequencing)
     if journal.last_seq < snapshot_seq:
         # Without fsync the end of the journal may be gone that the snapshot covers already.
         journal.restart_after(snapshot_seq)
@@ -89,6 +95,7 @@ def recover(config: Config) -> Recovered:
             cut_bytes=journal.cut_bytes,
             seconds=perf_counter() - started,
         ),
+        secret=secret,
     )
 
 
@@ -113,15 +120,30 @@ def _load(
     restore(states, former)
 
 
+def _must_be_the_key(secret: Secret, loaded: Loaded, sequencing: Sequencing) -> None:
+    """Another key matters while somebody's rows are to be found by it."""
+    known = loaded.meta.get("key", secret.check)
+    if known != secret.check and sequencing.erasures.unswept:
+        raise WrongKey(
+            "Somebody is being erased, and secret.key in the data folder is not the key by "
+            "which that person's rows are known. Restore that file."
+        )
+
+
 def replay(
     journal: Journal, after_seq: int, sequencing: Sequencing, states: Sequence[ShardState]
 ) -> int:
     """Take and fold every record after `after_seq`, as live did; returns how many events."""
     replayed = 0
     for record in journal.replay(after_seq):
+        replayed += record.events
+        if record.notice is not None:
+            _fold(sequencing.deal(), states)
+            forget = sequencing.note(record.first_seq, record.received_ms, record.notice)
+            _forget(forget, states)
+            continue
         sequencing.add(record.received_ms, _batches(record, journal))
         _fold(sequencing.deal_due(), states)
-        replayed += record.events
     _fold(sequencing.deal(), states)
     return replayed
 
@@ -131,6 +153,13 @@ def _fold(dealt: Iterable[list[Group]], states: Sequence[ShardState]) -> None:
         for state, group in zip(states, groups, strict=True):
             if group.facts:
                 state.fold(group)
+
+
+def _forget(forget: Forget | None, states: Sequence[ShardState]) -> None:
+    if forget is not None:
+        for shard, state in enumerate(states):
+            for _ in state.forget(forget.user, owns=shard == forget.owner):
+                pass
 
 
 def _batches(record: Record, journal: Journal) -> list[events.Batch]:

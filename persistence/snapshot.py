@@ -95,6 +95,13 @@ class SnapshotStore:
         """
         return self._kept[0].seq if self._kept and len(self._kept) == KEPT else 0
 
+    @property
+    def oldest_seq(self) -> int:
+        """What the oldest snapshot in the folder covers, good or not; 0 without any."""
+        names = self._disk.names(self._folder)
+        found = (match for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
+        return min((int(match[1]) for match in found), default=0)
+
     def load_newest(self) -> Loaded | None:
         """The newest snapshot of which every byte checks out; None without any.
 

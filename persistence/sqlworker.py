@@ -10,8 +10,9 @@ where that has `size`, so many bytes more.
 
     {"do": "read", ...}   answered by {"first_ms", "last_ms", "reads_events"}, {"refused"}, or
                           {"rows"} where no database is needed
-    {"do": "run", ...}    answered by {"rows", "media", "size"}, {"refused"}, or {"gone": true}
-                          where a file was no longer there
+    {"do": "run", ...}    over "files" without what is "hidden"; answered by {"rows", "media",
+                          "size"}, {"refused"}, or {"gone": true} where a file was no longer
+                          there
 """
 
 import contextlib
@@ -24,11 +25,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import duckdb
+import msgspec
 import orjson
 
 from engine.errors import TallymarkError
 from persistence import sandbox, sqlformat
-from persistence.archive.columns import literal, source_of
+from persistence.archive.columns import Hidden, literal, source_of
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 
@@ -220,10 +222,11 @@ class Worker:
         assert isinstance(query, Query), "`run` follows `read`"
         limits = Limits(**asked["limits"])
         files: list[str] = asked["files"]
+        hidden = msgspec.convert(asked["hidden"], Hidden)
         connection = self._database.over(files)
         try:
             with self._watch.over(connection, limits.left_s):
-                return self._rows(connection, query, files, limits)
+                return self._rows(connection, query, files, hidden, limits)
         except duckdb.Error as error:
             self._database.drop()
             if not all(map(os.path.exists, files)):
@@ -237,10 +240,11 @@ class Worker:
         connection: duckdb.DuckDBPyConnection,
         query: Query,
         files: Sequence[str],
+        hidden: Hidden,
         limits: Limits,
     ) -> tuple[Json, list[bytes]]:
         unit = not query.asks_weights or self._database.all_unit(connection, files)
-        sql = query.sql(files, unit=unit, quoted_integers=self._quoted)
+        sql = query.sql(files, unit=unit, quoted_integers=self._quoted, hidden=hidden)
         statements = connection.extract_statements(sql)
         # What the dialect makes is one SELECT; that it is one is not left to it alone.
         assert len(statements) == 1

@@ -13,6 +13,7 @@ import duckdb
 from engine import events
 from engine.config import Config
 from engine.events import Body, Kind
+from persistence import key
 from persistence.archive.archiver import Archiver
 from persistence.archive.columns import STORED, source_of
 from persistence.archive.manifest import Manifest
@@ -53,6 +54,12 @@ class House:
         """Append one record; returns its last number."""
         bodies = [Body(Kind.ARRAY, len(told), json.dumps(told).encode()) for told in batches]
         self.journal.append(self.journal.last_seq + 1, received_ms, bodies)
+        return self.journal.last_seq
+
+    def erase(self, received_ms: int, user_id: str) -> int:
+        """Append the notice that somebody is erased; its number."""
+        body = Body(Kind.NOTICE, 1, key.of(self.config.data).erase(user_id))
+        self.journal.append(self.journal.last_seq + 1, received_ms, [body])
         return self.journal.last_seq
 
     def tell(self, told: Told, *, batch: int = 25) -> None:

@@ -10,6 +10,7 @@ from engine import decoding, events
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
+from engine.erasure import KEY_BYTES, Secret
 from engine.events import AcceptedTimes
 from engine.sequence import Sequencing
 from engine.state import Group, Question, ShardState, resolved, restore
@@ -45,7 +46,8 @@ class House:
     def __init__(self, **settings: Any) -> None:
         self.config = Config(**settings)
         self.calendar = Calendar(self.config.timezone)
-        self.sequencing = Sequencing(self.config, self.calendar)
+        self.secret = Secret(bytes(range(KEY_BYTES)))
+        self.sequencing = Sequencing(self.config, self.calendar, self.secret)
         self.states = [
             ShardState(self.config, self.calendar) for _ in range(self.config.shards)
         ]
@@ -63,10 +65,27 @@ class House:
     def record(self, record: Record) -> "House":
         """Take one record, as live and replay both do."""
         self.records.append(record)
+        if record.bodies[0][0] == events.Kind.NOTICE:
+            self._note(record)
+            return self
         batches = [events.replay(kind, body) for kind, body in record.bodies]
         self.sequencing.add(record.received_ms, batches)
         self._fold(self.sequencing.deal() if self.is_eager else self.sequencing.deal_due())
         return self
+
+    def erase(self, received_ms: int, user_id: str) -> "House":
+        """Take the notice that somebody is erased."""
+        return self.record(
+            Record(received_ms, [(events.Kind.NOTICE, self.secret.erase(user_id))])
+        )
+
+    def _note(self, record: Record) -> None:
+        self._fold(self.sequencing.deal())
+        seq = len(self.records)
+        forget = self.sequencing.note(seq, record.received_ms, record.bodies[0][1])
+        if forget is not None:
+            for shard, state in enumerate(self.states):
+                run(state.forget(forget.user, owns=shard == forget.owner))
 
     def _fold(self, dealt: Iterable[list[Group]]) -> None:
         for groups in dealt:

@@ -25,6 +25,8 @@ def told(manifest: Manifest, flaws: list[Flaw] | None) -> dict[str, Any]:
         "tooOld": tally.too_old,
         "thinned": tally.thinned,
         "dropped": manifest.dropped,
+        "erased": manifest.erased,
+        "erasing": len(manifest.erasing),
         "gaps": [[gap.first_seq, gap.last_seq] for gap in manifest.gaps],
         "days": [_day(name, files) for name, files in sorted(_by_folder(manifest).items())],
         "flaws": None if flaws is None else [[str(f.path), f.reason] for f in flaws],
@@ -85,7 +87,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines += [
         f"rows       {found['rows']:,}; bytes {found['sizeBytes']:,}",
         f"left out   {found['duplicates']:,} duplicates, {found['tooOld']:,} too old, "
-        f"{found['thinned']:,} thinned; {found['dropped']:,} rows dropped for their age",
+        f"{found['thinned']:,} thinned; {found['dropped']:,} rows dropped for their age, "
+        f"{found['erased']:,} erased; {found['erasing']:,} people are being erased",
         f"covers     every event up to number {found['coveredSeq']:,}",
     ]
     lines += [f"gap        numbers {first:,} to {last:,}" for first, last in found["gaps"]]

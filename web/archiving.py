@@ -19,7 +19,13 @@ from msgspec import Struct
 from engine.config import Config
 from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
-from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, Manifest, between
+from persistence.archive.manifest import (
+    ARCHIVE_FOLDER,
+    BadManifest,
+    Manifest,
+    Tombstone,
+    between,
+)
 from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, encode
 
 TICK_S: Final = 0.5
@@ -84,6 +90,8 @@ class Archiving:
         self._engine: Journaling | None = None
         self._covered_seq = 0
         self._trimmable_seq = 0
+        self.erasing_files = 0
+        """Files to be read for the sake of people who were erased, as was last heard."""
         self._state = "starting" if config.archive else "off"
         self._reason: str | None = None
         self._restarts = 0
@@ -124,6 +132,20 @@ class Archiving:
         """
         found = between(self._read_manifest(), start_ms, end_ms)
         return [self._folder / file.name for file in found]
+
+    def erasing(self) -> tuple[Tombstone, ...]:
+        """Whose rows files may still hold. Raises BadManifest."""
+        return self._read_manifest().erasing
+
+    def has_let_go(self, seq: int) -> bool:
+        """Whether nothing in the folder holds anybody who was erased up to `seq`."""
+        try:
+            manifest = self._read_manifest()
+        except BadManifest:
+            return False
+        if not self._config.archive and not manifest.files:
+            return True
+        return manifest.covered_seq >= seq and all(one.seq > seq for one in manifest.erasing)
 
     def health(self) -> ArchiveHealth:
         """How it does."""
@@ -264,6 +286,7 @@ class Archiving:
                 self._state = "running"
                 self._covered_seq = said.covered_seq
                 self._trimmable_seq = said.trimmable_seq
+                self.erasing_files = said.erasing_files
             case Note():
                 self._log(said.event, **said.facts)
             case Trouble():

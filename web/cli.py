@@ -1,4 +1,4 @@
-"""The command `tallymark`: serve, demo, import, load, verify, archive, sql, export and more.
+"""The command `tallymark`: serve, demo, import, load, verify, archive, sql, export, forget.
 
 What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
 
@@ -393,6 +393,33 @@ def export(
         output=output,
         config=settings.read({}, os.environ, None).config,
     )
+
+
+@tallymark.command()
+@click.argument("user")
+@click.option("--url", help=f"Where the server is; without it and --data {DEFAULT_URL}.")
+@click.option("--key", help="An admin key, where the server asks for one.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Erase from the data folder DIR, on which no server runs.",
+)
+@click.option("--wait/--no-wait", default=True, help="Wait until nothing is left on the disk.")
+def forget(
+    user: str, *, url: str | None, key: str | None, data: Path | None, wait: bool
+) -> None:
+    """Take a person out of all that came before, by userId; docs/privacy.md says what stays."""
+    from load.connection import Target
+    from web import forget_command
+
+    if data is None:
+        forget_command.from_server(user, Target(url or DEFAULT_URL, key), waits=wait)
+        return
+    if url is not None:
+        raise click.UsageError("Give --data or --url, not both.")
+    config = settings.read({"data": str(data)}, os.environ, None).config
+    forget_command.from_folder(user, config)
 
 
 @tallymark.command("version")

@@ -216,9 +216,11 @@ class Exports:
         raise NotReady("The export could not be begun. Try again.")
 
     def _question(self, wanted: EventsWanted) -> Wanted:
+        hidden = self._archived.hidden()  # first: what goes meanwhile stays hidden
         found = self._archived.parts(max(0, wanted.start_ms), max(0, wanted.end_ms))
         return Wanted(
             files=tuple(map(str, found)),
+            hidden=hidden,
             format=wanted.format,
             start_ms=wanted.start_ms,
             end_ms=wanted.end_ms,

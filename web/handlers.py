@@ -21,6 +21,7 @@ from web.errors import NotFound
 from web.exporting import Exports
 from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
+from web.forgetting import ErasureRoutes, Forgetting
 from web.headers import DATA_HEADERS
 from web.ingest import Acceptor, Kind, NothingAsked
 from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
@@ -45,6 +46,7 @@ class Service(Acceptor, Archived, health.Watched, Measured, Protocol):
     async def experiments(self, asked: experiments.Asked) -> experiments.Answer: ...
     async def users(self, asked: users.Asked) -> users.Answer: ...
     async def counters(self) -> dict[str, int | float | None]: ...
+    def erasures(self) -> Forgetting: ...
 
 
 class Answer(Response):
@@ -133,8 +135,11 @@ class Handlers:
     def _handled(self, control: Control) -> dict[str, Handled]:
         """Those that know no framework: a request in, an answer out."""
         pages = Pages(self._config, description=self._description, version=self._version)
+        erasures = ErasureRoutes(self._service.erasures)
         return {
             **control.handlers,
+            "eraseUser": erasures.erase,
+            "erasure": erasures.progress,
             "home": pages.home,
             "ui": pages.asset,
             "embed": pages.shared,

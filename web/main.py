@@ -21,6 +21,7 @@ from web.app import create_app
 from web.archiving import Archiving
 from web.collecting import tune_collector
 from web.control import Control
+from web.forgetting import Forgetting
 from web.lane import Lane
 from web.service import LateEngine, engine_of
 from web.sql import Sql
@@ -121,6 +122,10 @@ async def _live(config: Config, control: Control) -> None:
                         )
                         await actors.start(service.engine.run)
                         await archive.start(service.archive.run, service.engine)
+                        service.forgetting = Forgetting(
+                            service.engine, service.archive, log=_log_of_engine
+                        )
+                        await doors.start(service.forgetting.run, stop)
                         log.info("ready")
                     await stop.wait()
                     life.deadline = trio.current_time() + config.stop_deadline_s

@@ -18,7 +18,7 @@ from engine.errors import (
 from engine.events import Envelope, Event
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
-from web import exports
+from web import exports, forgetting
 from web.archiving import ArchiveLate
 from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
 from web.exporting import TooManyExports
@@ -256,6 +256,25 @@ ROUTES: Final[tuple[Route, ...]] = (
         media=MEDIA["csv"],
         formats=(*_TEXTS, MEDIA["parquet"]),
         refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
+    ),
+    Route(
+        name="eraseUser",
+        method="DELETE",
+        path="/users/{userId}",
+        summary="Take a person out of all that came before; no answer tells of it any more.",
+        answer=forgetting.Answer,
+        status=202,
+        refusals=(InvalidQuestion, Overloaded, NotReady, JournalFailed, DiskFull),
+        rest=True,
+    ),
+    Route(
+        name="erasure",
+        method="GET",
+        path="/users/{userId}",
+        summary="How far the erasure of a person is.",
+        answer=forgetting.Answer,
+        refusals=(NotFound, InvalidQuestion, NotReady),
+        rest=True,
     ),
     Route(
         name="health",

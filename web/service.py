@@ -15,8 +15,10 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from persistence.archive.columns import Hidden
 from persistence.recovery import Recovered
 from web.archiving import ArchiveHealth, Archiving
+from web.forgetting import Forgetting
 
 
 def engine_of(
@@ -44,6 +46,7 @@ def engine_of(
         snapshot_ms=recovered.snapshot_ms,
         archived_seq=archived_seq,
         directory=directory,
+        secret=recovered.secret,
     )
 
 
@@ -54,6 +57,7 @@ class LateEngine:
         self.config = config
         self.engine: Engine | None = None
         self.archive: Archiving | None = None
+        self.forgetting: Forgetting | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -76,6 +80,16 @@ class LateEngine:
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         """The files of the archive that may hold rows of that time, the end left out."""
         return self._archived().parts(start_ms, end_ms)
+
+    def hidden(self) -> Hidden:
+        """What these files hold, and nobody may see any more."""
+        return self.erasures().hidden()
+
+    def erasures(self) -> Forgetting:
+        """Who takes people out."""
+        if self.forgetting is None:
+            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+        return self.forgetting
 
     async def fresh(self) -> None:
         """Return when the files hold every event that has been acknowledged."""

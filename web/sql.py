@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
 import orjson
 import trio
 
 from engine.config import Config
 from engine.errors import NotReady, Overloaded, TallymarkError
+from persistence.archive.columns import Hidden
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 
 LENGTH_BYTES: Final = 4
@@ -51,12 +53,13 @@ class TooManyQueries(Overloaded):
 
 
 class Archived(Protocol):
-    """What SQL needs of the service: the files of the archive, and how far it is."""
+    """What SQL needs of the service: files of the archive, what of them nobody may see."""
 
     @property
     def is_ready(self) -> bool: ...
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]: ...
+    def hidden(self) -> Hidden: ...
     async def fresh(self) -> None: ...
 
 
@@ -285,7 +288,13 @@ class Sql:
                 "rows_max": self._config.sql_rows_max,
                 "bytes_max": self._config.sql_answer_bytes_max,
             }
-            question = {"do": "run", "files": self._files(head), "limits": limits}
+            hidden = self._archived.hidden()  # first: what goes meanwhile stays hidden
+            question = {
+                "do": "run",
+                "hidden": msgspec.to_builtins(hidden),
+                "files": self._files(head),
+                "limits": limits,
+            }
             told = _answer(*await worker.ask(question))
         if told is None:
             raise NotReady("The files that the query reads were changed. Try again.")

@@ -18,6 +18,8 @@ from engine.errors import TallymarkError
 from load.connection import Endpoint, Target
 from load.errors import LoadError, Unreachable
 from persistence.archive import manifest as manifests
+from persistence.archive.columns import Hidden
+from persistence.archive.hiding import hidden_in
 from persistence.archive.manifest import ARCHIVE_FOLDER, Manifest
 from web.sql import Asked, Sql
 
@@ -32,6 +34,7 @@ class Folder:
     is_ready = True
 
     def __init__(self, data: Path) -> None:
+        self._data = data
         self._folder = data / ARCHIVE_FOLDER
         self._manifest = manifests.read(self._folder)
         if self._manifest is None:
@@ -41,6 +44,10 @@ class Folder:
         """The files that may hold rows of that time."""
         found = manifests.between(self._manifest or Manifest(), start_ms, end_ms)
         return [self._folder / file.name for file in found]
+
+    def hidden(self) -> Hidden:
+        """What these files hold, and nobody may see any more."""
+        return hidden_in(self._data, self._manifest or Manifest())
 
     async def fresh(self) -> None:
         """Nobody can say what else there is."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -12,20 +13,24 @@ from engine.actors.measures import Measures, cells_of, memory_of
 from engine.actors.room import Room
 from engine.actors.sequencer import (
     Barrier,
-    Durable,
     Journal,
+    Notice,
     Released,
     Sequencer,
     Waiting,
+    Written,
 )
 from engine.actors.shard import Message, run_shard
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
-from engine.errors import JournalFailed, NotReady, TallymarkError
+from engine.erasure import Erasure, Secret, swept
+from engine.errors import JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.sequence import Sequencing
 from engine.state import STATE_FORMAT, Dump, ShardState
 from engine.timebucket import DAY_MS, Calendar
+
+ERASURES_RETRY_S: Final = 60
 
 
 class Snapshots(Protocol):
@@ -36,6 +41,9 @@ class Snapshots(Protocol):
 
     @property
     def trimmable_seq(self) -> int: ...
+
+    @property
+    def oldest_seq(self) -> int: ...
 
     def wants_full(self, source: str) -> bool: ...
 
@@ -50,6 +58,9 @@ class KeptJournal(Journal, Protocol):
 
     @property
     def size_bytes(self) -> int: ...
+
+    @property
+    def first_seq(self) -> int: ...
 
     def flush(self) -> None: ...
 
@@ -83,7 +94,10 @@ class Engine(Asking):
         snapshot_ms: int | None = None,
         archived_seq: Callable[[], int | None] = lambda: None,
         directory: Directory | None = None,
+        secret: Secret | None = None,
     ) -> None:
+        """secret  by which somebody can be erased; without it nobody can"""
+        self._secret = secret
         self._journal = journal
         self._snapshots = snapshots
         self._sequencing = sequencing
@@ -176,6 +190,84 @@ class Engine(Asking):
         self._must_take_events()
         return self._sequencer.queue.put_now(Waiting(batch, released))
 
+    # -- erasures -----------------------------------------------------------------------------
+
+    async def erase(self, user_id: str) -> None:
+        """Take a person out of what is answered from now on; the rest is up to `Forgetting`.
+
+        Returns when that is on the disk, whatever the durability. Raises Overloaded where too
+        many are under way, NotReady, DiskFull or JournalFailed.
+        """
+        self._must_take_events()
+        assert self._secret is not None
+        if len(self.unswept) >= self.config.erasures_max:
+            raise Overloaded(
+                f"{len(self.unswept)} people are being taken out of the archive. Try again in "
+                f"a minute.",
+                ERASURES_RETRY_S,
+            )
+        await self._take_notice(self._secret.erase(user_id))
+
+    async def swept(self, seq: int) -> None:
+        """Remember that the archive has let go of all who were erased up to `seq`.
+
+        It takes a number, so that a snapshot may follow a snapshot also where no event comes.
+        """
+        self._must_take_events()
+        await self._take_notice(swept(seq))
+
+    async def _take_notice(self, content: bytes) -> None:
+        done = trio.Event()
+        refusals: list[TallymarkError | None] = []
+
+        def released(refusal: TallymarkError | None) -> None:
+            refusals.append(refusal)
+            done.set()
+
+        self._sequencer.queue.put_behind(Notice(content, released))
+        await done.wait()
+        if refusals[0] is not None:
+            raise refusals[0]
+
+    @property
+    def salt(self) -> str:
+        """What names of people are made with, as `persistence.archive.columns` needs it."""
+        assert self._secret is not None
+        return self._secret.salt
+
+    def name_of(self, user_id: str) -> bytes:
+        """By which a person is known to erasures."""
+        assert self._secret is not None
+        return self._secret.name_of(user_id)
+
+    def erasure(self, user_id: str) -> Erasure | None:
+        """The latest erasure of a person, None where there was none."""
+        return self._sequencing.erasures.get(self.name_of(user_id))
+
+    @property
+    def unswept(self) -> tuple[Erasure, ...]:
+        """Erasures of people whom the archive may still hold."""
+        return self._sequencing.erasures.unswept
+
+    @property
+    def unfinished(self) -> tuple[Erasure, ...]:
+        """Erasures of people of whom something is still on the disk."""
+        held_seq = self._journal.first_seq
+        oldest_seq = self._snapshots.oldest_seq
+        return tuple(
+            one
+            for one in self._sequencing.erasures
+            if not one.swept_ms or one.seq >= held_seq or one.seq > oldest_seq
+        )
+
+    def is_out_of_journal(self, erasure: Erasure) -> bool:
+        """Whether the journal, as received, holds nothing from before it any more."""
+        return erasure.seq < self._journal.first_seq
+
+    def is_out_of_snapshots(self, erasure: Erasure) -> bool:
+        """Whether no snapshot from before it is left."""
+        return erasure.seq <= self._snapshots.oldest_seq
+
     def _must_take_events(self) -> None:
         if not self._is_running:
             raise NotReady("Tallymark is stopping, or has not started yet.")
@@ -194,10 +286,13 @@ class Engine(Asking):
 
         Cancelling it is a crash: nothing acknowledged is lost, the next start replays more.
         """
-        to_taker, from_writer = trio.open_memory_channel[Durable | Barrier](1)
+        to_taker, from_writer = trio.open_memory_channel[Written](1)
         async with trio.open_nursery() as nursery:
-            for state, outbox in zip(self._states, self._outboxes, strict=True):
-                nursery.start_soon(run_shard, state, outbox, self.pace, self._fold_s)
+            for number, state in enumerate(self._states):
+                shard = partial(run_shard, number=number)
+                nursery.start_soon(
+                    shard, state, self._outboxes[number], self.pace, self._fold_s
+                )
             async with trio.open_nursery() as sequencing:
                 sequencing.start_soon(self._sequencer.write, to_taker)
                 sequencing.start_soon(self._sequencer.take, from_writer)
@@ -241,7 +336,7 @@ class Engine(Asking):
             is_full=lambda source: owed or self._snapshots.wants_full(source),
             after_seq=self._snapshots.newest_seq,
         )
-        self._sequencer.queue.put_barrier(barrier)
+        self._sequencer.queue.put_behind(barrier)
         # From here on, cancelled or refused, the changes leave their owners.
         self._owes_full = True
         await barrier.done.wait()
@@ -251,7 +346,7 @@ class Engine(Asking):
             self._owes_full = owed
         elif await self._write_snapshot(barrier):
             self._owes_full = False
-            await self._trim_journal()
+            await self.trim_journal()
 
     async def _write_snapshot(self, barrier: Barrier) -> bool:
         started = trio.current_time()
@@ -261,6 +356,7 @@ class Engine(Asking):
             "timezone": self._calendar.zone,
             "shards": len(self._states),
             "written_ms": now_ms,
+            **({} if self._secret is None else {"key": self._secret.check}),
         }
         dumps = {name: Dump(asked.full, asked.pieces) for name, asked in barrier.dumps.items()}
         try:
@@ -283,7 +379,8 @@ class Engine(Asking):
         self._log("snapshot written", seq=barrier.seq, bytes=size, seconds=seconds)
         return True
 
-    async def _trim_journal(self) -> None:
+    async def trim_journal(self) -> None:
+        """Let go of what snapshots cover and the archive holds."""
         up_to_seq = self._unneeded_seq()
         try:
             await trio.to_thread.run_sync(

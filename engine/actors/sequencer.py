@@ -20,7 +20,7 @@ from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
-from engine.events import Batch, Body
+from engine.events import Batch, Body, Kind
 from engine.sequence import Sequencing, portions
 from engine.state import Group
 
@@ -39,6 +39,8 @@ class Journal(Protocol):
     def last_seq(self) -> int: ...
 
     def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
+
+    def seal(self) -> None: ...
 
 
 Released = Callable[[TallymarkError | None], None]
@@ -67,6 +69,14 @@ class Waiting:
         return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is no event, and has a number and a place in the order all the same."""
+
+    content: bytes
+    released: Released
+
+
 @dataclass(slots=True)
 class Barrier:
     """A point in the stream at which everybody writes down what is known.
@@ -91,6 +101,19 @@ class Durable:
     last_seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class DurableNotice:
+    """A notice that is on disk, on its way from the writer to the taker."""
+
+    received_ms: int
+    notice: Notice
+    seq: int
+
+
+Written = Durable | DurableNotice | Barrier
+"""What the writer hands to the taker."""
+
+
 @dataclass(slots=True, eq=False)
 class AtTheDoor:
     """A batch that found no room in the queue, and waits for some."""
@@ -110,7 +133,7 @@ class Queue:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._entries: deque[Waiting | Barrier] = deque()
+        self._entries: deque[Waiting | Notice | Barrier] = deque()
         self._filled = trio.Event()
         self._door: deque[AtTheDoor] = deque()
         self._door_events = 0
@@ -187,13 +210,13 @@ class Queue:
             and size + waiting.bytes <= config.queue_bytes_max
         )
 
-    def put_barrier(self, barrier: Barrier) -> None:
-        """Queue a snapshot behind all batches that wait, also after `close`."""
+    def put_behind(self, entry: Notice | Barrier) -> None:
+        """Queue a notice or a snapshot behind all batches that wait, also after `close`."""
         if self._has_ended:
             raise NotReady("Tallymark is stopping.")
-        self._append(barrier)
+        self._append(entry)
 
-    def _append(self, entry: Waiting | Barrier) -> None:
+    def _append(self, entry: Waiting | Notice | Barrier) -> None:
         self._entries.append(entry)
         self._filled.set()
 
@@ -211,15 +234,15 @@ class Queue:
         self._has_ended = True
         self._filled.set()
 
-    async def gather(self) -> list[Waiting] | Barrier | None:
-        """The batches that one record takes, a barrier, or None when ended and empty."""
+    async def gather(self) -> list[Waiting] | Notice | Barrier | None:
+        """The batches that one record takes, what stands alone, or None: ended and empty."""
         while not self._entries:
             if self._has_ended:
                 return None
             self._filled = trio.Event()
             await self._filled.wait()
         first = self._entries[0]
-        if isinstance(first, Barrier):
+        if not isinstance(first, Waiting):
             self._entries.popleft()
             return first
         return self._group()
@@ -229,7 +252,7 @@ class Queue:
         events = size = 0
         while self._entries:
             entry = self._entries[0]
-            if isinstance(entry, Barrier):
+            if not isinstance(entry, Waiting):
                 break
             more_events, more_size = entry.events, entry.bytes
             if group and (
@@ -281,7 +304,7 @@ class Sequencer:
         self.take_s = Distribution(SECONDS)
         self.rate = Rate()
 
-    async def write(self, to_taker: trio.MemorySendChannel[Durable | Barrier]) -> None:
+    async def write(self, to_taker: trio.MemorySendChannel[Written]) -> None:
         """Make records of what waits and have them on disk, until the queue has ended."""
         async with to_taker:
             while (gathered := await self.queue.gather()) is not None:
@@ -290,7 +313,11 @@ class Sequencer:
                     continue
                 received_ms = self._clock_ms()
                 first_seq = self._journal.last_seq + 1
-                refusal = await self._append(received_ms, gathered)
+                if isinstance(gathered, Notice):
+                    await self._write_notice(received_ms, gathered, to_taker)
+                    continue
+                bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
+                refusal = await self._append(received_ms, bodies)
                 if refusal is None:
                     self.groups += 1
                     last_seq = self._journal.last_seq
@@ -299,19 +326,33 @@ class Sequencer:
                 else:
                     await _release(gathered, refusal)
 
-    async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
+    async def _write_notice(
+        self, received_ms: int, notice: Notice, to_taker: trio.MemorySendChannel[Written]
+    ) -> None:
+        bodies = [Body(Kind.NOTICE, 1, notice.content)]
+        refusal = await self._append(received_ms, bodies, then=self._journal.seal)
+        if refusal is None:
+            await to_taker.send(DurableNotice(received_ms, notice, self._journal.last_seq))
+        else:
+            notice.released(copy(refusal))
+
+    async def _append(
+        self,
+        received_ms: int,
+        bodies: Sequence[Body],
+        *,
+        then: Callable[[], None] = lambda: None,
+    ) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
         started = perf_counter()
-        bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
+
+        def append() -> None:
+            self._journal.append(self._journal.last_seq + 1, received_ms, bodies)
+            then()
+
         try:
-            await trio.to_thread.run_sync(
-                self._journal.append,
-                self._journal.last_seq + 1,
-                received_ms,
-                bodies,
-                limiter=self._journal_thread,
-            )
+            await trio.to_thread.run_sync(append, limiter=self._journal_thread)
         except DiskFull as refusal:
             if not self._is_full:  # one line, not one for each group that is refused
                 self._log("append failed", reason=str(refusal))
@@ -327,12 +368,15 @@ class Sequencer:
             self._log("append works again")
         return None
 
-    async def take(self, from_writer: trio.MemoryReceiveChannel[Durable | Barrier]) -> None:
+    async def take(self, from_writer: trio.MemoryReceiveChannel[Written]) -> None:
         """Split what is durable over the shards and release its senders, until it ends."""
         async with from_writer:
             async for message in from_writer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
+                    continue
+                if isinstance(message, DurableNotice):
+                    await self._note(message)
                     continue
                 for batches in portions(_batches(message.waiting)):
                     self._sequencing.add(message.received_ms, batches)
@@ -356,6 +400,19 @@ class Sequencer:
                         if group.facts:
                             await inbox.send(group)
                     started = perf_counter()
+
+    async def _note(self, durable: DurableNotice) -> None:
+        """Have all that came before the notice dealt, and then whoever it concerns told."""
+        with trio.CancelScope(shield=True):
+            await self.deal()
+            forget = self._sequencing.note(
+                durable.seq, durable.received_ms, durable.notice.content
+            )
+            if forget is not None:
+                for inbox in self._inboxes:
+                    await inbox.send(forget)
+        self.taken_seq = durable.seq
+        durable.notice.released(None)
 
     async def _dump(self, barrier: Barrier) -> None:
         await self.deal()

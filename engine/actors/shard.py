@@ -7,6 +7,7 @@ import trio
 
 from engine.actors.slicing import Pace, collected
 from engine.distribution import Distribution
+from engine.sequence import Forget
 from engine.state import Answered, Group, Question, ShardState
 
 
@@ -28,7 +29,7 @@ class DumpAsked:
     done: trio.Event = field(default_factory=trio.Event)
 
 
-Message = Group | Ask | DumpAsked
+Message = Group | Ask | DumpAsked | Forget
 
 
 async def run_shard(
@@ -36,10 +37,13 @@ async def run_shard(
     inbox: trio.MemoryReceiveChannel[Message],
     pace: Pace,
     fold_s: Distribution,
+    *,
+    number: int = 0,
 ) -> None:
     """Fold groups and answer questions in the order of arrival, until every sender has closed.
 
     fold_s  how long each fold took, for all shards together
+    number  of the shard
 
     Closing is the way to stop: what is in the inbox is still folded, so that a clean shutdown
     leaves no acknowledged event for replay. Cancelling it is safe too, and only costs replay.
@@ -55,6 +59,8 @@ async def run_shard(
                     steps = state.image(message.question)
                     message.reply = await pace.run(steps)
                     message.answered.set()
+                case Forget():
+                    await pace.run(state.forget(message.user, owns=message.owner == number))
                 case DumpAsked():
                     message.full |= state.needs_full_dump
                     pieces = collected(state.dump(full=message.full))

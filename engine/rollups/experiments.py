@@ -150,6 +150,12 @@ class Experiments:
             while len(units) > self._units_max:
                 units.halve()
 
+    def forget(self, unit: int) -> Generator[None, None, None]:
+        """Let go of what one unit saw and did, in every experiment; events stay counted."""
+        for kept in self._kept.values():
+            kept.units.forget(unit)
+            yield
+
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`, and experiments without any cell left."""
         self._spots.clear()

@@ -88,6 +88,10 @@ class Users:
                 counts[SESSIONS] += sessions
                 counts[DURATION_US] += duration_us
 
+    def forget(self, user: int) -> Generator[None, None, None]:
+        """Let go of one user; sessions, which are sums, stay counted."""
+        yield from self.days.forget(user)
+
     def expire(self, horizon: Horizon) -> None:
         """Forget sessions and active days older than `horizon`."""
         self._sessions.expire(horizon)

@@ -14,13 +14,16 @@ from typing import Any, Final
 import msgspec
 
 from engine.config import Config
+from engine.erasure import erased_in
 from engine.errors import Corruption, TallymarkError
 from engine.events import Batch
 from engine.state import Dump
 from engine.timebucket import DAY_MS
+from persistence import key
 from persistence.archive import merging
+from persistence.archive.erasing import Eraser
 from persistence.archive.follower import Follower, JournalGap
-from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap
+from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap, Tombstone
 from persistence.archive.merging import day_of
 from persistence.archive.parquet import Content, Merger, PartWriter
 from persistence.archive.rows import Taken, Taking, batches_of
@@ -65,7 +68,8 @@ class Archiver:
         self._clock_ms = clock_ms
         self._log = log
         self._folder = config.data / ARCHIVE_FOLDER
-        self.store = ArchiveStore(self._folder)
+        self.store = ArchiveStore(self._folder, grace_s=config.archive_grace_s)
+        self._eraser = Eraser(self.store, key.of(config.data).salt)
         self._ids = SnapshotStore(self._folder / IDS_FOLDER)
         self._taking = Taking(config)
         self._writer = PartWriter(self.store.temp)
@@ -102,7 +106,7 @@ class Archiver:
         if not records:
             return False
         self._commit(records)
-        self._keep_ids_now_and_then()
+        self.keep_ids_now_and_then()
         return True
 
     def close(self) -> None:
@@ -121,10 +125,13 @@ class Archiver:
                 break
             records.append(record)
             events += record.events
+            if record.notice is not None:
+                break
         return records
 
     def _commit(self, records: list[Record]) -> None:
-        taken = [self._take(record) for record in records]
+        notice = records[-1].notice
+        taken = [self._take(record) for record in records if record.notice is None]
         last_seq = records[-1].last_seq
         rows = sum(len(of_kind) for one in taken for of_kind in one.rows.values())
         self._follower.sync()
@@ -140,7 +147,12 @@ class Archiver:
                 size_bytes=0,
             )
             part = self._write(content)
-        self.store.advance(last_seq, self._taking.tally, part)
+        name = None if notice is None else erased_in(notice)
+        tombstone = None if name is None else Tombstone(name.hex(), last_seq)
+        self.store.advance(last_seq, self._taking.tally, part, tombstone)
+        if notice is not None:
+            self._taking.pass_notice()
+            self.keep_ids()  # so that the journal may go as far as here
 
     def _take(self, record: Record) -> Taken:
         taken = self._taking.take(
@@ -190,12 +202,16 @@ class Archiver:
                     0,
                     f"it covers number {covered_seq}, where no record of the journal ends",
                 )
-            self._taking.pass_by(record.received_ms, _decoded(record, self._config.data))
+            if record.notice is None:
+                self._taking.pass_by(record.received_ms, _decoded(record, self._config.data))
+            else:
+                self._taking.pass_notice()
             ids_seq = record.last_seq
         self._taking.tally = msgspec.structs.replace(self.store.manifest.tally)
         return follower
 
-    def _keep_ids_now_and_then(self) -> None:
+    def keep_ids_now_and_then(self) -> None:
+        """The same, where it is due."""
         elapsed_ms = self._clock_ms() - self._ids_ms
         events = self.covered_seq - self._ids.newest_seq
         if elapsed_ms >= self._config.snapshot_interval_s * 1000 or events >= IDS_EVENTS_MAX:
@@ -212,8 +228,13 @@ class Archiver:
 
     # -- upkeep -------------------------------------------------------------------------------
 
+    @property
+    def erasing_files(self) -> int:
+        """Files to be read for the sake of people who were erased."""
+        return self._eraser.files_left
+
     def upkeep(self, merger: Merger) -> bool:
-        """Merge what is due, drop what is too old; whether there was anything to merge.
+        """Erase, merge what is due, drop what is too old; whether there may be more to do.
 
         May run in a thread of its own beside `follow`.
         """
@@ -222,6 +243,8 @@ class Archiver:
         dropped = self.store.drop_older(now_ms - self._config.raw_keep_days * DAY_MS)
         if dropped:
             self._log("archive dropped", rows=dropped)
+        if self._eraser.step(merger, now_ms=now_ms):
+            return True
         due = merging.due(self.store.manifest.files, now_ms)
         if due:
             self.store.merge(merger, due, now_ms=now_ms)
@@ -231,8 +254,16 @@ class Archiver:
 class Upkeep:
     """A thread that merges, so that no part waits for a merge. Its failure ends the process."""
 
-    def __init__(self, archiver: Archiver, *, pause_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        archiver: Archiver,
+        *,
+        pause_s: float = 1.0,
+        told: Callable[[], object] = lambda: None,
+    ) -> None:
+        """told  called when people who were erased have left some more files"""
         self._archiver = archiver
+        self._told = told
         self._pause_s = pause_s
         self._stop = threading.Event()
         self.failure: BaseException | None = None
@@ -250,7 +281,11 @@ class Upkeep:
         try:
             with Merger(self._archiver.store.temp) as merger:
                 while not self._stop.is_set():
-                    if not self._archiver.upkeep(merger):
+                    erasing = self._archiver.store.manifest.erasing
+                    is_done = not self._archiver.upkeep(merger)
+                    if erasing:
+                        self._told()
+                    if is_done:
                         self._stop.wait(self._pause_s)
         except BaseException as failure:
             self.failure = failure

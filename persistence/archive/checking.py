@@ -80,9 +80,9 @@ def _flaws_of(database: Merger, path: Path, file: File) -> Iterator[str]:
 
 def _contradictions(manifest: Manifest) -> Iterator[str]:
     tally = manifest.tally
-    if tally.rows != manifest.rows + manifest.dropped:
+    if tally.rows != manifest.rows + manifest.dropped + manifest.erased:
         yield f"{tally.rows} rows were written, {manifest.rows} are listed" + (
-            f" and {manifest.dropped} were dropped"
+            f", {manifest.dropped} were dropped and {manifest.erased} erased"
         )
     if tally.events != tally.rows + tally.duplicates + tally.too_old + tally.thinned:
         yield f"its {tally.events} events are not the sum of what became of them"

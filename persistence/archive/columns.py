@@ -166,8 +166,58 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
     return f"SELECT {shown} FROM {source_of(files)}"
 
 
-def source_of(files: Sequence[str]) -> str:
-    """What a FROM takes to read the STORED columns of these files."""
+class Gone(NamedTuple):
+    """Somebody whose rows of before number `seq` nobody may see, although files hold them.
+
+    name     what `Hidden.salt` and the userId make under SHA-256, in hexadecimal digits
+    user_id  the id itself where it is known, which is some ten times as quick
+    """
+
+    name: str
+    seq: int
+    user_id: str | None
+
+
+class Hidden(NamedTuple):
+    """Rows that are left out of whatever is read."""
+
+    salt: str
+    gone: tuple[Gone, ...]
+
+
+def source_of(files: Sequence[str], hidden: Hidden | None = None) -> str:
+    """What a FROM takes to read the STORED columns of these files, but for hidden rows."""
+    if not files or hidden is None or not hidden.gone:
+        return _source_of(files)
+    source = f"SELECT * FROM {_source_of(files)} AS held"
+    named = [(text_of(g.user_id), g.seq) for g in hidden.gone if g.user_id is not None]
+    if named:
+        source += _anti_join("named", '"userId"', named)
+    hashed = [(literal(g.name), g.seq) for g in hidden.gone if g.user_id is None]
+    if hashed:
+        source += _anti_join("hashed", named_by(hidden.salt), hashed)
+    return f"({source})"
+
+
+def _anti_join(name: str, key: str, pairs: Sequence[tuple[str, int]]) -> str:
+    rows = ", ".join(f"({text}, {seq})" for text, seq in pairs)
+    return (
+        f" ANTI JOIN (VALUES {rows}) AS {name}(who, before) "
+        f'ON {key}::VARCHAR = {name}.who AND held."seq" < {name}.before'
+    )
+
+
+def named_by(salt: str) -> str:
+    """An expression for the name of a row's user; null where it has none."""
+    return f"""sha256({literal(salt)} || "userId"::VARCHAR)"""
+
+
+def text_of(text: str) -> str:
+    """`text`, whatever it holds, as an expression of DuckDB's SQL."""
+    return f"decode(unhex({literal(text.encode().hex())}))"
+
+
+def _source_of(files: Sequence[str]) -> str:
     if not files:
         nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in STORED)
         return f"(SELECT {nothing} LIMIT 0)"

@@ -55,12 +55,22 @@ class Gap(msgspec.Struct, frozen=True):
     last_seq: int
 
 
+class Tombstone(msgspec.Struct, frozen=True):
+    """Somebody whose rows of before number `seq` are to go; `name` as `engine.erasure` has it,
+    in hexadecimal digits."""
+
+    name: str
+    seq: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is known of the archive.
 
     covered_seq  every event up to here is a row, or was left out for a reason in `tally`
     next_file    a number that no file has in its name yet
     dropped      rows that went with their files because of their age
+    erasing      whose rows files may still hold, also files that no longer count
+    erased       rows that went because somebody was erased
     """
 
     format: int = FORMAT
@@ -70,6 +80,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tally: Tally = msgspec.field(default_factory=Tally)
     dropped: int = 0
     gaps: tuple[Gap, ...] = ()
+    erasing: tuple[Tombstone, ...] = ()
+    erased: int = 0
 
     @property
     def rows(self) -> int:

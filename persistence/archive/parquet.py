@@ -13,7 +13,16 @@ from typing import Any, Final, NamedTuple, Self
 import duckdb
 
 from engine.events import Event
-from persistence.archive.columns import SORTED_BY, STORED, literal, quoted, source_of
+from persistence.archive.columns import (
+    SORTED_BY,
+    STORED,
+    Hidden,
+    literal,
+    named_by,
+    quoted,
+    source_of,
+    text_of,
+)
 from persistence.archive.rows import KINDS, MADE, Kind, Row
 from persistence.files import MODE, REAL_DISK
 
@@ -135,9 +144,15 @@ class PartWriter(Database):
 class Merger(Database):
     """Makes new files of the rows of others."""
 
-    def merge(self, inputs: Sequence[Path], output: Path, where: str = "true") -> Content:
-        """Put the rows of all inputs, sorted, into one file; what it then holds."""
-        source = source_of([str(path) for path in inputs])
+    def merge(
+        self,
+        inputs: Sequence[Path],
+        output: Path,
+        where: str = "true",
+        hidden: Hidden | None = None,
+    ) -> Content:
+        """Put the rows of all inputs but the hidden, sorted, into one file; what it holds."""
+        source = source_of([str(path) for path in inputs], hidden)
         self._write(
             f"SELECT {_NAMES} FROM {source} WHERE {where} ORDER BY {_ORDER}",
             output,
@@ -192,6 +207,27 @@ class Merger(Database):
         )
         while rows := found.fetchmany(100_000):
             yield from rows
+
+    def users_named(self, path: Path, names: Sequence[str], salt: str) -> dict[str, str]:
+        """{name: userId} of those names whose users have rows in the file."""
+        wanted = ", ".join(map(literal, names))
+        found = self.ask(
+            f'SELECT name, "userId" FROM (SELECT {named_by(salt)} AS name, "userId" FROM '
+            f'(SELECT DISTINCT "userId"::VARCHAR AS "userId" FROM {source_of([str(path)])})) '
+            f"WHERE name IN ({wanted})"
+        )
+        return dict(found)
+
+    def users_among(self, path: Path, user_ids: Sequence[str]) -> set[str]:
+        """Which of these users have rows in the file."""
+        if not user_ids:
+            return set()
+        wanted = ", ".join(map(text_of, user_ids))
+        found = self.ask(
+            f'SELECT DISTINCT "userId"::VARCHAR FROM {source_of([str(path)])} '
+            f'WHERE "userId" IN ({wanted})'
+        )
+        return {user_id for (user_id,) in found}
 
     def is_sorted(self, path: Path) -> bool:
         """Whether the rows stand in the order of SORTED_BY."""

@@ -102,15 +102,20 @@ def _serve(begin: Begin, numbers: Numbers) -> None:
         clock_ms=lambda: time.time_ns() // 1_000_000,
         log=_note,
     )
-    upkeep = Upkeep(archiver)
+
+    def tell() -> None:
+        say(Progress(archiver.covered_seq, archiver.trimmable_seq, archiver.erasing_files))
+
+    upkeep = Upkeep(archiver, told=tell)
     upkeep.start()
-    say(Progress(archiver.covered_seq, archiver.trimmable_seq))
+    tell()
     while not numbers.has_ended:
         up_to_seq = numbers.newest(wait_s=60)
         if upkeep.failure is not None:
             raise upkeep.failure
         while up_to_seq is not None and archiver.follow(up_to_seq):
-            say(Progress(archiver.covered_seq, archiver.trimmable_seq))
+            tell()
+        archiver.keep_ids_now_and_then()
     archiver.close()
 
 

@@ -9,13 +9,21 @@ from typing import NamedTuple
 import msgspec
 
 from engine.config import Config
+from engine.erasure import Erasures
 from engine.state import Dump
 from persistence.archive import manifest as manifests
 from persistence.archive.archiver import IDS_SOURCE, JOURNAL_FOLDER, Archiver
-from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
+from persistence.archive.manifest import (
+    ARCHIVE_FOLDER,
+    BadManifest,
+    File,
+    Manifest,
+    Tombstone,
+)
 from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, made
+from persistence.audit import SNAPSHOT_FOLDER
 from persistence.journal import Journal
 from persistence.lock import hold
 from persistence.snapshot import SnapshotStore
@@ -42,7 +50,7 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     with hold(config.data), hold(folder):
         journal = Journal.open(config.data / JOURNAL_FOLDER, durability="write")
         former = _put_aside_if_bad(folder)
-        store = ArchiveStore(folder)
+        store = ArchiveStore(folder, grace_s=config.archive_grace_s)
         is_whole = former is not None and former.covered_seq <= journal.last_seq
         with Merger(store.temp) as merger:
             limit_seq = journal.last_seq if is_whole else journal.first_seq - 1
@@ -87,8 +95,25 @@ def _anew(
     next_file = store.manifest.next_file
     if former is not None and is_whole:
         return msgspec.structs.replace(former, files=tuple(files), next_file=next_file)
-    tally = Tally(events=rows, rows=rows)
-    return Manifest(covered_seq=limit_seq, next_file=next_file, files=tuple(files), tally=tally)
+    return Manifest(
+        covered_seq=limit_seq,
+        next_file=next_file,
+        files=tuple(files),
+        tally=Tally(events=rows, rows=rows),
+        erasing=_erased(store.folder.parent, limit_seq),
+    )
+
+
+def _erased(data: Path, limit_seq: int) -> tuple[Tombstone, ...]:
+    """Everybody who was erased up to a number, as a snapshot knows: the journal may not.
+
+    Files that nobody lists any more may hold them still, and have just been taken in again.
+    """
+    loaded = SnapshotStore(data / SNAPSHOT_FOLDER).load_newest()
+    if loaded is None:
+        return ()
+    erasures = Erasures.of(loaded.parts["sequence"])
+    return tuple(Tombstone(e.name.hex(), e.seq) for e in erasures if e.seq <= limit_seq)
 
 
 def _files_by_day(

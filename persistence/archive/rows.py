@@ -176,6 +176,10 @@ class Taking:
         found, _, seqs = self._fresh(0, received_ms, batches)
         self._thinning.weights(found, seqs, received_ms)
 
+    def pass_notice(self) -> None:
+        """Pass a notice: what is dumped from here on names nobody who was there before."""
+        self._thinning.begin_anew()
+
     def know(self, event_ids: Sequence[str], received_ms: int) -> None:
         """Remember ids of rows that are there, when the window itself is lost."""
         if event_ids:
@@ -280,5 +284,12 @@ def _money(event: Event) -> Row:
 
 
 def batches_of(bodies: Sequence[events.Body]) -> Iterator[Batch]:
-    """The batches that were accepted as these bodies. Raises as `events.replay` does."""
-    return (events.replay(body.kind, body.data) for body in bodies)
+    """The batches that were accepted as these bodies, notices left out.
+
+    Raises as `events.replay` does.
+    """
+    return (
+        events.replay(body.kind, body.data)
+        for body in bodies
+        if body.kind != events.Kind.NOTICE
+    )

@@ -7,7 +7,7 @@
     archive/temp/               what sorting spills; emptied at a start
 
 A file is whole before it has its name, and counts once the manifest lists it. What no manifest
-lists any more stays for `GRACE_S`, since a query may have been given its name just before.
+lists any more stays for a while, since a query may have been given its name just before.
 """
 
 import datetime as dt
@@ -22,13 +22,13 @@ from typing import Final
 import msgspec
 
 from persistence.archive import manifest as manifests
-from persistence.archive.manifest import File, Gap, Manifest
+from persistence.archive.columns import Hidden
+from persistence.archive.manifest import File, Gap, Manifest, Tombstone
 from persistence.archive.merging import MIXED, day_of
 from persistence.archive.parquet import Content, Merger
 from persistence.archive.rows import Tally
 from persistence.files import REAL_DISK
 
-GRACE_S: Final = 60.0
 MIXED_FOLDER: Final = "mixed"
 TEMP_FOLDER: Final = "temp"
 IDS_FOLDER: Final = "ids"
@@ -43,8 +43,16 @@ class ArchiveStore:
     Raises BadManifest where the folder cannot be understood.
     """
 
-    def __init__(self, folder: Path, *, clock_s: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        grace_s: float,
+        clock_s: Callable[[], float] = monotonic,
+    ) -> None:
+        """grace_s  for which a file stays that no longer counts"""
         self.folder = folder
+        self._grace_s = grace_s
         self.temp = folder / TEMP_FOLDER
         self._clock_s = clock_s
         self._lock = threading.Lock()
@@ -70,8 +78,17 @@ class ArchiveStore:
             self._manifest = msgspec.structs.replace(self._manifest, next_file=number + 1)
         return f"{folder}/{first_seq:020d}-{last_seq:020d}.{number}.parquet"
 
-    def advance(self, covered_seq: int, tally: Tally, part: File | None) -> None:
-        """From here on the archive covers `covered_seq`, and `part`, which is whole, counts."""
+    def advance(
+        self,
+        covered_seq: int,
+        tally: Tally,
+        part: File | None,
+        tombstone: Tombstone | None = None,
+    ) -> None:
+        """From here on the archive covers `covered_seq`, and `part`, which is whole, counts.
+
+        tombstone  of who was erased with this number
+        """
         with self._lock:
             old = self._manifest
             assert covered_seq >= old.covered_seq
@@ -81,6 +98,7 @@ class ArchiveStore:
                     covered_seq=covered_seq,
                     tally=msgspec.structs.replace(tally),
                     files=old.files if part is None else (*old.files, part),
+                    erasing=old.erasing if tombstone is None else (*old.erasing, tombstone),
                 )
             )
 
@@ -99,6 +117,39 @@ class ArchiveStore:
             kept = self._without(former)
             self._replace(msgspec.structs.replace(self._manifest, files=(*kept, *files)))
             self._retire(former)
+
+    def erase(
+        self, merger: Merger, former: File, hidden: Hidden, *, now_ms: int
+    ) -> File | None:
+        """Write a file anew without the hidden rows; None where it had no others."""
+        name = self.free_name(folder_of(day_of(former)), former.first_seq, former.last_seq)
+        content = merger.merge([self.path_of(former)], self.folder / name, hidden=hidden)
+        left = made(name, content, now_ms) if content.rows else None
+        with self._lock:
+            kept = self._without([former])
+            self._replace(
+                msgspec.structs.replace(
+                    self._manifest,
+                    files=kept if left is None else (*kept, left),
+                    erased=self._manifest.erased + former.rows - content.rows,
+                )
+            )
+            self._retire([former])
+        if left is None:
+            REAL_DISK.remove(self.folder / name)
+        return left
+
+    @property
+    def retired(self) -> frozenset[str]:
+        """Files that lie about and do not count."""
+        with self._lock:
+            return frozenset(self._retired)
+
+    def let_go(self, up_to_seq: int) -> None:
+        """Nothing in the folder holds anybody who was erased up to this number."""
+        with self._lock:
+            kept = tuple(one for one in self._manifest.erasing if one.seq > up_to_seq)
+            self._replace(msgspec.structs.replace(self._manifest, erasing=kept))
 
     def drop_older(self, oldest_ms: int) -> int:
         """Let go of the files all of whose rows happened before `oldest_ms`; how many rows."""
@@ -122,17 +173,20 @@ class ArchiveStore:
             self._retire(former)
 
     def sweep(self) -> None:
-        """Remove what has not counted for `GRACE_S`."""
+        """Remove what has not counted for `grace_s`."""
         now_s = self._clock_s()
         with self._lock:
-            due = [name for name, at_s in self._retired.items() if now_s - at_s >= GRACE_S]
-            for name in due:
-                del self._retired[name]
+            due = [
+                name for name, at_s in self._retired.items() if now_s - at_s >= self._grace_s
+            ]
         for name in due:
             path = self.folder / name
             REAL_DISK.remove(path)
             if not any(path.parent.iterdir()):
                 path.parent.rmdir()
+        with self._lock:
+            for name in due:
+                del self._retired[name]
 
     def merge(self, merger: Merger, former: Sequence[File], *, now_ms: int) -> Sequence[File]:
         """Make one file for each UTC day of the rows of `former`, and let go of these."""

@@ -19,10 +19,14 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far the archive is. The manifest on the disk is at least as new."""
+    """How far the archive is. The manifest on the disk is at least as new.
+
+    erasing_files  to be read for the sake of people who were erased
+    """
 
     covered_seq: int
     trimmable_seq: int
+    erasing_files: int = 0
 
 
 class Note(msgspec.Struct, frozen=True, tag="note"):

@@ -50,6 +50,12 @@ class Thinning(Generic[E]):
         self._count()
         return self._decide(events, seqs)
 
+    def begin_anew(self) -> None:
+        """Forget the running second, and the keys in it, which may be ids of people."""
+        self._second, self._events = -1, 0
+        self._uncounted.clear()
+        self._counts.clear()
+
     def dump(self) -> dict[str, object]:
         """The running second, for `load`."""
         self._count()

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from sqlglot import exp
 
-from persistence.archive.columns import SHOWN, literal, quoted, source_of
+from persistence.archive.columns import SHOWN, Hidden, literal, quoted, source_of
 from persistence.dialect import grammar, kinds, text, times, zones
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.kinds import Kind
@@ -85,7 +85,14 @@ class Query:
         self.first = None if None in firsts else min(filter(None, firsts), default=None)
         self.last = None if None in lasts else max(filter(None, lasts), default=None)
 
-    def sql(self, files: Sequence[str], *, unit: bool, quoted_integers: bool) -> str:
+    def sql(
+        self,
+        files: Sequence[str],
+        *,
+        unit: bool,
+        quoted_integers: bool,
+        hidden: Hidden | None = None,
+    ) -> str:
         """For DuckDB. Columns come as an answer shows them.
 
         Where `counts_groups`, one more holds the number of groups before LIMIT.
@@ -93,6 +100,7 @@ class Query:
         files            of the archive, each by its path
         unit             every `_sample_interval` in them is 1
         quoted_integers  integers of 64 bits come as texts
+        hidden           rows that nobody may see
         """
         relation, shared = self._relation, self._shared
         if self.asks_weights and not unit:
@@ -105,15 +113,15 @@ class Query:
         body = f"SELECT {shown}{total} FROM ({shared.levels.written(relation.sql)})"
         if not self.reads_events:
             return body
-        return f"WITH {self._events(files)} {body}"
+        return f"WITH {self._events(files, hidden)} {body}"
 
-    def _events(self, files: Sequence[str]) -> str:
+    def _events(self, files: Sequence[str], hidden: Hidden | None) -> str:
         dataset = literal(self._rules.tables[0])
         columns = ", ".join(
             f"{_SQL[name] if name != 'dataset' else dataset} AS {quoted(name)}"
             for name in sorted(self._shared.used)
         )
-        source = source_of(files)
+        source = source_of(files, hidden)
         return f"{EVENTS} AS NOT MATERIALIZED (SELECT {columns or '1 AS one'} FROM {source})"
 
     def _made(self, *, unit: bool) -> tuple[Relation, Shared]:

@@ -90,3 +90,19 @@ def test_garbage_is_refused() -> None:
     for cut in (0, 3, 5, len(good) - 1):
         with pytest.raises(ValueError, match="no whole user sketch: checksum differs"):
             UserSketch.load(good[:cut])
+
+
+def test_a_user_is_taken_out_of_an_exact_sketch_and_stays_in_an_estimate() -> None:
+    exact = UserSketch()
+    exact.add_many([5, 9, 2**64 - 1])
+    assert exact.remove(9)
+    assert not exact.remove(9)
+    assert not exact.remove(10)
+    assert exact.remove(2**64 - 1)
+    assert exact.estimate().count == 1
+    assert UserSketch.load(exact.dump()).estimate().count == 1
+    large = UserSketch()
+    large.add_many(list(range(1, 5_000)))
+    before = large.estimate()
+    assert not large.remove(7)
+    assert large.estimate() == before

@@ -38,3 +38,13 @@ def test_what_is_left_out_would_have_told_nothing() -> None:
 
 def _users() -> UserDays:
     return UserDays(UTC, rows_max=1_000)
+
+
+def test_what_comes_of_a_user_who_was_forgotten_is_news() -> None:
+    recent = RecentUsers()
+    recent.begin(0, 86_400_000)
+    hashes, at_ms = np.array([5, 6], np.uint64), np.array([1, 1], np.int64)
+    assert recent.news(hashes, at_ms).tolist() == [0, 1]
+    recent.forget(5)
+    recent.forget(7)
+    assert recent.news(hashes, at_ms).tolist() == [0]

@@ -104,3 +104,35 @@ def test_a_sample_stays_the_same_sample_after_a_restart() -> None:
     assert back.sample_rate == 0.5
     assert back.counts(*EVER) == units.counts(*EVER)
     assert len(back) < 1_200
+
+
+def test_a_unit_that_is_forgotten_is_gone_from_counts_dumps_and_loads() -> None:
+    units = Units()
+    for n in range(20_000):  # more than are in the dict
+        units.expose(unit(n), n % 2, 10)
+        units.convert(unit(n), 20)
+    units.dump("k", full=True)
+    for n in (3, 4, 19_999):
+        units.forget(unit(n))
+    assert units.counts(*EVER) == ({0: (9_999, 9_999), 1: (9_998, 9_998)}, 0)
+    assert units.is_renumbered
+    slots = dict(units.dump("k", full=True))
+    assert unit(3).to_bytes(8, "little") not in b"".join(slot[1] for slot in slots.values())
+    again = Units()
+    again.load("k", slots)
+    assert again.counts(*EVER) == units.counts(*EVER)
+    assert again.is_renumbered  # rows have other numbers than in that dump
+    again.expose(unit(19_998), 1, 5)
+    assert again.counts(*EVER)[1] == 1  # who is there is still known
+
+
+def test_a_unit_that_was_forgotten_is_new_when_it_comes_again() -> None:
+    units = Units()
+    units.expose(unit(1), 0, 10)
+    units.forget(unit(1))
+    units.forget(unit(2))
+    assert units.counts(*EVER) == ({}, 0)
+    units.expose(unit(1), 1, 30)
+    assert units.counts(*EVER) == ({1: (1, 0)}, 0)
+    units.halve()
+    assert len(units) <= 1

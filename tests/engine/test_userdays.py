@@ -238,3 +238,81 @@ def test_an_heir_that_begins_to_sample_knows_the_users_of_its_own_share_alone() 
     found = parts[0].distinct([DAY])
     assert found.sketch is not None
     assert found.sketch.estimate().count == alone + added  # small sets are exact
+
+
+def forget(users: UserDays, n: int) -> None:
+    for _ in users.forget(user(n)):
+        pass
+
+
+def test_a_user_who_is_forgotten_was_never_active() -> None:
+    told = [(n, day) for n in range(300) for day in range(n % 3 + 1)]
+    users = days_of(told)
+    users.distinct([DAY])
+    for n in (0, 7, 8, 299):
+        forget(users, n)
+    left = days_of([(n, day) for n, day in told if n not in (0, 7, 8, 299)])
+    days = [DAY, DAY + 1, DAY + 2]
+    for day in days:
+        assert users.distinct([day]).counted == left.distinct([day]).counted
+    assert users.left(days[:1], days[1:]) == left.left(days[:1], days[1:])
+    newcomers, expected = users.newcomers(days), left.newcomers(days)
+    assert [len(newcomers[day]) for day in days] == [len(expected[day]) for day in days]
+    assert users.active_since(1) == left.active_since(1) > 0
+
+
+def test_a_dump_after_it_holds_no_hash_and_loads_whatever_the_shards() -> None:
+    users = days_of([(n, 0) for n in range(100)])
+    dump(users)
+    forget(users, 7)
+    assert users.is_renumbered
+    slots = dump(users)
+    assert user(7).to_bytes(8, "little") not in repr_of(slots)
+    whole = UserDays(UTC, rows_max=10_000)
+    whole.load(slots, Everything())
+    assert whole.distinct([DAY]).counted == 99
+    assert whole.is_renumbered
+    halves = [UserDays(UTC, rows_max=10_000) for _ in range(2)]
+    for shard, half in enumerate(halves):
+        half.load(slots, Half(shard))
+    assert sum(half.distinct([DAY]).counted for half in halves) == 99
+
+
+def repr_of(slots: dict[Any, Any]) -> bytes:
+    return b"".join(
+        part
+        for content in slots.values()
+        for part in (content if isinstance(content, tuple) else (content,))
+        if isinstance(part, bytes)
+    )
+
+
+def test_exact_sketches_lose_the_user_when_others_only_estimate() -> None:
+    users = days_of([(n, 0) for n in range(60)], rows_max=40)
+    before = users.distinct([DAY]).sketch
+    assert before is not None
+    for n in range(10):
+        forget(users, n)
+    after = users.distinct([DAY]).sketch
+    assert after is not None
+    assert (before.estimate().count, after.estimate().count) == (60, 50)
+
+
+def test_a_user_who_was_forgotten_is_a_newcomer_when_active_again() -> None:
+    users = days_of([(1, 0), (2, 0)])
+    users.distinct([DAY])
+    forget(users, 1)
+    add(users, [(1, 2)])
+    found = users.newcomers([DAY, DAY + 1, DAY + 2])
+    assert [len(found[day]) for day in (DAY, DAY + 1, DAY + 2)] == [1, 0, 1]
+    assert users.distinct([DAY]).counted == 1
+
+
+def test_rows_of_the_forgotten_go_when_rows_are_numbered_anew() -> None:
+    users = days_of([(n, 0) for n in range(30)], rows_max=30)
+    for n in range(20):
+        forget(users, n)
+    add(users, [(n, 1) for n in range(100, 140)])
+    users.distinct([DAY])
+    assert users.sample_rate < 1
+    assert all(int(one) for one in users._hashes[: users._rows])

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.erasure import KEY_BYTES, Erase, Secret, Swept, swept
 from engine.events import Body, Kind, replay
+from engine.hashing import hash64
 from engine.state import Dump
 from persistence.journal import Journal
 from persistence.record import Record
@@ -96,3 +98,34 @@ def test_the_first_version_of_a_snapshot_can_be_read(tmp_path):
 )
 def test_the_examples_in_the_format_pages_are_the_golden_bytes(page, names):
     assert drawn(page) == [golden(name) for name in names]
+
+
+NOTICES = Secret(bytes(range(KEY_BYTES)))
+
+
+def test_notices_are_written_as_ever_and_begin_new_segments(tmp_path):
+    journal = Journal.open(tmp_path, durability="fsync")
+    journal.append(*RECORD)
+    journal.append(4, RECORD.received_ms, [Body(Kind.NOTICE, 1, NOTICES.erase("u-1"))])
+    journal.seal()
+    journal.append(5, RECORD.received_ms, [Body(Kind.NOTICE, 1, swept(4))])
+    journal.close()
+    first, second = sorted(tmp_path.iterdir())
+    assert second.name == "00000000000000000005.segment"
+    assert first.read_bytes() + second.read_bytes() == golden("journal-v1-notices")
+
+
+def test_the_first_version_of_notices_can_be_read(tmp_path):
+    data = golden("journal-v1-notices")
+    second_at = data.rindex(b"TMJOURN\n")
+    (tmp_path / SEGMENT).write_bytes(data[:second_at])
+    (tmp_path / "00000000000000000005.segment").write_bytes(data[second_at:])
+    journal = Journal.open(tmp_path, durability="fsync")
+    events, erased, done = journal.replay(0)
+    assert events == RECORD
+    assert NOTICES.read(erased.notice) == Erase(NOTICES.name_of("u-1"), hash64("u-1"))
+    assert NOTICES.read(done.notice) == Swept(4)
+    assert (erased.first_seq, done.first_seq, journal.last_seq) == (4, 5, 5)
+    journal.trim(4)
+    assert journal.first_seq == 5
+    journal.close()

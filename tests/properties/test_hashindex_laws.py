@@ -83,3 +83,27 @@ def test_chosen_hashes_and_others_are_held_while_the_table_is_stretched() -> Non
         assert index.claim(hashes, 1, alive) == _claimed(held, hashes, 1, alive)
     assert len(index) == len(held)
     assert sorted(index.pairs()[0].tolist()) == sorted(held)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(call(), min_size=1, max_size=6), st.integers(1, 9), st.booleans())
+def test_removing_is_that_of_a_dict_also_while_the_table_grows(
+    calls: list[list[int]], every: int, is_crowded: bool
+) -> None:
+    index, held = HashIndex("uint32"), dict[int, int]()
+    for hashes in calls:
+        for key, row in zip(
+            keys_of(hashes), index.rows_of(keys_of(hashes), new_from=len(held)), strict=True
+        ):
+            held.setdefault(key, row)
+        for key in list(held)[:: every * (7 if is_crowded else 1)]:
+            assert index.remove(key) == held.pop(key)
+            assert index.remove(key) is None
+        assert len(index) == len(held)
+        assert {key: index.get(key) for key in held} == held
+        found, payloads = index.pairs()
+        assert dict(zip(found.tolist(), payloads.tolist(), strict=True)) == held
+
+
+def keys_of(hashes: list[int]) -> list[int]:
+    return [key for key in hashes if key]

@@ -263,7 +263,7 @@ async def test_a_batch_beyond_the_bounds_is_a_group_of_its_own(tmp_path):
 async def test_a_barrier_stays_between_what_came_before_and_after_it(tmp_path):
     queue, before, after, snapshot = Queue(config_of(tmp_path)), waiting(), waiting(), barrier()
     await queue.put(before)
-    queue.put_barrier(snapshot)
+    queue.put_behind(snapshot)
     await queue.put(after)
     assert [await queue.gather() for _ in range(3)] == [[before], snapshot, [after]]
 
@@ -272,13 +272,13 @@ async def test_a_closed_queue_hands_out_the_rest_and_the_last_barrier(tmp_path):
     queue, last, snapshot = Queue(config_of(tmp_path)), waiting(), barrier()
     await queue.put(last)
     queue.close()
-    queue.put_barrier(snapshot)
+    queue.put_behind(snapshot)
     queue.end()
     assert [await queue.gather() for _ in range(3)] == [[last], snapshot, None]
     with pytest.raises(NotReady):
         await queue.put(waiting())
     with pytest.raises(NotReady):
-        queue.put_barrier(barrier())
+        queue.put_behind(barrier())
 
 
 # -- the writer and the taker ---------------------------------------------------------------
@@ -468,7 +468,7 @@ async def test_a_barrier_covers_what_came_before_it_and_nothing_else(line, disk)
         await disk.reached()
         senders.start_soon(line.send, view())
         await wait_all_tasks_blocked()
-        line.sequencer.queue.put_barrier(snapshot)
+        line.sequencer.queue.put_behind(snapshot)
         senders.start_soon(line.send, view())
         await wait_all_tasks_blocked()
         disk.let_go()
@@ -480,6 +480,6 @@ async def test_a_barrier_covers_what_came_before_it_and_nothing_else(line, disk)
 async def test_a_barrier_after_nothing_new_asks_nobody_for_a_dump(line):
     await line.send(view())
     snapshot = Barrier(is_full=lambda source: True, after_seq=1)
-    line.sequencer.queue.put_barrier(snapshot)
+    line.sequencer.queue.put_behind(snapshot)
     await snapshot.done.wait()
     assert (snapshot.seq, snapshot.dumps) == (1, {})

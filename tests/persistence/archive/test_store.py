@@ -8,7 +8,7 @@ from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import BadManifest, Manifest, between
 from persistence.archive.parquet import Merger
-from persistence.archive.store import GRACE_S, ArchiveStore
+from persistence.archive.store import ArchiveStore
 from tests.archives import DAY_MS, NOW_MS, House, view
 
 
@@ -37,15 +37,15 @@ def test_files_lie_in_a_folder_for_each_utc_day(tmp_path: Path) -> None:
 def test_replaced_files_stay_for_a_minute_and_then_go(tmp_path: Path) -> None:
     house = house_of(tmp_path, 0, 0)
     clock = Clock()
-    store = ArchiveStore(house.config.data / "archive", clock_s=clock)
+    store = ArchiveStore(house.config.data / "archive", grace_s=60, clock_s=clock)
     former = store.manifest.files
     with Merger(store.temp) as merger:
         (merged,) = store.merge(merger, former, now_ms=NOW_MS)
     paths = [store.path_of(file) for file in former]
-    clock.now_s = GRACE_S - 0.1
+    clock.now_s = 59.9
     store.sweep()
     assert all(path.exists() for path in paths)
-    clock.now_s = GRACE_S
+    clock.now_s = 60.0
     store.sweep()
     assert not any(path.exists() for path in paths)
     assert store.path_of(merged).exists()
@@ -62,9 +62,9 @@ def test_what_a_crash_left_goes_after_a_minute_and_its_name_is_not_used_again(
     (day / "00000000000000000001-00000000000000000009.8.parquet.tmp").write_bytes(b"half")
     (day / "notes.parquet").write_bytes(b"somebody's own")
     clock = Clock()
-    store = ArchiveStore(folder, clock_s=clock)
+    store = ArchiveStore(folder, grace_s=60, clock_s=clock)
     assert store.free_name("2026-09-22", 2, 3).endswith(".8.parquet")
-    clock.now_s = GRACE_S
+    clock.now_s = 60.0
     store.sweep()
     assert {path.name for path in day.iterdir()} == {
         Path(store.manifest.files[0].name).name,
@@ -119,7 +119,7 @@ def test_a_manifest_that_cannot_be_understood_is_refused(
 ) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(BadManifest, match=reason) as caught:
-        ArchiveStore(tmp_path)
+        ArchiveStore(tmp_path, grace_s=60)
     assert isinstance(caught.value, TallymarkError)
 
 

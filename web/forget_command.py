@@ -1,0 +1,117 @@
+"""`tallymark forget`: a person is erased by a server, or from a data folder without one."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+import click
+import msgspec
+import trio
+
+from engine.config import Config
+from load.connection import Endpoint, Target
+from load.errors import LoadError, Unreachable
+from persistence.archive import manifest as manifests
+from persistence.archive.manifest import ARCHIVE_FOLDER
+from persistence.audit import JOURNAL_FOLDER
+from persistence.lock import hold
+from persistence.recovery import recover
+from web.archiving import Archiving
+from web.forgetting import Answer, Forgetting, Progress
+from web.service import engine_of
+from web.sql_command import detail_of
+
+PATIENCE_S: Final = 60.0
+PAUSE_S: Final = 0.5
+"""Between two looks at how far it is."""
+
+
+def from_server(user_id: str, target: Target, *, waits: bool) -> None:
+    """Have a server erase a person, and say how that gets on. Raises LoadError."""
+    click.echo(f"number {_ask(user_id, target, 'DELETE').seq}: no answer tells of it any more")
+    if waits:
+        _tell(iter(partial(_asked_again, user_id, target), None))
+
+
+def from_folder(user_id: str, config: Config) -> None:
+    """Erase a person from a data folder on which no server runs.
+
+    Raises LoadError, FolderInUse, and what a start raises.
+    """
+    if not (config.data / JOURNAL_FOLDER).is_dir():
+        raise LoadError(f"{config.data} is no data folder: there is no journal in it.")
+    manifest = manifests.read(config.data / ARCHIVE_FOLDER)
+    # Nobody reads along, so files need not stay that are written anew.
+    config = msgspec.structs.replace(config, archive=manifest is not None, archive_grace_s=0)
+    with hold(config.data):
+        trio.run(_forget, user_id, config)
+
+
+def _ask(user_id: str, target: Target, method: str) -> Progress:
+    endpoint = Endpoint.of(target)
+    url = f"{endpoint.url}/users/{quote(user_id, safe='')}"
+    request = urllib.request.Request(  # noqa: S310  `Endpoint` takes http and https alone
+        url, headers=dict(endpoint.headers), method=method
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=PATIENCE_S) as reply:
+            return msgspec.json.decode(reply.read(), type=Answer).data
+    except urllib.error.HTTPError as refusal:
+        raise LoadError(detail_of(refusal.read())) from None
+    except OSError as why:
+        raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
+
+
+def _asked_again(user_id: str, target: Target) -> Progress:
+    time.sleep(PAUSE_S)
+    return _ask(user_id, target, "GET")
+
+
+def _tell(progress: Iterator[Progress]) -> None:
+    """Say what is left, whenever that changes, until nothing is."""
+    told = ""
+    for one in progress:
+        line = _line(one)
+        if line != told:
+            click.echo(line)
+        told = line
+        if one.state == "erased":
+            return
+
+
+def _line(progress: Progress) -> str:
+    if progress.state == "erased":
+        return "erased: archive, journal and snapshots hold nothing of it"
+    steps = msgspec.structs.asdict(progress.steps)
+    left = ", ".join(name for name, is_done in steps.items() if not is_done)
+    files = f" ({progress.archive_files} files to read)" if progress.archive_files else ""
+    return f"left: {left}{files}"
+
+
+async def _forget(user_id: str, config: Config) -> None:
+    """A server without doors, for as long as it takes."""
+    recovered = await trio.to_thread.run_sync(recover, config)
+    archive = Archiving(config, log=_say_trouble)
+    engine = engine_of(config, recovered, log=_say_trouble, archived_seq=archive.trimmable_seq)
+    forgetting = Forgetting(engine, archive, log=_say_trouble)
+    stop = trio.Event()
+    async with trio.open_nursery() as archiving:
+        async with trio.open_nursery() as actors:
+            await actors.start(engine.run)
+            await archiving.start(archive.run, engine)
+            await actors.start(forgetting.run, stop)
+            await forgetting.forget(user_id)
+            click.echo(_line(await forgetting.finished(user_id)))
+            stop.set()
+            engine.stop()
+        archive.stop()
+
+
+def _say_trouble(event: str, **facts: object) -> None:
+    if event.endswith("failed"):
+        click.echo(f"{event}: {facts}", err=True)

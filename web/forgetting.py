@@ -1,0 +1,220 @@
+"""People who are erased: gone from every answer at once, and from the disk in the end.
+
+`forget` journals the erasure; from there on nothing that is asked tells of the person. What
+then is to be done has an order, as each step leans on the one before, and a start takes it up:
+
+    a snapshot         state as it is without the person
+    the archive        writes files anew; the process does so by itself (persistence/archive)
+    a notice of that   after which nobody need be hidden any more; it takes a number, so that
+    a second snapshot  may follow the first, and the older of the two is without the person
+    the journal        lets go of what is before the erasure
+
+Several that come together go through it together.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+import trio
+from msgspec import Struct
+
+from engine.actors.runtime import Engine
+from engine.erasure import Erasure
+from engine.errors import DiskFull, InvalidQuestion, JournalFailed, Overloaded
+from engine.events import ID_BYTES_MAX
+from persistence.archive.columns import Gone, Hidden
+from persistence.archive.manifest import Tombstone
+from web.errors import NotFound
+from web.ingest import NothingAsked
+from web.wire import Called, Reply, answered, question
+
+PAUSE_S: Final = 2.0
+"""Before what did not work is tried again."""
+
+DUMP_DEADLINE_S: Final = 10.0
+"""How long the archive may take to dump the ids that it has seen."""
+
+
+class Archive(Protocol):
+    """What is needed of the archive."""
+
+    @property
+    def erasing_files(self) -> int: ...
+
+    def erasing(self) -> tuple[Tombstone, ...]: ...
+    def has_let_go(self, seq: int) -> bool: ...
+    def trimmable_seq(self) -> int | None: ...
+    async def moved(self) -> None: ...
+
+
+class Steps(Struct, frozen=True, kw_only=True):
+    """Whether the person is gone from each place."""
+
+    answers: bool
+    archive: bool
+    journal: bool
+    snapshots: bool
+
+
+class Progress(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How far an erasure is.
+
+    seq           its number: what came before it goes, what comes after is new data
+    archiveFiles  files of the archive that are still to be read
+    """
+
+    state: Literal["erasing", "erased"]
+    seq: int
+    asked_at_ms: int
+    steps: Steps
+    archive_files: int
+
+
+class Answer(Struct, frozen=True):
+    """DELETE and GET /users/{userId}."""
+
+    data: Progress
+
+
+class Forgetting:
+    """Who is being forgotten. `run` does what there is to do; without it nothing gets on."""
+
+    def __init__(self, engine: Engine, archive: Archive, *, log: Callable[..., object]) -> None:
+        self._engine = engine
+        self._archive = archive
+        self._log = log
+        self._ids: dict[bytes, str] = {}  # in memory alone, and only until they are forgotten
+        self._wake = trio.Event()
+        self._got_on = trio.Event()  # something more is done, or was tried
+
+    async def forget(self, user_id: str) -> Progress:
+        """Erase a person; from the return on no answer tells of what came before.
+
+        Raises Overloaded, NotReady, DiskFull or JournalFailed: then nothing has happened.
+        """
+        self._ids[self._engine.name_of(user_id)] = user_id  # before anybody has to look it up
+        await self._engine.erase(user_id)
+        self._wake.set()
+        return self.progress(user_id)
+
+    def progress(self, user_id: str) -> Progress:
+        """How far the latest erasure of a person is. Raises NotFound where there was none."""
+        erasure = self._engine.erasure(user_id)
+        if erasure is None:
+            raise NotFound("Nobody has asked for this user to be erased.")
+        steps = Steps(
+            answers=True,
+            archive=self._archive_is_done(erasure),
+            journal=self._engine.is_out_of_journal(erasure),
+            snapshots=self._engine.is_out_of_snapshots(erasure),
+        )
+        is_done = steps.archive and steps.journal and steps.snapshots
+        return Progress(
+            state="erased" if is_done else "erasing",
+            seq=erasure.seq,
+            asked_at_ms=erasure.asked_ms,
+            steps=steps,
+            archive_files=0 if steps.archive else self._archive.erasing_files,
+        )
+
+    async def finished(self, user_id: str) -> Progress:
+        """How it is once nothing is left on the disk. Raises NotFound."""
+        while (progress := self.progress(user_id)).state == "erasing":
+            await self._got_on.wait()
+        return progress
+
+    def _archive_is_done(self, erasure: Erasure) -> bool:
+        return bool(erasure.swept_ms) and self._archive.has_let_go(erasure.seq)
+
+    def hidden(self) -> Hidden:
+        """What files of the archive hold, and nobody may see any more."""
+        gone = {one.name: one.seq for one in self._engine.unswept}
+        for tombstone in self._archive.erasing():
+            name = bytes.fromhex(tombstone.name)
+            gone[name] = max(tombstone.seq, gone.get(name, 0))
+        return Hidden(
+            self._engine.salt,
+            tuple(Gone(name.hex(), seq, self._ids.get(name)) for name, seq in gone.items()),
+        )
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        stop: trio.Event,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Finish what is under way, also what an earlier stop has interrupted, until `stop`."""
+        task_status.started()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._finish_all)
+            await stop.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _finish_all(self) -> None:
+        while True:
+            self._wake = trio.Event()
+            due = self._engine.unfinished
+            if not due:
+                self._ids.clear()
+                await self._wake.wait()
+                continue
+            started = trio.current_time()
+            try:
+                await self._round(max(one.seq for one in due))
+            except (DiskFull, Overloaded) as refusal:
+                self._log("erasure failed", reason=str(refusal))
+            except JournalFailed:
+                return  # the log says so already, and only a restart helps
+            self._got_on.set()
+            self._got_on = trio.Event()
+            if self._engine.unfinished:
+                await trio.sleep(PAUSE_S)
+            else:
+                seconds = round(trio.current_time() - started, 1)
+                self._log("erasure finished", people=len(due), seconds=seconds)
+
+    async def _round(self, up_to_seq: int) -> None:
+        """All steps for those who were erased up to a number."""
+        await self._engine.checkpoint()
+        while not self._archive.has_let_go(up_to_seq):
+            with trio.move_on_after(PAUSE_S):
+                await self._archive.moved()
+        await self._engine.swept(up_to_seq)
+        await self._engine.checkpoint()
+        with trio.move_on_after(DUMP_DEADLINE_S):
+            while (trimmable_seq := self._archive.trimmable_seq()) is not None and (
+                trimmable_seq < up_to_seq
+            ):
+                await self._archive.moved()
+        await self._engine.trim_journal()
+
+
+class ErasureRoutes:
+    """DELETE and GET /users/{userId}, over what may not be there yet."""
+
+    def __init__(self, forgetting: Callable[[], Forgetting]) -> None:
+        """forgetting  raises NotReady before there is one"""
+        self._forgetting = forgetting
+
+    async def erase(self, called: Called) -> Reply:
+        """Erase a person."""
+        question(called.query, NothingAsked)
+        user_id = _user_in(called)
+        return answered(Answer(await self._forgetting().forget(user_id)), status=202)
+
+    async def progress(self, called: Called) -> Reply:
+        """How far that is."""
+        question(called.query, NothingAsked)
+        return answered(Answer(self._forgetting().progress(_user_in(called))))
+
+
+def _user_in(called: Called) -> str:
+    user_id = called.path["userId"]
+    size_bytes = len(user_id.encode())
+    if size_bytes > ID_BYTES_MAX:
+        raise InvalidQuestion(
+            f"userId: it has {size_bytes} bytes, and no id has more than {ID_BYTES_MAX}."
+        )
+    return user_id
