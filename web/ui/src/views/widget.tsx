@@ -110,8 +110,12 @@ function questionOf(widget: Widget, view: View, source: Source): Question | null
     // The page has the live counters already; a share link opens only its own.
     return token === null ? null : { url: url(`${source.base}/counters`, { keys: fieldOf(widget.metric), token }) };
   }
-  const { sql, ...filters } = widget.filters;
-  if (family === "sql") return token !== null || sql === undefined ? null : { url: "/sql", body: sql };
+  const { sql, query, ...filters } = widget.filters;
+  if (family === "sql") {
+    // A share link names the query that the service keeps, and never sends one.
+    if (token !== null) return query === undefined ? null : { url: url(`${source.base}/queries/${query}`, { token }) };
+    return sql === undefined || sql.trim() === "" ? null : { url: "/sql", body: sql };
+  }
   const isTable = widget.kind === "table";
   const hasSeries = widget.kind === "lineChart" || widget.kind === "barChart";
   const isCompared = widget.kind === "counter" && view.isCompared && COMPARED.includes(family);
