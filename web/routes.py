@@ -244,7 +244,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Every event of a period as a file, streamed, in no particular order.",
         asked=EventsAsked,
         media=MEDIA["csv"],
-        formats=(*_TEXTS, MEDIA["parquet"]),
+        formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
         refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
     ),
     Route(

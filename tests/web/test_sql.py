@@ -1,10 +1,12 @@
 """SQL over HTTP: both paths, their statuses and refusals, and what a bad query cannot end."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import orjson
+import polars as pl
 import pytest
 import trio
 
@@ -80,6 +82,34 @@ def test_64_bit_integers_can_be_asked_for_either_way(server: Server) -> None:
         f"{COMPATIBLE}?{option}=0&other=x", content="SELECT count() AS n"
     )
     assert reply.json()["data"] == [{"n": 1}]
+
+
+def test_a_budget_is_kept_to_and_the_answer_says_what_it_has_read(server: Server) -> None:
+    for path in ("/sql", COMPATIBLE):
+        reply = server.client.post(f"{path}?budget=200ms", content=COUNT)
+        assert reply.json()["sample_interval"] == 1  # there is time for all 500 rows
+        assert reply.headers["Tallymark-Sample-Interval"] == "1"
+        plain = server.client.post(path, content=COUNT)
+        assert "sample_interval" not in plain.json()
+        assert "Tallymark-Sample-Interval" not in plain.headers
+    query = f"{COUNT} WHERE blob1 = 'service_execution' FORMAT CSV"
+    lines = server.client.get("/sql", params={"budget": "1s", "query": query})
+    assert (lines.text, lines.headers["Tallymark-Sample-Interval"]) == ("500\r\n", "1")
+
+
+@pytest.mark.parametrize("budget", ["0ms", "200", "-1s", "1h", "1e3ms", "1234567s"])
+def test_a_budget_that_is_none_is_refused_or_ignored(server: Server, budget: str) -> None:
+    reply = server.client.post("/sql", params={"budget": budget}, content=COUNT)
+    assert (reply.status_code, "budget" in reply.json()["detail"]) == (422, True)
+    ignored = server.client.post(COMPATIBLE, params={"budget": budget}, content=COUNT)
+    assert (ignored.status_code, "sample_interval" in ignored.json()) == (200, False)
+
+
+def test_arrow_comes_under_its_own_media_type(server: Server) -> None:
+    query = f"{COUNT} WHERE blob1 = 'service_execution' FORMAT Arrow"
+    reply = server.client.post("/sql", content=query)
+    assert reply.headers["Content-Type"] == "application/vnd.apache.arrow.stream"
+    assert pl.read_ipc_stream(io.BytesIO(reply.content)).rows() == [(EVENTS,)]
 
 
 @pytest.mark.parametrize(
