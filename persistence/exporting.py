@@ -19,6 +19,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     hidden        rows that nobody may see
     memory_bytes  what the database may use
+    progress_fd   a file that the process has been given, into which it writes how many percent
+                  are done, a byte each; None where nobody asks
     """
 
     files: tuple[str, ...]
@@ -30,3 +32,4 @@ class Wanted(Struct, frozen=True, kw_only=True):
     service: str | None
     user: str | None
     memory_bytes: int
+    progress_fd: int | None = None

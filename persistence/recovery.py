@@ -14,6 +14,7 @@ from engine.sequence import Forget, Sequencing
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence import key
+from persistence.aside import real_disk
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
@@ -67,6 +68,7 @@ def recover(config: Config) -> Recovered:
         config.data / "journal",
         durability=config.durability,
         segment_bytes_max=config.segment_bytes_max,
+        disk=real_disk(),
     )
     snapshots = SnapshotStore(config.data / "snapshots")
     sequencing = Sequencing(config, calendar, secret)
@@ -142,8 +144,9 @@ def replay(
             forget = sequencing.note(record.first_seq, record.received_ms, record.notice)
             _forget(forget, states)
             continue
-        sequencing.add(record.received_ms, _batches(record, journal))
-        _fold(sequencing.deal_due(), states)
+        for facts in sequencing.read(record.received_ms, _batches(record, journal)):
+            sequencing.add(record.received_ms, facts)
+            _fold(sequencing.deal_due(), states)
     _fold(sequencing.deal(), states)
     return replayed
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import trio
 
@@ -21,7 +21,8 @@ from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body, Kind
-from engine.sequence import Sequencing, portions
+from engine.facts import Facts
+from engine.sequence import Sequencing
 from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
@@ -38,7 +39,17 @@ class Journal(Protocol):
     @property
     def last_seq(self) -> int: ...
 
-    def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
+    def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None:
+        """Add one record; it is durable on return, which may take long."""
+
+    def can_begin(self, bodies: Sequence[Body]) -> bool:
+        """Whether the same can be done without waiting, by `begin` and `end`."""
+
+    def begin(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> int | None:
+        """Returns the file that can be read when it is time for `end`; None if it is now."""
+
+    def end(self) -> None:
+        """It is durable, or the same is raised as `append` raises."""
 
     def seal(self) -> None: ...
 
@@ -47,26 +58,26 @@ Released = Callable[[TallymarkError | None], None]
 """Called once: with None when a batch is durable and counted, else with why it is not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """A request whose sender waits for the acknowledgement.
 
-    more  the further batches of a large one, which stay together: in one record, or in none
+    batches  those of a large one stay together: in one record, or in none
+    events   of all its batches; `bytes`, of all its bodies
     """
 
-    batch: Batch
+    batches: Sequence[Batch]
     released: Released
-    more: Sequence[Batch] = ()
+    events: int
+    bytes: int
 
-    @property
-    def events(self) -> int:
-        """Of all its batches."""
-        return len(self.batch.events) + sum(len(batch.events) for batch in self.more)
-
-    @property
-    def bytes(self) -> int:
-        """Of all its bodies."""
-        return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
+    @classmethod
+    def of(cls, batches: Sequence[Batch], released: Released) -> Self:
+        """What waits for these batches to be durable and counted."""
+        if len(batches) == 1:
+            return cls(batches, released, len(batches[0].events), len(batches[0].body))
+        events = sum(len(batch.events) for batch in batches)
+        return cls(batches, released, events, sum(len(batch.body) for batch in batches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ class Durable:
 
     received_ms: int
     waiting: list[Waiting]
+    facts: list[Facts]
     last_seq: int
 
 
@@ -311,48 +323,58 @@ class Sequencer:
                 if isinstance(gathered, Barrier):
                     await to_taker.send(gathered)
                     continue
-                received_ms = self._clock_ms()
-                first_seq = self._journal.last_seq + 1
                 if isinstance(gathered, Notice):
-                    await self._write_notice(received_ms, gathered, to_taker)
+                    await self._write_notice(gathered, to_taker)
                     continue
-                bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
-                refusal = await self._append(received_ms, bodies)
-                if refusal is None:
-                    self.groups += 1
-                    last_seq = self._journal.last_seq
-                    self.group_events.add(last_seq - first_seq + 1)
-                    await to_taker.send(Durable(received_ms, gathered, last_seq))
-                else:
-                    await _release(gathered, refusal)
+                await self._write(gathered, to_taker)
 
     async def _write_notice(
-        self, received_ms: int, notice: Notice, to_taker: trio.MemorySendChannel[Written]
+        self, notice: Notice, to_taker: trio.MemorySendChannel[Written]
     ) -> None:
-        bodies = [Body(Kind.NOTICE, 1, notice.content)]
-        refusal = await self._append(received_ms, bodies, then=self._journal.seal)
+        received_ms = self._clock_ms()
+        refusal = await self._append(
+            received_ms, [Body(Kind.NOTICE, 1, notice.content)], seals=True
+        )
         if refusal is None:
             await to_taker.send(DurableNotice(received_ms, notice, self._journal.last_seq))
         else:
             notice.released(copy(refusal))
 
+    async def _write(
+        self, gathered: list[Waiting], to_taker: trio.MemorySendChannel[Written]
+    ) -> None:
+        received_ms = self._clock_ms()
+        batches = [batch for waiting in gathered for batch in waiting.batches]
+        bodies = [Body(b.kind, len(b.events), b.body) for b in batches]
+        for waiting in gathered:
+            waiting.batches = ()
+        # Before the events are cold, and then they can go: engine/facts.py.
+        facts: list[Facts] = []
+        for some in self._sequencing.read(received_ms, batches):
+            if facts:
+                await trio.lowlevel.checkpoint()
+            facts.append(some)
+        del batches
+        first_seq = self._journal.last_seq + 1
+        refusal = await self._append(received_ms, bodies)
+        if refusal is not None:
+            await _release(gathered, refusal)
+            return
+        self.groups += 1
+        last_seq = self._journal.last_seq
+        self.group_events.add(last_seq - first_seq + 1)
+        await to_taker.send(Durable(received_ms, gathered, facts, last_seq))
+
     async def _append(
-        self,
-        received_ms: int,
-        bodies: Sequence[Body],
-        *,
-        then: Callable[[], None] = lambda: None,
+        self, received_ms: int, bodies: list[Body], *, seals: bool = False
     ) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
         started = perf_counter()
-
-        def append() -> None:
-            self._journal.append(self._journal.last_seq + 1, received_ms, bodies)
-            then()
-
         try:
-            await trio.to_thread.run_sync(append, limiter=self._journal_thread)
+            await self._keep(received_ms, bodies)
+            if seals:
+                await trio.to_thread.run_sync(self._journal.seal, limiter=self._journal_thread)
         except DiskFull as refusal:
             if not self._is_full:  # one line, not one for each group that is refused
                 self._log("append failed", reason=str(refusal))
@@ -368,6 +390,23 @@ class Sequencer:
             self._log("append works again")
         return None
 
+    async def _keep(self, received_ms: int, bodies: list[Body]) -> None:
+        journal, first_seq = self._journal, self._journal.last_seq + 1
+        if not journal.can_begin(bodies) or self._journal_thread.borrowed_tokens:
+            await trio.to_thread.run_sync(
+                journal.append, first_seq, received_ms, bodies, limiter=self._journal_thread
+            )
+            return
+        self._journal_thread.acquire_nowait()
+        try:
+            told = journal.begin(first_seq, received_ms, bodies)
+            if told is not None:
+                with trio.CancelScope(shield=True):  # a sync is never abandoned
+                    await trio.lowlevel.wait_readable(told)
+            journal.end()
+        finally:
+            self._journal_thread.release()
+
     async def take(self, from_writer: trio.MemoryReceiveChannel[Written]) -> None:
         """Split what is durable over the shards and release its senders, until it ends."""
         async with from_writer:
@@ -378,8 +417,8 @@ class Sequencer:
                 if isinstance(message, DurableNotice):
                     await self._note(message)
                     continue
-                for batches in portions(_batches(message.waiting)):
-                    self._sequencing.add(message.received_ms, batches)
+                for facts in message.facts:
+                    self._sequencing.add(message.received_ms, facts)
                     await self._send(self._sequencing.deal_due)
                 self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
@@ -430,10 +469,6 @@ class Sequencer:
         own.done.set()
         barrier.dumps["sequence"] = own
         barrier.done.set()
-
-
-def _batches(gathered: list[Waiting]) -> list[Batch]:
-    return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
 
 
 async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
