@@ -139,6 +139,7 @@ class Journal:
         return (
             self._disk.syncs_aside
             and growing is not None
+            and not self._is_sealed
             and growing.size_bytes + size_of(bodies) <= self._segment_bytes_max
             and perf_counter() > self._slow_until_s
         )

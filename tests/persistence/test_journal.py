@@ -5,6 +5,7 @@ import pytest
 
 from engine.errors import Corruption, DiskFull, JournalFailed
 from engine.events import Body, Kind
+from persistence.aside import real_disk
 from persistence.growing import BUFFER_BYTES_MAX
 from persistence.journal import Journal
 from persistence.record import Record, UnknownFormat
@@ -638,4 +639,19 @@ def test_the_surplus_is_what_must_go_for_the_rest_to_fit(tmp_path):
     assert journal.surplus_seq(0) == journal.segments[-2].last_seq  # never the growing one
     journal.trim(journal.surplus_seq(sum(sizes[2:])))
     assert journal.size_bytes == sum(sizes[2:])
+    journal.close()
+
+
+def test_what_comes_after_a_seal_begins_a_segment_so_that_all_before_can_go(tmp_path):
+    journal = Journal.open(tmp_path, durability="fsync", disk=real_disk())
+    body = Body(Kind.ARRAY, 1, b"[{}]")
+    journal.append(1, 0, [body])
+    assert journal.can_begin([body])
+    journal.seal()
+    assert not journal.can_begin([body])
+    journal.append(2, 0, [body])
+    journal.append(3, 0, [body])
+    assert [segment.first_seq for segment in journal.segments] == [1, 2]
+    journal.trim(1)
+    assert journal.first_seq == 2
     journal.close()

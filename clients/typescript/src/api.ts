@@ -475,6 +475,28 @@ export interface One {
   value: number | null;
 }
 
+/** DELETE and GET /users/{userId}. */
+export interface ForgettingAnswer {
+  data: Progress;
+}
+
+/** How far an erasure is. seq its number: what came before it goes, what comes after is new data archiveFiles files of the archive that are still to be read */
+export interface Progress {
+  state: "erased" | "erasing";
+  seq: number;
+  askedAtMs: number;
+  steps: Steps;
+  archiveFiles: number;
+}
+
+/** Whether the person is gone from each place. */
+export interface Steps {
+  answers: boolean;
+  archive: boolean;
+  journal: boolean;
+  snapshots: boolean;
+}
+
 /** GET /health; the figures of the engine are there once it is. `failed`: no event is taken until a restart, questions are answered; `reason` says why. */
 export interface Health {
   status: "failed" | "ok" | "recovering" | "stopping";
