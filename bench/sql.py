@@ -22,7 +22,7 @@ import orjson
 import trio
 
 from engine.config import Config
-from persistence.archive.columns import SORTED_BY, STORED, quoted
+from persistence.archive.columns import SORTED_BY, STORED, Hidden, quoted
 from persistence.archive.parquet import ROW_GROUP_ROWS
 from web.sql import Asked, Sql
 
@@ -95,6 +95,9 @@ class _Files:
 
     def __init__(self, files: list[Path]) -> None:
         self._files = files
+
+    def hidden(self) -> Hidden:
+        return Hidden("", ())
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         return self._files

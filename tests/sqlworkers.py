@@ -56,6 +56,10 @@ def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
     return str(path)
 
 
+NOTHING = ("", ())
+"""Hidden from whoever asks."""
+
+
 class Refused(Exception):
     """The worker's refusal, with its status."""
 
@@ -141,7 +145,7 @@ class Asking:
                 "budget_s": budget_s,
             }
             given = list(files) if head["reads_events"] else []
-            head, body = self._ask(do="run", files=given, limits=limits)
+            head, body = self._ask(do="run", hidden=NOTHING, files=given, limits=limits)
         return body
 
     def answer(self, text: str, files: Sequence[str] = (), **options: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persistence.archive.columns import STORED
+from persistence.archive.columns import STORED, Hidden
 from persistence.exporting import Wanted
 from persistence.exportworker import COLUMNS, connected, statement
 from persistence.tabular import Format, TextFormat, guarded, pieces
@@ -73,7 +73,8 @@ def read_cell(name: str, text: str) -> str | float | None:
 def exported(files: list[str], format_: Format, **filters: Any) -> bytes:
     """An export of these files by the worker's own statement."""
     given = {"start_ms": 0, "end_ms": 2**50, "event_type": None, "service": None, "user": None}
-    wanted = Wanted(files=(), format=format_, memory_bytes=2**27, **{**given, **filters})
+    given = {**given, "hidden": Hidden("", ()), "memory_bytes": 2**27}
+    wanted = Wanted(files=(), format=format_, **{**given, **filters})
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "export"
         sql, values = statement(wanted, files, str(output))

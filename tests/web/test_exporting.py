@@ -12,6 +12,7 @@ import trio
 
 from engine.config import Config
 from engine.errors import NotReady
+from persistence.archive.columns import Hidden
 from tests.sqlworkers import written
 from web.errors import CutShort
 from web.exporting import EventsWanted, Export, Exports, TooManyExports
@@ -27,6 +28,9 @@ class Files:
 
     def __init__(self, *sets: list[str]) -> None:
         self._sets = list(sets)
+
+    def hidden(self) -> Hidden:
+        return Hidden("", ())
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         files = self._sets.pop(0) if len(self._sets) > 1 else self._sets[0]

@@ -13,6 +13,7 @@ import trio
 
 from engine.config import Config
 from engine.errors import NotReady
+from persistence.archive.columns import Hidden
 from tests.sqlworkers import written
 from web.sql import Asked, Sql
 
@@ -28,6 +29,9 @@ class Files:
     def __init__(self, *files: str) -> None:
         self._files = [Path(file) for file in files]
         self.is_ready = True
+
+    def hidden(self) -> Hidden:
+        return Hidden("", ())
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         return self._files
