@@ -102,7 +102,12 @@ class _Gathered:
             batch = _decoded(chunk)
             self._must_fit(self.events + len(batch.events))
             if batch.events:
-                checked(batch, times=self.times, text_bytes_max=self.limits.text_bytes_max)
+                checked(
+                    batch,
+                    times=self.times,
+                    text_bytes_max=self.limits.text_bytes_max,
+                    event_bytes=max(map(len, batch.body.split(b"\n"))),
+                )
         except (*NOT_JSON, MalformedBody, InvalidEvents, TooLarge):
             yield from self._line_by_line(chunk)
         else:
