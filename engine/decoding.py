@@ -228,8 +228,11 @@ def checked(
 def _time_faults(batch: Batch, times: AcceptedTimes) -> list[Fault]:
     # The instants are mended when the batch gets its number, a little later than now; here
     # that is near enough, for the limits are minutes and years.
-    first_ms, last_ms, _ = times.for_sender(batch.sent_at_ms)
-    if first_ms <= min(batch.times_ms) and max(batch.times_ms) <= last_ms:
+    if batch.sent_at_ms != ABSENT:
+        times = times.for_sender(batch.sent_at_ms)
+    first_ms, last_ms, _ = times
+    latest_ms = max(batch.times_ms)
+    if latest_ms == ABSENT or (latest_ms <= last_ms and min(batch.times_ms) >= first_ms):
         return []
     return [
         Fault(index, "$.timestamp", f"Expected an instant between {_iso(times)}")
