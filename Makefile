@@ -7,6 +7,7 @@ E2E := .venv/.stamp-e2e
 BENCH_ENV := .venv-bench/.stamp
 AXE := tests/browser/node_modules/.stamp
 TS_CLIENT := clients/typescript/node_modules/.stamp
+PAYLOAD := clients/payload/node_modules/.stamp
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -17,7 +18,7 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -53,6 +54,9 @@ test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (need
 	@cd clients/typescript && npm run --silent check && npm test --silent
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients
 
+test-payload: $(ENV) $(PAYLOAD) ## Run the tests of the package for Payload (needs Node 20)
+	@cd clients/payload && npm run --silent check && npm test --silent
+
 client-types: $(ENV) $(TS_CLIENT) ## Write the TypeScript client's types anew from /openapi.json
 	@$(BIN)/python -m tests.clients.typescript.types > clients/typescript/src/api.ts
 
@@ -86,7 +90,7 @@ lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, L
 	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/typescript/node_modules clients/typescript/dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/*/node_modules clients/typescript/dist clients/payload/dist examples/payload-site/node_modules examples/payload-site/.next examples/payload-site/packages .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.
@@ -110,6 +114,13 @@ $(E2E): $(ENV) requirements-e2e.lock
 $(TS_CLIENT): clients/typescript/package-lock.json
 	@$(HAS_NODE) || { echo "The TypeScript client needs Node $(NODE_MIN) or newer with npm." >&2; exit 1; }
 	@cd clients/typescript && npm ci --silent
+	@touch $@
+
+# It takes the client as npm would install it: built.
+$(PAYLOAD): clients/payload/package-lock.json $(TS_CLIENT)
+	@echo "Installing Payload, for its package (a minute or two) ..."
+	@cd clients/typescript && npm run --silent build
+	@cd clients/payload && npm ci --silent
 	@touch $@
 
 $(AXE): tests/browser/package-lock.json
