@@ -8,6 +8,7 @@ BENCH_ENV := .venv-bench/.stamp
 AXE := tests/browser/node_modules/.stamp
 TS_CLIENT := clients/typescript/node_modules/.stamp
 PAYLOAD := clients/payload/node_modules/.stamp
+SITE := examples/payload-site
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -18,7 +19,7 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser test-clients test-payload client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -56,6 +57,14 @@ test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (need
 
 test-payload: $(ENV) $(PAYLOAD) ## Run the tests of the package for Payload (needs Node 20)
 	@cd clients/payload && npm run --silent check && npm test --silent
+
+payload-packages: $(PAYLOAD) ## Pack what the example site of Payload installs
+	@rm -rf $(SITE)/packages && mkdir $(SITE)/packages
+	@npm pack --silent --pack-destination $(SITE)/packages ./clients/typescript ./clients/payload >/dev/null
+
+payload-demo: $(ENV) payload-packages ## Start Tallymark, demonstration data and a site of Payload (minutes at first)
+	@cd $(SITE) && npm ci --silent
+	@exec $(BIN)/python $(SITE)/demo.py
 
 client-types: $(ENV) $(TS_CLIENT) ## Write the TypeScript client's types anew from /openapi.json
 	@$(BIN)/python -m tests.clients.typescript.types > clients/typescript/src/api.ts

@@ -104,6 +104,7 @@ function widgetBlock({ kind, singular, plural }: Kind): Block {
     // Sites have blocks of such names themselves; types and GraphQL know these by a longer one.
     interfaceName: `Analytics${singular.replace(" ", "")}`,
     labels: { singular, plural },
+    admin: { disableBlockName: true }, // a widget has a title
     fields: [
       {
         name: "title",
