@@ -12,11 +12,21 @@ from urllib.parse import parse_qsl
 from msgspec import Meta, Struct
 
 from engine.config import Config
-from engine.errors import TallymarkError
-from persistence.dialect.errors import InvalidQuery
+from engine.errors import InvalidQuestion, NotReady, Overloaded, TallymarkError
+from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from web import body, wire
-from web.sql import Asked, Sql
+from web.sql import Asked, Sql, TooManyQueries
 from web.wire import Internal, Reply
+
+REFUSALS: Final[tuple[type[TallymarkError], ...]] = (
+    InvalidQuery,
+    InvalidQuestion,
+    QueryTooLong,
+    TooManyQueries,
+    Overloaded,
+    NotReady,
+)
+"""What may come of a query, whoever asks it."""
 
 PLAIN: Final = "text/plain; charset=utf-8"
 COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql")

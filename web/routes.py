@@ -44,7 +44,7 @@ from web.ingest import (
 from web.live import CountersAsked, StreamAsked
 from web.loadrun import NewRun, OneRun
 from web.loadruns import Runs
-from web.queries import CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.queries import REFUSALS, CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
 from web.reports import KINDS, Told, ToldList
 from web.route import Refusals, Route
 from web.setup_routes import SETUP_ROUTES
@@ -61,14 +61,6 @@ _INGEST: Final[Refusals] = (
     NotReady,
     JournalFailed,
     DiskFull,
-)
-_SQL: Final[Refusals] = (
-    InvalidQuery,
-    InvalidQuestion,
-    QueryTooLong,
-    TooManyQueries,
-    Overloaded,
-    NotReady,
 )
 _SQL_PATH: Final = "/sql"
 _COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
@@ -223,7 +215,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=SqlSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*_SQL, TooLarge, SlowBody),
+        refusals=(*REFUSALS, TooLarge, SlowBody),
     ),
     Route(
         name="sqlAsked",
@@ -231,7 +223,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=_SQL_PATH,
         summary="The same, with the query in the URL.",
         asked=SqlAsked,
-        refusals=_SQL,
+        refusals=REFUSALS,
     ),
     Route(
         name="compatibleSent",
@@ -241,7 +233,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*_SQL, TooLarge, SlowBody),
+        refusals=(*REFUSALS, TooLarge, SlowBody),
         plain=True,
     ),
     Route(
@@ -250,7 +242,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=_COMPATIBLE_PATH,
         summary="The same, with the query in the URL.",
         asked=CompatibleAsked,
-        refusals=_SQL,
+        refusals=REFUSALS,
         plain=True,
     ),
     _export("services", "GET /metrics/services as a flat table in a file."),

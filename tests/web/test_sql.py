@@ -201,3 +201,34 @@ def test_while_the_service_has_no_archive_sql_says_so(tmp_path: Path) -> None:
         assert (reply.status_code, orjson.loads(reply.content)["title"]) == (503, "Not ready")
         reply = running.client.post(COMPATIBLE, content=COUNT)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_token_shows_the_rows_of_its_dashboards_query_and_runs_no_other(
+    server: Server,
+) -> None:
+    client = server.client
+    mine = "SELECT count() AS n FROM events WHERE eventType = 'service_execution'"
+    widget = {"kind": "table", "title": "Mine", "metric": "sql", "filters": {"sql": mine}}
+    board = {"name": "Shared rows", "widgets": [widget]}
+    made = client.post("/dashboards", json=board).json()["data"]["id"]
+    token = client.post(f"/dashboards/{made}/share").json()["data"]["token"]
+    asked = {"token": token}
+    shown = client.get(f"/embed/{made}/dashboard", params=asked)
+    assert "SELECT" not in shown.text
+    (name,) = [one["filters"]["query"] for one in shown.json()["data"]["widgets"]]
+    rows = client.get(f"/embed/{made}/queries/{name}", params=asked)
+    assert rows.json()["data"] == [{"n": EVENTS}]
+
+    for other in ("0" * 32, COUNT, "sql"):
+        refused = client.get(f"/embed/{made}/queries/{other}", params=asked)
+        assert (refused.status_code, "n" in refused.json().get("data", {})) == (403, False)
+    url = f"/embed/{made}/queries/{name}"
+    assert client.get(url, params={"token": "x" * 32}).status_code == 404
+    assert client.get(url, params={**asked, "query": COUNT}).status_code == 422
+    assert client.post(url, params=asked, content=COUNT).status_code == 405
+
+    changed = widget | {"filters": {"sql": COUNT}}
+    client.put(f"/dashboards/{made}", json=board | {"widgets": [changed]})
+    assert client.get(url, params=asked).status_code == 403
+    client.delete(f"/dashboards/{made}/share")
+    assert client.get(url, params=asked).status_code == 404
