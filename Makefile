@@ -19,7 +19,9 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+FUZZ_S ?= 600
+
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -65,6 +67,10 @@ payload-packages: $(PAYLOAD) ## Pack what the example site of Payload installs
 payload-demo: $(ENV) payload-packages ## Start Tallymark, demonstration data and a site of Payload (minutes at first)
 	@cd $(SITE) && npm ci --silent
 	@exec $(BIN)/python $(SITE)/demo.py
+
+fuzz: $(ENV) ## Fuzz each reader of foreign bytes, then the whole interface, FUZZ_S seconds each (600)
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+	@$(BIN)/python -m tests.fuzz.api --seconds $(FUZZ_S)
 
 client-types: $(ENV) $(TS_CLIENT) ## Write the TypeScript client's types anew from /openapi.json
 	@$(BIN)/python -m tests.clients.typescript.types > clients/typescript/src/api.ts
