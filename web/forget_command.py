@@ -20,8 +20,10 @@ from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.audit import JOURNAL_FOLDER
 from persistence.lock import hold
 from persistence.recovery import recover
+from persistence.reports import ReportStore
 from web.archiving import Archiving
 from web.forgetting import Answer, Forgetting, Progress
+from web.reports import names_people
 from web.service import engine_of
 from web.sql_command import detail_of
 
@@ -98,7 +100,9 @@ async def _forget(user_id: str, config: Config) -> None:
     recovered = await trio.to_thread.run_sync(recover, config)
     archive = Archiving(config, log=_say_trouble)
     engine = engine_of(config, recovered, log=_say_trouble, archived_seq=archive.trimmable_seq)
-    forgetting = Forgetting(engine, archive, log=_say_trouble)
+    forgetting = Forgetting(
+        engine, archive, drop_reports=partial(_drop_reports, config), log=_say_trouble
+    )
     stop = trio.Event()
     async with trio.open_nursery() as archiving:
         async with trio.open_nursery() as actors:
@@ -110,6 +114,13 @@ async def _forget(user_id: str, config: Config) -> None:
             stop.set()
             engine.stop()
         archive.stop()
+
+
+async def _drop_reports(config: Config, up_to_ms: int) -> None:
+    store = ReportStore(config.data)
+    for report in store.load()[0]:
+        if report.created_ms <= up_to_ms and names_people(report.asked):
+            store.remove(report.id)
 
 
 def _say_trouble(event: str, **facts: object) -> None:

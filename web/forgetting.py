@@ -79,7 +79,16 @@ class Answer(Struct, frozen=True):
 class Forgetting:
     """Who is being forgotten. `run` does what there is to do; without it nothing gets on."""
 
-    def __init__(self, engine: Engine, archive: Archive, *, log: Callable[..., object]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        archive: Archive,
+        *,
+        drop_reports: Callable[[int], Awaitable[None]],
+        log: Callable[..., object],
+    ) -> None:
+        """drop_reports  removes files that may name people, asked for up to then (epoch ms)"""
+        self._drop_reports = drop_reports
         self._engine = engine
         self._archive = archive
         self._log = log
@@ -95,7 +104,9 @@ class Forgetting:
         self._ids[self._engine.name_of(user_id)] = user_id  # before anybody has to look it up
         await self._engine.erase(user_id)
         self._wake.set()
-        return self.progress(user_id)
+        progress = self.progress(user_id)
+        await self._drop_reports(progress.asked_at_ms)
+        return progress
 
     def progress(self, user_id: str) -> Progress:
         """How far the latest erasure of a person is. Raises NotFound where there was none."""
@@ -162,6 +173,7 @@ class Forgetting:
                 continue
             started = trio.current_time()
             try:
+                await self._drop_reports(max(one.asked_ms for one in due))
                 await self._round(max(one.seq for one in due))
             except (DiskFull, Overloaded) as refusal:
                 self._log("erasure failed", reason=str(refusal))

@@ -123,7 +123,10 @@ async def _live(config: Config, control: Control) -> None:
                         await actors.start(service.engine.run)
                         await archive.start(service.archive.run, service.engine)
                         service.forgetting = Forgetting(
-                            service.engine, service.archive, log=_log_of_engine
+                            service.engine,
+                            service.archive,
+                            drop_reports=app.reports.forget_people,
+                            log=_log_of_engine,
                         )
                         await doors.start(service.forgetting.run, stop)
                         log.info("ready")

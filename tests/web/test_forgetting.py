@@ -52,6 +52,11 @@ def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
     return answer
 
 
+def unless_done(report: httpx.Response) -> httpx.Response:
+    is_done = report.json()["finishedAt"] is not None
+    return report if is_done else httpx.Response(503)
+
+
 def erase(server: Server, user: str) -> dict[str, Any]:
     answer = server.client.delete(f"/users/{quote(user, safe='')}")
     assert answer.status_code == 202
@@ -106,6 +111,32 @@ def test_a_person_is_gone_from_every_answer_when_the_request_is_answered(
     assert get("/counters/activeUsers:5m").json()["data"]["value"] == 1
     assert get("/export/events?format=ndjson&userId=anna").text == ""
     assert get("/export/events?format=ndjson").text.count("ben") == 4
+
+
+def test_reports_that_may_name_the_person_are_gone_and_later_ones_do_not(
+    server: Server,
+) -> None:
+    send(server, view("anna"), view("ben"))
+    users_in(server)
+    post, get = server.client.post, server.client.get
+
+    def report() -> str:
+        asked = post("/exports", json={"family": "events", "format": "ndjson"})
+        key: str = asked.raise_for_status().json()["id"]
+        patiently(
+            lambda: httpx.Response(
+                503 if get(f"/exports/{key}").json()["finishedAt"] is None else 200
+            )
+        )
+        return key
+
+    before = report()
+    assert "anna" in get(f"/exports/{before}/file").text
+    erase(server, "anna")
+    assert get(f"/exports/{before}").status_code == 404
+    after = get(f"/exports/{report()}/file").text
+    assert "ben" in after
+    assert "anna" not in after
 
 
 def test_in_the_end_no_file_holds_the_id_and_later_events_are_new(server: Server) -> None:
