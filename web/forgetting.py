@@ -12,7 +12,7 @@ then is to be done has an order, as each step leans on the one before, and a sta
 Several that come together go through it together.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Literal, Protocol
 
 import trio

@@ -475,6 +475,28 @@ export interface One {
   value: number | null;
 }
 
+/** DELETE and GET /users/{userId}. */
+export interface ForgettingAnswer {
+  data: Progress;
+}
+
+/** How far an erasure is. seq its number: what came before it goes, what comes after is new data archiveFiles files of the archive that are still to be read */
+export interface Progress {
+  state: "erased" | "erasing";
+  seq: number;
+  askedAtMs: number;
+  steps: Steps;
+  archiveFiles: number;
+}
+
+/** Whether the person is gone from each place. */
+export interface Steps {
+  answers: boolean;
+  archive: boolean;
+  journal: boolean;
+  snapshots: boolean;
+}
+
 /** GET /exports, the newest first. */
 export interface ToldList {
   data: Told[];
