@@ -11,7 +11,9 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from persistence.recovery import recover
 from web.app import Application, create_app
+from web.archiving import Archiving
 from web.control import Control
+from web.forgetting import Forgetting
 from web.service import LateEngine
 
 NOW_MS = int(dt.datetime(2025, 10, 3, 12, tzinfo=dt.UTC).timestamp() * 1000)
@@ -43,6 +45,7 @@ async def engine(config: Config, control: Control) -> AsyncIterator[Engine]:
         clock_ms=lambda: NOW_MS,
         log=lambda event, **facts: None,
         directory=control,
+        secret=found.secret,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
@@ -55,7 +58,18 @@ def service(engine: Engine, config: Config) -> LateEngine:
     """The engine as the composition root hands it on, without an archive."""
     service = LateEngine(config)
     service.engine = engine
+    service.forgetting = Forgetting(
+        engine, Archiving(config, log=unheard), drop_reports=no_reports, log=unheard
+    )
     return service
+
+
+def unheard(event: str, **facts: object) -> None:
+    """Where nobody reads the log."""
+
+
+async def no_reports(up_to_ms: int) -> None:
+    """Where there are none to remove."""
 
 
 @pytest.fixture

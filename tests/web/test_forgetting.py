@@ -182,7 +182,7 @@ def test_any_id_can_be_erased(server: Server) -> None:
         erase(server, user)
         assert progress(server, user)["steps"]["answers"]
     dots = tallymark("forget", "..", "--url", server.url, "--no-wait")  # no browser sends it
-    assert dots.stdout.startswith("number 22:")
+    assert dots.stdout.startswith("number ")
     assert users_in(server) == {"ben": len(ids)}
 
 

@@ -335,12 +335,17 @@ async def test_what_is_answered_is_what_the_schema_says(
     assert (await client.post("/track/batch", json=EVENTS)).status_code == 200
     board, token = await _set_up(client)
     report = orjson.loads(await (await client.post("/exports", json=REPORT)).get_data())
+    assert (await client.delete("/users/anna")).status_code == 202
     wrong = {}
     for route in ROUTES:
         if route.method != "GET" or route.answer is None:
             continue
         path = route.path.replace("{key}", "views:today").replace("{dashboard}", board)
-        path = path.replace("{run}", run["data"]["id"]).replace("{report}", report["id"])
+        path = (
+            path.replace("{userId}", "anna")
+            .replace("{run}", run["data"]["id"])
+            .replace("{report}", report["id"])
+        )
         path = path.replace("{id}", board if "dashboards" in path else "pricing-test")
         always = f"?token={token}" if "/embed/" in path else "?"
         always += "&keys=views:today" if path.endswith("/counters") else ""

@@ -128,7 +128,7 @@ def test_a_manifest_that_cannot_be_understood_is_refused(
 def test_a_manifest_of_another_format_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": 2}')
     with pytest.raises(UnknownFormat, match="has format 2; this Tallymark reads 1"):
-        ArchiveStore(tmp_path)
+        ArchiveStore(tmp_path, grace_s=60)
 
 
 def test_a_manifest_without_a_checksum_is_one_of_before_there_was_any(tmp_path: Path) -> None:
