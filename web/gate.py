@@ -222,7 +222,7 @@ class Gate:
                 self._must_be_our_page(needed, asking)
             return ANYBODY
         grant = self._grant(route, asking)
-        if grant is STRANGER or grant.session is not None:
+        if grant is STRANGER and needed == "open":  # a cookie has been asked already
             self._must_be_our_page(needed, asking)
         if grant.key is not None:
             grant.key.is_used = True
