@@ -23,6 +23,7 @@ from web.dashboards import DashboardList, Exported, Given, OneDashboard, Shared
 from web.embedding import ASKED, FAMILIES, CountersShownAsked, ShownAsked
 from web.errors import Forbidden, NotFound, SlowBody
 from web.gate import Needed
+from web.queries import REFUSALS as QUERY_REFUSALS
 from web.route import Refusals, Route
 from web.sessions import Session, StreamToken
 
@@ -245,6 +246,15 @@ _SHARED: Final[tuple[Route, ...]] = (
             refusals=(NotFound, Forbidden, *_QUESTION),
         )
         for family, (_, answer) in FAMILIES.items()
+    ),
+    Route(
+        name="embedQuery",
+        role="open",
+        method="GET",
+        path="/embed/{dashboard}/queries/{query}",
+        summary="The rows of a query that a shared dashboard holds, as /sql answers them.",
+        asked=ShownAsked,
+        refusals=(NotFound, Forbidden, *QUERY_REFUSALS),
     ),
 )
 

@@ -76,6 +76,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.rows for file in self.files)
 
     @property
+    def first_ms(self) -> int | None:
+        """The earliest instant of all events; None where some are no row, or there is none."""
+        if self.dropped or self.gaps or self.tally.too_old:
+            return None
+        return min((file.first_ms for file in self.files), default=None)
+
+    @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)
 

@@ -129,3 +129,10 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert manifests.read(tmp_path) == house.manifest
     assert manifests.read(tmp_path / "nowhere") is None
     assert Manifest().rows == 0
+
+
+def test_the_first_event_of_all_is_known_while_all_are_rows(tmp_path: Path) -> None:
+    assert Manifest().first_ms is None
+    house = house_of(tmp_path / "young", 1, 3, 0)
+    assert house.manifest.first_ms == NOW_MS - 3 * DAY_MS
+    assert house_of(tmp_path / "old", 1, 91).manifest.first_ms is None
