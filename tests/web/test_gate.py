@@ -141,6 +141,20 @@ async def test_the_corpus_without_a_good_key_is_refused_on_both_lanes(
     assert engine.health().events == 0
 
 
+@pytest.mark.parametrize("path", [b"/track", b"/track/bulk", b"/sql"])
+async def test_a_body_of_a_stranger_is_not_waited_for(
+    port: int, app: Application, path: bytes
+) -> None:
+    head = request(b"POST " + path, b"x" * 900_000, b"Expect: 100-continue").split(b"x")[0]
+    async with wire(port) as connection:
+        with trio.fail_after(10):  # and not the 30 that a body may take
+            await connection.send(head)
+            answer = await connection.answer()
+            if answer.status == 100:  # Hypercorn asks for the body, and it is thrown away
+                answer = await connection.answer()
+    assert answer.status == 401
+
+
 async def test_an_unknown_key_and_no_key_are_told_the_same(port: int) -> None:
     answers = [CASES[name][0] for name in ("no key", "a key nobody made", "a key cut short")]
     assert len({(await asked(port, raw)).body for raw in answers}) == 1
