@@ -4,6 +4,7 @@ from engine.config import Config
 from persistence.keys import ROLES, KeyStore, Role, digest_of, new_key
 from tests.web.conftest import NOW_MS
 from web.control import Control
+from web.keyring import Keyring
 
 KEYS: dict[Role, str] = {role: new_key(role) for role in ROLES}
 
@@ -21,3 +22,10 @@ def keyed_control(config: Config, **others: str) -> Control:
 
 def bearer(role: Role) -> dict[str, str]:
     return {"Authorization": f"Bearer {KEYS[role]}"}
+
+
+def under(control: Control, config: Config) -> Control:
+    """The same store under other settings."""
+    keyring = Keyring(control.keyring._store, config, admin_key="", now_ms=lambda: NOW_MS)
+    keyring._begin()
+    return Control(control._store, config, keyring=keyring, now_ms=lambda: NOW_MS)

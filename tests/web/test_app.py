@@ -12,6 +12,7 @@ from quart.typing import TestClientProtocol as Client
 
 from engine.actors.runtime import Engine
 from engine.config import Config
+from tests.web.keyed import under
 from web.app import Application, create_app
 from web.control import Control
 from web.service import LateEngine
@@ -249,7 +250,7 @@ async def test_an_allowed_or_a_public_host_is_ours(
     named = msgspec.structs.replace(config, allowed_hosts=("tally.example",))
     public = msgspec.structs.replace(config, allow_public=True)
     for settings in (named, public):
-        client = create_app(service, settings, control).test_client()
+        client = create_app(service, settings, under(control, settings)).test_client()
         assert (await client.get("/ready", headers=headers)).status_code == 200
 
 

@@ -13,7 +13,7 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from persistence.keys import ROLES, KeyStore, digest_of, new_key
 from tests.web.conftest import NOW_MS
-from tests.web.keyed import KEYS, bearer, keyed_control
+from tests.web.keyed import KEYS, bearer, keyed_control, under
 from tests.web.sockets import Answer, served, wire
 from tests.web.test_lane import EVENT, JSON, bad_inputs_that_need, compared, request, sent
 from web.app import Application, create_app
@@ -281,7 +281,7 @@ async def test_wrong_keys_from_one_address_are_slowed_down_and_good_ones_are_not
     service: LateEngine, config: Config, control: Control
 ) -> None:
     slow = msgspec.structs.replace(config, failed_keys_per_minute_max=3)
-    with_limit = keyed_again(control, slow)
+    with_limit = under(control, slow)
     client = create_app(service, slow, with_limit).test_client()
     wrong = {"Authorization": f"Bearer {new_key('read')}"}
     statuses = [(await client.get("/counters", headers=wrong)).status_code for _ in range(4)]
@@ -293,22 +293,13 @@ async def test_wrong_keys_from_one_address_are_slowed_down_and_good_ones_are_not
     assert (await client.get("/counters")).status_code == 401
 
 
-def keyed_again(control: Control, config: Config) -> Control:
-    """The same keys under other settings."""
-    keyring = type(control.keyring)(
-        control.keyring._store, config, admin_key="", now_ms=lambda: NOW_MS
-    )
-    keyring._begin()
-    return Control(control._store, config, keyring=keyring, now_ms=lambda: NOW_MS)
-
-
 @pytest.mark.usefixtures("standstill")
 async def test_events_are_counted_against_their_key_and_refused_with_when_to_come_again(
     engine: Engine, service: LateEngine, config: Config, control: Control
 ) -> None:
     few = msgspec.structs.replace(config, key_events_per_s_max=1, rate_burst_s=10)
     for has_lane in (True, False):
-        app = create_app(service, few, keyed_again(control, few))
+        app = create_app(service, few, under(control, few))
         lane = Lane(engine, few, app.live, app.meter, app.gate) if has_lane else None
         batch = b"[" + b",".join([EVENT] * 6) + b"]"
         raw = request(b"POST /track/batch", batch, JSON, WRITE, b"Connection: close")
@@ -329,7 +320,7 @@ async def test_large_requests_count_with_every_event(
     engine: Engine, service: LateEngine, config: Config, control: Control
 ) -> None:
     few = msgspec.structs.replace(config, key_events_per_s_max=1, rate_burst_s=10)
-    app = create_app(service, few, keyed_again(control, few))
+    app = create_app(service, few, under(control, few))
     lane = Lane(engine, few, app.live, app.meter, app.gate)
     raw = request(b"POST /track/bulk", b"\n".join([EVENT] * 30), WRITE, b"Connection: close")
     async with served(app, few, lane) as port:
