@@ -34,6 +34,13 @@ class Unauthorized(TallymarkError):
     title = "Unauthorized"
 
 
+class ReportUnfinished(TallymarkError):
+    """The file of a report that is not there: it is in line, being made, or has failed."""
+
+    status = 409
+    title = "Report unfinished"
+
+
 class Forbidden(TallymarkError):
     """The request is understood, and whoever makes it may not."""
 
