@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SCREENSHOTS, Complaints, Open, axe, execution, settled
+from tests.keys import keys, listed, made
 from tests.server import Server
-from tests.web.test_keycli import keys, listed, made
 
 
 @pytest.fixture

@@ -202,6 +202,7 @@ async def test_a_stream_ends_with_its_key(port: int, config: Config) -> None:
 
 CHANGING = {
     "startLoadRun": b'{"profile":"steady","rate":1,"durationS":1}',
+    "createReport": b"{}",
     "createDashboard": b"{}",
     "importDashboard": b"{}",
     "replaceDashboard": b"{}",

@@ -4,34 +4,12 @@ import os
 import subprocess
 from pathlib import Path
 
-import orjson
 import pytest
 
-from persistence.keys import KEY, new_key
+from persistence.keys import ROLES, Role, new_key
+from tests.keys import keys, listed, made
 from tests.server import Server, environment, tallymark
 from tests.web.test_main import EVENT
-
-
-def keys(*words: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
-    given = () if data is None else ("--data", str(data))
-    done = tallymark("keys", *words, *given)
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def made(data: Path, role: str) -> str:
-    """A new key: what stands on stdout, and nothing else does."""
-    done = keys("add", "--role", role, "--label", f"of {role}", data=data)
-    assert done.returncode == 0, done.stderr
-    key = done.stdout.removesuffix("\n")
-    assert KEY.fullmatch(key)
-    assert key not in done.stderr
-    return key
-
-
-def listed(data: Path) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = orjson.loads(keys("list", "--json", data=data).stdout)
-    return rows
 
 
 def status(server: Server, key: str | None, path: str = "/counters") -> int:
@@ -189,3 +167,52 @@ def test_a_file_of_keys_that_others_can_read_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "has mode 0644" in done.stderr
+
+
+# -- the commands that speak to a server -----------------------------------------------------
+
+
+def test_every_command_takes_its_key_from_the_environment_and_keeps_it_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    found = {role: made(data, role) for role in ROLES}
+    plain = environment()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+
+    def run(role: Role | None, *words: str) -> subprocess.CompletedProcess[str]:
+        given = plain if role is None else plain | {"TALLYMARK_KEY": found[role]}
+        monkeypatch.setattr("tests.server.environment", lambda: given)
+        return tallymark(*words, cwd=kept)
+
+    with Server(data, "--archive") as server:
+        size = ("--days", "2", "--services", "4", "--users", "40")
+        demo = ("demo", "--url", server.url, *size)
+        load = ("load", server.url, "--rate", "50/s", "--duration", "1s", "--json", "load.json")
+        (kept / "one.csv").write_text("at,service\n2026-11-01T00:00:00Z,s\n")
+        (kept / "map.toml").write_text(MAPPING)
+        bring = ("import", "one.csv", "--mapping", "map.toml", "--url", server.url)
+        sql = ("sql", "SELECT count() AS n FROM events", "--url", server.url)
+        export = ("export", "--url", server.url, "--of", "services")
+        for words, role in (
+            (demo, "write"), (bring, "write"), (load, "admin"), (sql, "read"), (export, "read"),
+        ):  # fmt: skip
+            refused = run(None, *words)
+            assert refused.returncode != 0, words
+            assert "key" in refused.stderr, words
+            assert "Traceback" not in refused.stderr
+            done = run(role, *words)
+            assert done.returncode == 0, (words, done.stderr)
+        server.stop()
+    texts = [path.read_bytes() for path in kept.rglob("*") if path.is_file()]
+    assert not any(key.encode() in text for text in texts for key in found.values())
+
+
+MAPPING = """
+[event]
+eventType = "marketplace_view"
+[fields]
+serviceId = "service"
+timestamp = "at"
+"""
