@@ -11,6 +11,8 @@ SITE_BITS: Final = 64
 """Of an IPv6 address: what one customer has, who could use a new one for each request."""
 
 KNOWN_MAX: Final = 4_096
+FORWARDED_MAX: Final = 512
+"""Letters of the header's end that are read, and remembered: no chain of proxies has more."""
 
 
 class Addresses:
@@ -21,24 +23,27 @@ class Addresses:
 
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusted = [ipaddress.ip_network(one, strict=False) for one in trusted]
-        self.of = lru_cache(KNOWN_MAX)(self._of)
+        self._known = lru_cache(KNOWN_MAX)(self._of)
+
+    def of(self, peer: str, forwarded: str | None) -> str:
+        """The address that counts, from that of the connection and X-Forwarded-For."""
+        if forwarded is None or not self._trusted:
+            return self._known(peer, "")
+        return self._known(peer, forwarded[-FORWARDED_MAX:])
 
     def is_trusted(self, peer: str) -> bool:
         """Whether this is one of the proxies."""
         address = _read(peer)
         return address is not None and self._is_proxy(address)
 
-    def _of(self, peer: str, forwarded: str | None) -> str:
-        """The address that counts, from that of the connection and X-Forwarded-For.
-
-        Proxies append whom they were asked by, so it is read from its end: the first address
+    def _of(self, peer: str, forwarded: str) -> str:
+        """Proxies append whom they were asked by, so it is read from its end: the first address
         that is no proxy of ours is the one that nobody could make up.
         """
         address = _read(peer)
         if address is None:
             return ""
-        said = (forwarded or "").split(",") if self._trusted else []
-        for text in reversed(said):
+        for text in reversed(forwarded.split(",")):
             if not self._is_proxy(address):
                 break
             before = _read(text.strip())

@@ -257,7 +257,7 @@ class Gate:
         if known is not None:
             return known
         scheme, _, secret = text.partition(" ")
-        grant = self._of_key(secret.strip()) if scheme.lower() == "bearer" else None
+        grant = self._of_key(secret) if scheme.lower() == "bearer" else None
         if grant is not None:
             if len(self._known) >= KNOWN_MAX:
                 self._known.clear()

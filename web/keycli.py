@@ -16,8 +16,11 @@ from web.printing import table
 if TYPE_CHECKING:
     from persistence.keys import Entry, KeyStore
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 10.0
 """How long a server may take to go by a change; it looks ten times a second."""
+
+SUSPICION_S: Final = 0.5
+"""After so long it is asked whether there is one."""
 
 _ROLE: Final = click.option(
     "--role",
@@ -54,11 +57,11 @@ def add(role: str, label: str, data: Path | None) -> None:
     """Make a key and print it: this once, for only its digest is kept."""
     from persistence.keys import ROLES, digest_of, new_key
 
-    with _store(data) as store:
+    with _store(data) as (store, folder):
         wanted = next(one for one in ROLES if one == role)
         key = new_key(wanted)
         entry = store.add(digest_of(key), wanted, label, now_ms=_now_ms())
-        _wait(store)
+        _wait(store, folder)
     click.echo(key)
     click.echo(f"Key {entry.id} may {role}. It is shown this once: keep it well.", err=True)
 
@@ -70,7 +73,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
     """List the keys, and when each was last used; never the keys themselves."""
     import orjson
 
-    with _store(data) as store:
+    with _store(data) as (store, _):
         found = [_told(entry) for entry in store.entries()]
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
@@ -84,11 +87,11 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @_DATA
 def revoke(ids: tuple[str, ...], data: Path | None) -> None:
     """Take keys back, with the sessions they were swapped for. ID as `keys list` shows it."""
-    with _store(data) as store:
+    with _store(data) as (store, folder):
         found = [_chosen(store, one) for one in ids]
         for entry in found:
             store.revoke(entry.digest, now_ms=_now_ms())
-        _wait(store)
+        _wait(store, folder)
         is_last = all(entry.revoked_ms for entry in store.entries())
     for entry in found:
         click.echo(f"Key {entry.id} ({entry.role}) works no longer.", err=True)
@@ -103,9 +106,9 @@ def reset(data: Path | None, *, is_sure: bool) -> None:
     """Forget all keys: on loopback the service then asks for none, as in the beginning."""
     if not is_sure:
         click.confirm("Forget all keys and sessions?", abort=True, err=True)
-    with _store(data) as store:
+    with _store(data) as (store, folder):
         store.forget()
-        _wait(store)
+        _wait(store, folder)
     click.echo("All keys are forgotten.", err=True)
 
 
@@ -119,7 +122,7 @@ def new(role: str) -> None:
 
 
 @contextmanager
-def _store(data: Path | None) -> "Iterator[KeyStore]":
+def _store(data: Path | None) -> "Iterator[tuple[KeyStore, Path]]":
     from persistence.control import ControlStore
     from persistence.files import REAL_DISK
     from persistence.keys import KeyStore
@@ -131,21 +134,22 @@ def _store(data: Path | None) -> "Iterator[KeyStore]":
     ControlStore.open(folder, now_ms=_now_ms(), first=first_dashboards()).close()
     store = KeyStore.open(folder)
     try:
-        yield store
+        yield store, folder
     finally:
         store.close()
 
 
-def _wait(store: "KeyStore") -> None:
+def _wait(store: "KeyStore", folder: Path) -> None:
     """Return when a server that runs goes by the change."""
-    end_s = time.monotonic() + PATIENCE_S
+    from persistence.lock import is_held
+
+    began_s = time.monotonic()
     while not store.is_applied:
-        if time.monotonic() > end_s:
-            click.echo(
-                "The server has not taken notice; if one runs, its log says why. Else it will "
-                "with its next start.",
-                err=True,
-            )
+        waited_s = time.monotonic() - began_s
+        if waited_s > SUSPICION_S and not is_held(folder):
+            return  # the last server was killed, and could not say that it is gone
+        if waited_s > PATIENCE_S:
+            click.echo("The server has not taken notice yet; its log says why.", err=True)
             return
         time.sleep(0.02)
 

@@ -49,6 +49,9 @@ class Keyring:
         self._file_keys: list[Entry] = []
         self._file_stamp: tuple[int, ...] = ()
         self._seen_changes = 0
+        self._acknowledged = 0
+        self._is_stale = False  # something has changed, and has not been read yet
+        self._trouble: str | None = None
         self._thread = trio.CapacityLimiter(1)
 
     @classmethod
@@ -71,8 +74,8 @@ class Keyring:
         try:
             self._write_down(self.gate.uses(), [])
             self._store.leave()
-        except (TallymarkError, sqlite3.OperationalError) as error:
-            log.warning("keys failed", reason=str(error))
+        except (TallymarkError, sqlite3.DatabaseError) as error:
+            self._tell(str(error))
         self._store.close()
 
     async def run(self, on_change: Callable[[], None]) -> None:
@@ -85,17 +88,25 @@ class Keyring:
                 if found is not None:
                     self.gate.take(found)
                     on_change()
+                if self._acknowledged != self._seen_changes:
                     await self._in_thread(self._acknowledge)
                 if trio.current_time() > write_down_s:
                     write_down_s = trio.current_time() + WRITE_DOWN_S
                     uses, over = self.gate.uses(), self.gate.ended_sessions()
                     on_change()
                     await self._in_thread(partial(self._write_down, uses, over))
-            except (
-                TallymarkError,
-                sqlite3.OperationalError,
-            ) as error:  # full, or held
-                log.warning("keys failed", reason=str(error))
+            except (TallymarkError, sqlite3.DatabaseError) as error:  # full, held, damaged
+                self._tell(str(error))
+            else:
+                self._tell(None)
+
+    def _tell(self, trouble: str | None) -> None:
+        """Log what is wrong, once, and once that it no longer is."""
+        if trouble is not None and trouble != self._trouble:
+            log.warning("keys failed", reason=trouble)
+        elif trouble is None and self._trouble is not None:
+            log.info("keys work again")
+        self._trouble = trouble
 
     async def sign_in(self, key: Key) -> str:
         """The token of a new session, which outlives a restart. Raises DiskFull."""
@@ -117,7 +128,7 @@ class Keyring:
             self._file_keys = keyfile.read(self._file)
         self._store.serve()
         self._store.has_changed()
-        self._seen_changes = self._store.changes
+        self._seen_changes = self._acknowledged = self._store.changes
         self.gate.take(self._entries())
         self.gate.take_sessions(self._store.sessions())
 
@@ -126,12 +137,13 @@ class Keyring:
 
     def _changed(self) -> list[Entry] | None:
         """All keys, where there may be others than before."""
-        has_changed = self._has_new_file()
-        if self._store.has_changed():
-            changes = self._store.changes
-            has_changed = has_changed or changes != self._seen_changes
-            self._seen_changes = changes
-        return self._entries() if has_changed else None
+        if self._has_new_file() | self._store.has_changed():
+            self._is_stale = True
+        if not self._is_stale:
+            return None
+        changes, entries = self._store.changes, self._entries()
+        self._seen_changes, self._is_stale = changes, False
+        return entries
 
     def _has_new_file(self) -> bool:
         if self._file is None:
@@ -157,6 +169,7 @@ class Keyring:
 
     def _acknowledge(self) -> None:
         self._store.acknowledge(self._seen_changes)
+        self._acknowledged = self._seen_changes
 
     def _write_down(self, uses: list[bytes], over: list[bytes]) -> None:
         if uses:

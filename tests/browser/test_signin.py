@@ -25,7 +25,7 @@ def keyed(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
 
 
 def sign_in(page: Page, key: str) -> None:
-    page.get_by_label("Read key").fill(key)
+    page.get_by_label("Key").fill(key)
     page.get_by_role("button", name="Show the figures").click()
 
 
@@ -36,7 +36,7 @@ def test_the_page_asks_for_a_key_and_shows_figures_with_it(
     page = open_page(server, "/#/services")
     heading = page.get_by_role("heading", name="This service asks for a key")
     expect(heading).to_be_visible()
-    expect(page.get_by_label("Read key")).to_be_focused()
+    expect(page.get_by_label("Key")).to_be_focused()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / "sign-in.png")
     page.evaluate(axe())

@@ -33,6 +33,12 @@ def test_what_proxies_say_counts_as_far_as_they_are_ours(
     assert Addresses(PROXIES).of(peer, forwarded) == address
 
 
+def test_a_chain_without_end_is_read_at_its_end() -> None:
+    addresses = Addresses(PROXIES)
+    assert addresses.of("127.0.0.1", "6.6.6.6," * 10_000 + "1.1.1.1") == "1.1.1.1"
+    assert addresses.of("127.0.0.1", "10.0.0.1," * 10_000) == "127.0.0.1"
+
+
 @pytest.mark.parametrize("peer", ["127.0.0.1", "9.9.9.9"])
 def test_without_trusted_proxies_nobody_is_believed(peer: str) -> None:
     addresses = Addresses(())

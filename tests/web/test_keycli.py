@@ -44,6 +44,16 @@ def test_keys_are_made_listed_used_and_revoked_beside_a_running_server(tmp_path:
     assert admin not in text
 
 
+def test_after_a_kill_nobody_is_waited_for(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Server(data) as server:
+        server.kill()
+        done = keys("add", "--role", "read", data=data)
+        assert (done.returncode, "not taken notice" in done.stderr) == (0, False)
+        server.start()
+        assert status(server, done.stdout.strip()) == 200
+
+
 def test_a_table_lists_keys_for_people_and_shows_none(tmp_path: Path) -> None:
     key = made(tmp_path, "write")
     out = keys("list", data=tmp_path).stdout

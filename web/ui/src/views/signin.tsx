@@ -26,10 +26,13 @@ export function SignIn(): JSX.Element {
   return (
     <main class="waiting">
       <h1>This service asks for a key</h1>
-      <p>Enter a read key. It is swapped for a cookie of this page and is not stored.</p>
+      <p>
+        Enter a read key, or an admin key to give names and run loads too. It is swapped for a cookie of
+        this page, good for 8 hours, and is not stored.
+      </p>
       <form class="sign-in" onSubmit={(event) => void submit(event)}>
         <label>
-          <span class="label">Read key</span>
+          <span class="label">Key</span>
           <input
             class="field"
             type="password"
