@@ -29,6 +29,13 @@ def sign_in(page: Page, key: str) -> None:
     page.get_by_role("button", name="Show the figures").click()
 
 
+def signed_in(page: Page, key: str) -> None:
+    """Sign in with a key that works, and wait until the page has begun anew with it."""
+    sign_in(page, key)
+    expect(page.locator("nav").first).to_be_visible()
+    settled(page)
+
+
 def test_the_page_asks_for_a_key_and_shows_figures_with_it(
     keyed: tuple[Server, dict[str, str]], open_page: Open, complaints: Complaints
 ) -> None:
@@ -48,9 +55,8 @@ def test_the_page_asks_for_a_key_and_shows_figures_with_it(
     expect(page.get_by_role("alert")).to_have_text("No such key works here.")
     sign_in(page, found["write"])
     expect(page.get_by_role("alert")).to_contain_text("may send events")
-    sign_in(page, found["read"])
+    signed_in(page, found["read"])
     expect(heading).not_to_be_visible()
-    settled(page)
     expect(page.locator("main tbody tr")).to_have_count(1)
     expect(page.locator("header")).to_contain_text(re.compile("live", re.IGNORECASE))
     stored = page.evaluate(
@@ -65,8 +71,7 @@ def test_the_stream_runs_by_the_cookie(
 ) -> None:
     server, found = keyed
     page = open_page(server, "/")
-    sign_in(page, found["read"])
-    settled(page)
+    signed_in(page, found["read"])
     server.client.post("/track", json=execution())
     server.client.post("/track", json=execution())
     frame = page.evaluate(
@@ -90,12 +95,11 @@ def test_signing_out_and_a_revoked_key_lead_back_to_the_question(
     server, found = keyed
     page = open_page(server, "/")
     heading = page.get_by_role("heading", name="This service asks for a key")
-    sign_in(page, found["read"])
+    signed_in(page, found["read"])
     page.get_by_role("button", name="Sign out").click()
     expect(heading).to_be_visible()
     assert page.context.cookies() == []
-    sign_in(page, found["read"])
-    settled(page)
+    signed_in(page, found["read"])
     complaints.expect("status of 401")
     (read,) = [row["id"] for row in listed(server.data) if row["role"] == "read"]
     assert keys("revoke", read, data=server.data).returncode == 0
