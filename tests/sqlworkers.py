@@ -16,7 +16,7 @@ from typing import Any, Self
 import duckdb
 import orjson
 
-from persistence.archive.columns import STORED
+from persistence.archive.columns import STORED, filed_of
 from tests.server import ROOT
 
 MIB = 1024 * 1024
@@ -51,7 +51,7 @@ def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
         "escape = '\"')"
     )
     with duckdb.connect() as connection:
-        connection.execute(f"COPY (FROM {source}) TO '{path}' (FORMAT parquet)")
+        connection.execute(f"COPY (FROM {filed_of(source)}) TO '{path}' (FORMAT parquet)")
     told.unlink()
     return str(path)
 

@@ -1,9 +1,11 @@
 """What a row of the archive holds, and the SQL that shows rows as Analytics Engine would.
 
-Two tables of columns. STORED is what every Parquet file holds, in this order: the fields of an
-event under their names on the wire, null where absent, and what sorting and pruning need. SHOWN
-is what a query sees: the 44 columns of Analytics Engine, never null, then every field. What can
-be said by other columns is not stored but made by the query: `select_of` writes it.
+Three tables of columns. STORED is what a row holds, in this order: the fields of an event under
+their names on the wire, null where absent, and what sorting and pruning need. FILED is how a
+Parquet file holds it: the same, but for ids. An id that is a UUID as they are usually written
+lies in a column of that type, 16 bytes instead of 36, and else as text. SHOWN is what a query
+sees: the 44 columns of Analytics Engine, never null, then every field. What can be said by
+other columns is not stored but made by the query: `select_of` writes it.
 
 `timestamp`, `index1` and `blob2` are stored as they are shown, so that a filter on them reaches
 the files and skips row groups; docs/formats/archive.md says the rest.
@@ -94,6 +96,34 @@ STORED: Final = (
     _field("duration", "DOUBLE", "duration"),
     _field("cohort", "VARCHAR", "cohort"),
 )  # fmt: skip
+"""The columns of every row, in their order."""
+
+IDS: Final = (
+    "eventId", "userId", "sessionId", "executionId", "orderId", "creatorId", "subscriptionId",
+)  # fmt: skip
+"""Columns of STORED with many values, which are often UUIDs."""
+
+UUID: Final = "UUID"
+UUID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""An id is filed as a UUID if it is of this form, so that its text can be told again."""
+
+
+class Filed(NamedTuple):
+    """A column as it lies in a file."""
+
+    name: str
+    sql_type: str
+
+
+def uuid_of(name: str) -> str:
+    """The column of FILED that holds an id of IDS where it is a UUID."""
+    return f"{name}Uuid"
+
+
+FILED: Final = (
+    *(Filed(column.name, column.sql_type) for column in STORED),
+    *(Filed(uuid_of(name), UUID) for name in IDS),
+)
 """The columns of every file, in their order."""
 
 SORTED_BY: Final = ("index1", "timestamp", "timestampMillis", "seq")
@@ -171,8 +201,18 @@ def source_of(files: Sequence[str]) -> str:
     if not files:
         nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in STORED)
         return f"(SELECT {nothing} LIMIT 0)"
+    return f"(SELECT {_STORED_OF_FILED} FROM {filed_source_of(files)})"
+
+
+def filed_source_of(files: Sequence[str]) -> str:
+    """What a FROM takes to read the columns of these files as they are."""
     listed = ", ".join(literal(file) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
+
+
+def filed_of(source: str) -> str:
+    """What a FROM takes to have the FILED columns of what has those STORED."""
+    return f"(SELECT {_FILED_OF_STORED} FROM {source})"
 
 
 def literal(text: str) -> str:
@@ -183,3 +223,32 @@ def literal(text: str) -> str:
 def quoted(name: str) -> str:
     """`name` as an identifier of DuckDB's SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _text_or_uuid(name: str) -> str:
+    return f"coalesce({quoted(name)}, {quoted(uuid_of(name))}::VARCHAR) AS {quoted(name)}"
+
+
+def _text_alone(name: str) -> str:
+    return f"CASE WHEN {_is_uuid(name)} THEN NULL ELSE {quoted(name)} END AS {quoted(name)}"
+
+
+def _uuid_alone(name: str) -> str:
+    uuid = f"CASE WHEN {_is_uuid(name)} THEN {quoted(name)}::UUID END"
+    return f"{uuid} AS {quoted(uuid_of(name))}"
+
+
+def _is_uuid(name: str) -> str:
+    return f"regexp_full_match({quoted(name)}, {literal(UUID_PATTERN)})"
+
+
+_STORED_OF_FILED: Final = ", ".join(
+    _text_or_uuid(column.name) if column.name in IDS else quoted(column.name)
+    for column in STORED
+)
+_FILED_OF_STORED: Final = ", ".join(
+    (
+        *(_text_alone(c.name) if c.name in IDS else quoted(c.name) for c in STORED),
+        *map(_uuid_alone, IDS),
+    )
+)

@@ -4,6 +4,7 @@ A file of rows is part of the archive when the manifest lists it, and not before
 beside is what a crash has left, or what a query may still be reading.
 """
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,10 @@ from persistence.files import REAL_DISK, write_whole
 ARCHIVE_FOLDER: Final = "archive"
 """In the data folder."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+REBUILT_FORMATS: Final = (1, FORMAT)
+"""Of an archive that `tallymark archive --rebuild` can read."""
+
 NAME: Final = "manifest.json"
 
 
@@ -35,6 +39,7 @@ class File(msgspec.Struct, frozen=True):
     weight     the sum of `_sample_interval`
     first_seq, last_seq   the least and the greatest number of a row
     first_ms, last_ms     the earliest and the latest instant of a row
+    sorted     its rows are in the order of `columns.SORTED_BY`; a part's are as they came
     """
 
     name: str
@@ -46,6 +51,7 @@ class File(msgspec.Struct, frozen=True):
     last_ms: int
     size_bytes: int
     made_ms: int
+    sorted: bool = True
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -80,7 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.size_bytes for file in self.files)
 
 
-def read(folder: Path) -> Manifest | None:
+def read(folder: Path, formats: Container[int] = (FORMAT,)) -> Manifest | None:
     """The manifest of the archive in `folder`; None where there is none. Raises BadManifest."""
     path = folder / NAME
     try:
@@ -92,10 +98,14 @@ def read(folder: Path) -> Manifest | None:
             f"{path} is damaged: {error}. The rows may be whole all the same: "
             f"`tallymark archive --rebuild` makes a new manifest from the files."
         ) from error
-    if manifest.format != FORMAT:
+    if manifest.format not in formats:
+        how = (
+            "`tallymark archive --rebuild` makes it anew from its files"
+            if manifest.format in REBUILT_FORMATS
+            else "start the version that wrote it"
+        )
         raise BadManifest(
-            f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}. Start the "
-            f"version that wrote it."
+            f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}: {how}."
         )
     return manifest
 

@@ -12,7 +12,14 @@ from engine.config import Config
 from engine.state import Dump
 from persistence.archive import manifest as manifests
 from persistence.archive.archiver import IDS_SOURCE, JOURNAL_FOLDER, Archiver
-from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
+from persistence.archive.manifest import (
+    ARCHIVE_FOLDER,
+    FORMAT,
+    REBUILT_FORMATS,
+    BadManifest,
+    File,
+    Manifest,
+)
 from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, made
@@ -42,7 +49,7 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     with hold(config.data), hold(folder):
         journal = Journal.open(config.data / JOURNAL_FOLDER, durability="write")
         former = _put_aside_if_bad(folder)
-        store = ArchiveStore(folder)
+        store = ArchiveStore(folder, formats=REBUILT_FORMATS)
         is_whole = former is not None and former.covered_seq <= journal.last_seq
         with Merger(store.temp) as merger:
             limit_seq = journal.last_seq if is_whole else journal.first_seq - 1
@@ -62,7 +69,7 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
 
 def _put_aside_if_bad(folder: Path) -> Manifest | None:
     try:
-        return manifests.read(folder)
+        return manifests.read(folder, REBUILT_FORMATS)
     except BadManifest:
         path = folder / manifests.NAME
         path.rename(path.with_name(path.name + ".damaged"))
@@ -86,7 +93,9 @@ def _anew(
     rows = sum(file.rows for file in files)
     next_file = store.manifest.next_file
     if former is not None and is_whole:
-        return msgspec.structs.replace(former, files=tuple(files), next_file=next_file)
+        return msgspec.structs.replace(
+            former, format=FORMAT, files=tuple(files), next_file=next_file
+        )
     tally = Tally(events=rows, rows=rows)
     return Manifest(covered_seq=limit_seq, next_file=next_file, files=tuple(files), tally=tally)
 
@@ -94,10 +103,13 @@ def _anew(
 def _files_by_day(
     store: ArchiveStore, merger: Merger, inputs: list[Path], limit_seq: int
 ) -> Iterator[File]:
-    for day in merger.days(inputs):
+    if not inputs:
+        return
+    source = merger.any_version(inputs)
+    for day in merger.days(source):
         name = store.free_name(day, 0, limit_seq)
-        content = merger.merge(
-            inputs,
+        content = merger.write(
+            source,
             store.folder / name,
             f"\"timestamp\"::DATE = DATE '{day}' AND seq <= {limit_seq} "
             "QUALIFY row_number() OVER (PARTITION BY seq) = 1",

@@ -14,7 +14,7 @@ import datetime as dt
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from persistence.archive import manifest as manifests
-from persistence.archive.manifest import File, Gap, Manifest
+from persistence.archive.manifest import FORMAT, File, Gap, Manifest
 from persistence.archive.merging import MIXED, day_of
 from persistence.archive.parquet import Content, Merger
 from persistence.archive.rows import Tally
@@ -43,7 +43,13 @@ class ArchiveStore:
     Raises BadManifest where the folder cannot be understood.
     """
 
-    def __init__(self, folder: Path, *, clock_s: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock_s: Callable[[], float] = monotonic,
+        formats: Container[int] = (FORMAT,),
+    ) -> None:
         self.folder = folder
         self.temp = folder / TEMP_FOLDER
         self._clock_s = clock_s
@@ -51,7 +57,7 @@ class ArchiveStore:
         REAL_DISK.make_folder(folder)
         shutil.rmtree(self.temp, ignore_errors=True)
         REAL_DISK.make_folder(self.temp)
-        self._manifest = manifests.read(folder) or Manifest()
+        self._manifest = manifests.read(folder, formats) or Manifest()
         self._retired: dict[str, float] = {}  # by name, when the manifest let go of it
         self._find_leftovers()
 
