@@ -135,6 +135,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Widgets of one dashboard."""
     dashboard_bytes_max: Positive = 64 * KIB
     """Bytes of one dashboard as JSON."""
+    embed_query_keep_s: Positive = 10
+    """Seconds for which the rows of a shared dashboard's query serve all who look on."""
     catalog_entries_max: Positive = 100_000
     """Services and experiments that may be named in the catalog."""
     db_url: str = ""

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from isal.isal_zlib import crc32
 
 from persistence.files import Disk, write_whole
+from persistence.record import UnknownFormat
 
 PART: Final = b"TMSPART\n"
 MANIFEST: Final = b"TMSMANI\n"
@@ -21,7 +22,7 @@ _PAYLOAD_AT: Final = _HEADER.size + _CRC.size
 
 
 class BadFile(Exception):
-    """The file is missing, damaged or of another version; its text says which."""
+    """The file is missing or damaged; its text says which."""
 
 
 class Stamp(NamedTuple):
@@ -46,7 +47,11 @@ def write(disk: Disk, path: Path, magic: bytes, chunks: Sequence[bytes]) -> Stam
 
 
 def read(disk: Disk, path: Path, magic: bytes, stamp: Stamp | None = None) -> bytes:
-    """The payload of `path`. Raises BadFile, also for a whole file that is not `stamp`'s."""
+    """The payload of `path`.
+
+    Raises BadFile, also for a whole file that is not `stamp`'s; UnknownFormat where another
+    version wrote it: to go on without it, as if it were damaged, would be to go back in time.
+    """
     try:
         data = disk.read(path)
     except OSError as error:
@@ -63,7 +68,10 @@ def read(disk: Disk, path: Path, magic: bytes, stamp: Stamp | None = None) -> by
     if crc32(payload, crc32(data[: _HEADER.size])) != crc:
         raise BadFile("its checksum is wrong")
     if version != VERSION:
-        raise BadFile(f"it has version {version}; this Tallymark reads version {VERSION}")
+        raise UnknownFormat(
+            f"{path} has version {version} of the snapshot format; this Tallymark reads "
+            f"version {VERSION}. Start the version that wrote it."
+        )
     if stamp is not None and stamp != (payload_bytes, crc):
         raise BadFile("it is whole, but not the one that the manifest lists")
     return payload

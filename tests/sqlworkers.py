@@ -16,7 +16,7 @@ from typing import Any, Self
 import duckdb
 import orjson
 
-from persistence.archive.columns import STORED, filed_of
+from persistence.archive.columns import STORED, SUFFIX, filed_of
 from tests.server import ROOT
 
 MIB = 1024 * 1024
@@ -35,10 +35,11 @@ ABSENT = {
 
 
 def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
-    """A Parquet file of these rows; what a row does not say is absent."""
+    """A Parquet file of these rows; what a row does not say is absent. Its name is another."""
+    path = path.with_suffix(SUFFIX)
     columns = ", ".join(f"'{column.name}': '{column.sql_type}'" for column in STORED)
     names = [column.name for column in STORED]
-    told = path.with_suffix(".csv")
+    told = path.with_name(path.name + ".csv")
     with told.open("w", newline="") as file:  # row by row into a table takes 10 ms each
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(names)
@@ -119,6 +120,7 @@ class Asking:
         rows_max: int = 100_000,
         bytes_max: int = 16 * MIB,
         text_bytes_max: int = 16_384,
+        budget_s: float | None = None,
     ) -> bytes:
         """The body of the answer. Raises Refused, Ended."""
         head, body = self._ask(
@@ -129,6 +131,7 @@ class Asking:
             bytes_max=text_bytes_max,
             now_ms=int(NOW.timestamp() * 1000),
             tables=["events"],
+            sampled=budget_s is not None,
         )
         if "media" not in head:
             limits = {
@@ -136,6 +139,7 @@ class Asking:
                 "left_s": deadline_s,
                 "rows_max": rows_max,
                 "bytes_max": bytes_max,
+                "budget_s": budget_s,
             }
             given = list(files) if head["reads_events"] else []
             head, body = self._ask(do="run", files=given, limits=limits)

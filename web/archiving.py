@@ -45,6 +45,8 @@ class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
 
     state    `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
     process  its number, while there is one
+    firstMs  the instant of the earliest event of all; null where that is not known, because
+             the archive is empty or has let go of some
     """
 
     state: str
@@ -54,6 +56,7 @@ class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
     files: int
     rows: int
     size_bytes: int
+    first_ms: int | None
     restarts: int
     reason: str | None
 
@@ -140,6 +143,7 @@ class Archiving:
             files=len(manifest.files),
             rows=manifest.rows,
             size_bytes=manifest.size_bytes,
+            first_ms=manifest.first_ms,
             restarts=self._restarts,
             reason=self._reason,
         )

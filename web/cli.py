@@ -347,10 +347,10 @@ def sql(
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["csv", "json", "ndjson", "parquet"]),
+    type=click.Choice(["csv", "json", "ndjson", "parquet", "arrow"]),
     default="csv",
     show_default=True,
-    help="Parquet for events alone.",
+    help="Parquet and Arrow for events alone.",
 )
 @click.option(
     "--output",

@@ -13,10 +13,10 @@ from quart.wrappers.response import ResponseBody
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
-from web import body, exports, health, ingest, openapi, queries, tables, wire
+from web import body, exports, health, ingest, openapi, queries, sql, tables, wire
 from web.control import Control
 from web.control import Handler as Handled
-from web.embedding import FAMILIES, Embedding
+from web.embedding import FAMILIES, Embedding, ShownAsked
 from web.errors import NotFound
 from web.exporting import Exports
 from web.exports import EventsAsked
@@ -30,6 +30,7 @@ from web.meter import Meter
 from web.pages import Pages
 from web.route import Route
 from web.routes import ROUTES
+from web.shownsql import ShownQueries
 from web.sql import Archived, Sql
 from web.wire import Reply
 
@@ -92,7 +93,9 @@ class Handlers:
             subscribers_max=config.stream_subscribers_max,
         )
         answers = self._answers()
-        shown = Embedding(control.dashboards, answers, service.counters)
+        kept = ShownQueries(self._stored_query, keep_s=config.embed_query_keep_s)
+        self._shown = Embedding(control.dashboards, answers, service.counters, kept)
+        shown = self._shown
         exported = {
             f"export{family.capitalize()}": partial(self._exported, family, answers[family])
             for family in FAMILIES
@@ -157,6 +160,7 @@ class Handlers:
             "startLoadRun": self._start_run,
             "loadRunStream": self._run_stream,
             "exportEvents": self._export_events,
+            "embedQuery": self._embedded_query,
             "sqlSent": partial(self._query, queries.superset, in_body=True),
             "sqlAsked": partial(self._query, queries.superset, in_body=False),
             "compatibleSent": partial(self._query, queries.compatible, in_body=True),
@@ -201,9 +205,20 @@ class Handlers:
         if in_body:
             content = aiter(request.body)
             text = await queries.sent(content, request.content_length, self._config)
+        return response_of(await answer(self._asked_sql(), request.query_string, text))
+
+    def _asked_sql(self) -> Sql:
         if self._sql is None:
             raise NotReady("There is no archive to ask.")
-        return response_of(await answer(self._sql, request.query_string, text))
+        return self._sql
+
+    async def _stored_query(self, text: str) -> sql.Answer:
+        return await self._asked_sql().answer(sql.Asked(text=text, extra=True, quoted=False))
+
+    async def _embedded_query(self, dashboard: str, query: str) -> Response:
+        asked = wire.question(request.query_string, ShownAsked)
+        found = await self._shown.rows(asked, dashboard, query)
+        return response_of(wire.sent(found.body, media=found.media))
 
     def _handling(self, handle: Handled, route: Route) -> Handler:
         """A handler that hands on the request as it is, and answers with what comes back."""

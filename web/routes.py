@@ -16,7 +16,6 @@ from engine.errors import (
     WrongMediaType,
 )
 from engine.events import Envelope, Event
-from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports
 from web.archiving import ArchiveLate
@@ -35,10 +34,9 @@ from web.ingest import (
 from web.live import CountersAsked, StreamAsked
 from web.loadrun import NewRun, OneRun
 from web.loadruns import Runs
-from web.queries import CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.queries import REFUSALS, CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
 from web.route import Refusals, Route
 from web.setup_routes import SETUP_ROUTES
-from web.sql import TooManyQueries
 
 _INGEST: Final[Refusals] = (
     MalformedBody,
@@ -51,14 +49,6 @@ _INGEST: Final[Refusals] = (
     NotReady,
     JournalFailed,
     DiskFull,
-)
-_SQL: Final[Refusals] = (
-    InvalidQuery,
-    InvalidQuestion,
-    QueryTooLong,
-    TooManyQueries,
-    Overloaded,
-    NotReady,
 )
 _SQL_PATH: Final = "/sql"
 _COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
@@ -212,7 +202,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=SqlSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*_SQL, TooLarge, SlowBody),
+        refusals=(*REFUSALS, TooLarge, SlowBody),
     ),
     Route(
         name="sqlAsked",
@@ -220,7 +210,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=_SQL_PATH,
         summary="The same, with the query in the URL.",
         asked=SqlAsked,
-        refusals=_SQL,
+        refusals=REFUSALS,
     ),
     Route(
         name="compatibleSent",
@@ -230,7 +220,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*_SQL, TooLarge, SlowBody),
+        refusals=(*REFUSALS, TooLarge, SlowBody),
         plain=True,
     ),
     Route(
@@ -239,7 +229,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=_COMPATIBLE_PATH,
         summary="The same, with the query in the URL.",
         asked=CompatibleAsked,
-        refusals=_SQL,
+        refusals=REFUSALS,
         plain=True,
     ),
     _export("services", "GET /metrics/services as a flat table in a file."),
@@ -254,7 +244,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Every event of a period as a file, streamed, in no particular order.",
         asked=EventsAsked,
         media=MEDIA["csv"],
-        formats=(*_TEXTS, MEDIA["parquet"]),
+        formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
         refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
     ),
     Route(

@@ -64,24 +64,30 @@ class Archived(Protocol):
 class Asked:
     """A query.
 
-    extra   the superset is allowed, not Analytics Engine's dialect alone
-    quoted  integers of 64 bits are texts in JSON
-    fresh   every event acknowledged so far must be seen
+    extra     the superset is allowed, not Analytics Engine's dialect alone
+    quoted    integers of 64 bits are texts in JSON
+    fresh     every event acknowledged so far must be seen
+    budget_s  seconds after which an answer over a sample will do; None: over all rows alone
     """
 
     text: str
     extra: bool
     quoted: bool
     fresh: bool = False
+    budget_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of an answer, and its media type."""
+    """The body of an answer, and its media type.
+
+    interval  of the sample that was read; None where no time budget was given
+    """
 
     media: str
     body: bytes
     rows: int
+    interval: int | None = None
 
 
 class _Ended(Exception):
@@ -269,6 +275,7 @@ class Sql:
                 "text": asked.text,
                 "extra": asked.extra,
                 "quoted": asked.quoted,
+                "sampled": asked.budget_s is not None,
                 "bytes_max": self._config.sql_text_bytes_max,
                 "now_ms": time.time_ns() // 1_000_000,
                 "tables": [self._config.sql_table],
@@ -284,6 +291,7 @@ class Sql:
                 "left_s": max(0.001, left_s),
                 "rows_max": self._config.sql_rows_max,
                 "bytes_max": self._config.sql_answer_bytes_max,
+                "budget_s": asked.budget_s,
             }
             question = {"do": "run", "files": self._files(head), "limits": limits}
             told = _answer(*await worker.ask(question))
@@ -358,4 +366,6 @@ def _answer(head: Json, body: bytes) -> Answer | None:
         if refused["status"] == QueryTooLong.status:
             raise QueryTooLong(refused["text"])
         raise InvalidQuery(refused["text"])
-    return Answer(head["media"], body, head["rows"]) if "media" in head else None
+    if "media" not in head:
+        return None
+    return Answer(head["media"], body, head["rows"], head.get("interval"))

@@ -124,7 +124,10 @@ FILED: Final = (
     *(Filed(column.name, column.sql_type) for column in STORED),
     *(Filed(uuid_of(name), UUID) for name in IDS),
 )
-"""The columns of every file, in their order."""
+"""The columns of every file whose name ends with SUFFIX, in their order."""
+
+SUFFIX: Final = ".v2.parquet"
+"""Files whose names end otherwise are of version 1, and have the columns STORED."""
 
 SORTED_BY: Final = ("index1", "timestamp", "timestampMillis", "seq")
 """The order of rows in a file; `seq` makes it total."""
@@ -197,22 +200,42 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
 
 
 def source_of(files: Sequence[str]) -> str:
-    """What a FROM takes to read the STORED columns of these files."""
+    """What a FROM takes to read the STORED columns of these files, of whichever version."""
     if not files:
         nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in STORED)
         return f"(SELECT {nothing} LIMIT 0)"
-    return f"(SELECT {_STORED_OF_FILED} FROM {filed_source_of(files)})"
+    return _union(files, _STORED_OF_FILED, _STORED)
 
 
 def filed_source_of(files: Sequence[str]) -> str:
-    """What a FROM takes to read the columns of these files as they are."""
-    listed = ", ".join(literal(file) for file in files)
-    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
+    """The same for the FILED columns; there is at least one file."""
+    return _union(files, _FILED, _FILED_OF_STORED)
 
 
 def filed_of(source: str) -> str:
     """What a FROM takes to have the FILED columns of what has those STORED."""
     return f"(SELECT {_FILED_OF_STORED} FROM {source})"
+
+
+def columns_of(file: str) -> list[tuple[str, str]]:
+    """Names and types of the columns of a file, by its name."""
+    return [(c.name, c.sql_type) for c in (FILED if file.endswith(SUFFIX) else STORED)]
+
+
+def _union(files: Sequence[str], of_filed: str, of_stored: str) -> str:
+    now = [file for file in files if file.endswith(SUFFIX)]
+    former = [file for file in files if not file.endswith(SUFFIX)]
+    selects = [
+        f"SELECT {columns} FROM {_read(some)}"
+        for columns, some in ((of_filed, now), (of_stored, former))
+        if some
+    ]
+    return f"({' UNION ALL '.join(selects)})"
+
+
+def _read(files: Sequence[str]) -> str:
+    listed = ", ".join(literal(file) for file in files)
+    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
 
 
 def literal(text: str) -> str:
@@ -242,6 +265,8 @@ def _is_uuid(name: str) -> str:
     return f"regexp_full_match({quoted(name)}, {literal(UUID_PATTERN)})"
 
 
+_STORED: Final = ", ".join(quoted(column.name) for column in STORED)
+_FILED: Final = ", ".join(quoted(column.name) for column in FILED)
 _STORED_OF_FILED: Final = ", ".join(
     _text_or_uuid(column.name) if column.name in IDS else quoted(column.name)
     for column in STORED

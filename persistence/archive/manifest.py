@@ -4,7 +4,6 @@ A file of rows is part of the archive when the manifest lists it, and not before
 beside is what a crash has left, or what a query may still be reading.
 """
 
-from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +18,8 @@ ARCHIVE_FOLDER: Final = "archive"
 """In the data folder."""
 
 FORMAT: Final = 2
-REBUILT_FORMATS: Final = (1, FORMAT)
-"""Of an archive that `tallymark archive --rebuild` can read."""
+FORMER_FORMAT: Final = 1
+"""Its files have other names and columns, and no `sorted`: they all are."""
 
 NAME: Final = "manifest.json"
 
@@ -82,11 +81,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.rows for file in self.files)
 
     @property
+    def first_ms(self) -> int | None:
+        """The earliest instant of all events; None where some are no row, or there is none."""
+        if self.dropped or self.gaps or self.tally.too_old:
+            return None
+        return min((file.first_ms for file in self.files), default=None)
+
+    @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)
 
 
-def read(folder: Path, formats: Container[int] = (FORMAT,)) -> Manifest | None:
+def read(folder: Path) -> Manifest | None:
     """The manifest of the archive in `folder`; None where there is none. Raises BadManifest."""
     path = folder / NAME
     try:
@@ -98,16 +104,12 @@ def read(folder: Path, formats: Container[int] = (FORMAT,)) -> Manifest | None:
             f"{path} is damaged: {error}. The rows may be whole all the same: "
             f"`tallymark archive --rebuild` makes a new manifest from the files."
         ) from error
-    if manifest.format not in formats:
-        how = (
-            "`tallymark archive --rebuild` makes it anew from its files"
-            if manifest.format in REBUILT_FORMATS
-            else "start the version that wrote it"
-        )
+    if manifest.format not in (FORMER_FORMAT, FORMAT):
         raise BadManifest(
-            f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}: {how}."
+            f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}. Start the "
+            f"version that wrote it."
         )
-    return manifest
+    return msgspec.structs.replace(manifest, format=FORMAT)
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -18,7 +18,7 @@ from persistence.archive.columns import (
     FILED,
     IDS,
     SORTED_BY,
-    filed_of,
+    columns_of,
     filed_source_of,
     literal,
     quoted,
@@ -149,17 +149,6 @@ class Merger(Database):
         )
         return self.content(output)
 
-    def any_version(self, paths: Sequence[Path]) -> str:
-        """A source of the rows of these files, also of those that have all ids as texts."""
-        ours: list[str] = []
-        former: list[str] = []
-        for path in paths:
-            (ours if self.has_our_columns(path) else former).append(str(path))
-        sources = [filed_source_of(ours)] if ours else []
-        if former:
-            sources.append(filed_of(filed_source_of(former)))
-        return f"({' UNION ALL '.join(f'SELECT {_NAMES} FROM {one}' for one in sources)})"
-
     @contextmanager
     def gathered(self, inputs: Sequence[Path]) -> Iterator["Gathered"]:
         """The rows of all inputs, to be written day by day."""
@@ -216,9 +205,9 @@ class Merger(Database):
         return bool(found[0][0] == 0)
 
     def has_our_columns(self, path: Path) -> bool:
-        """Whether the file holds exactly FILED."""
-        found = self.ask(f"DESCRIBE SELECT * FROM {filed_source_of([str(path)])}")
-        return [(name, kind) for name, kind, *_ in found] == list(_TYPES.items())
+        """Whether the file holds exactly what its name says."""
+        found = self.ask(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})")
+        return [(name, kind) for name, kind, *_ in found] == columns_of(path.name)
 
 
 class Gathered:

@@ -12,14 +12,8 @@ from engine.config import Config
 from engine.state import Dump
 from persistence.archive import manifest as manifests
 from persistence.archive.archiver import IDS_SOURCE, JOURNAL_FOLDER, Archiver
-from persistence.archive.manifest import (
-    ARCHIVE_FOLDER,
-    FORMAT,
-    REBUILT_FORMATS,
-    BadManifest,
-    File,
-    Manifest,
-)
+from persistence.archive.columns import filed_source_of
+from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
 from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, made
@@ -49,7 +43,7 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     with hold(config.data), hold(folder):
         journal = Journal.open(config.data / JOURNAL_FOLDER, durability="write")
         former = _put_aside_if_bad(folder)
-        store = ArchiveStore(folder, formats=REBUILT_FORMATS)
+        store = ArchiveStore(folder)
         is_whole = former is not None and former.covered_seq <= journal.last_seq
         with Merger(store.temp) as merger:
             limit_seq = journal.last_seq if is_whole else journal.first_seq - 1
@@ -69,7 +63,7 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
 
 def _put_aside_if_bad(folder: Path) -> Manifest | None:
     try:
-        return manifests.read(folder, REBUILT_FORMATS)
+        return manifests.read(folder)
     except BadManifest:
         path = folder / manifests.NAME
         path.rename(path.with_name(path.name + ".damaged"))
@@ -93,9 +87,7 @@ def _anew(
     rows = sum(file.rows for file in files)
     next_file = store.manifest.next_file
     if former is not None and is_whole:
-        return msgspec.structs.replace(
-            former, format=FORMAT, files=tuple(files), next_file=next_file
-        )
+        return msgspec.structs.replace(former, files=tuple(files), next_file=next_file)
     tally = Tally(events=rows, rows=rows)
     return Manifest(covered_seq=limit_seq, next_file=next_file, files=tuple(files), tally=tally)
 
@@ -105,7 +97,7 @@ def _files_by_day(
 ) -> Iterator[File]:
     if not inputs:
         return
-    source = merger.any_version(inputs)
+    source = filed_source_of([str(path) for path in inputs])
     for day in merger.days(source):
         name = store.free_name(day, 0, limit_seq)
         content = merger.write(

@@ -1,8 +1,8 @@
 """The folder of the archive: parts come in, files are merged, old ones go; each step is atomic.
 
     archive/manifest.json       what counts; persistence/archive/manifest
-    archive/2026-11-22/….parquet   rows of one UTC day
-    archive/mixed/….parquet     rows of several days, until a merge has parted them
+    archive/2026-11-22/….v2.parquet   rows of one UTC day
+    archive/mixed/….v2.parquet  rows of several days, until a merge has parted them
     archive/ids/                the event ids seen: a snapshot store of its own
     archive/temp/               what sorting spills; emptied at a start
 
@@ -14,7 +14,7 @@ import datetime as dt
 import re
 import shutil
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -22,7 +22,8 @@ from typing import Final
 import msgspec
 
 from persistence.archive import manifest as manifests
-from persistence.archive.manifest import FORMAT, File, Gap, Manifest
+from persistence.archive.columns import SUFFIX
+from persistence.archive.manifest import File, Gap, Manifest
 from persistence.archive.merging import MIXED, day_of
 from persistence.archive.parquet import Content, Merger
 from persistence.archive.rows import Tally
@@ -33,7 +34,7 @@ MIXED_FOLDER: Final = "mixed"
 TEMP_FOLDER: Final = "temp"
 IDS_FOLDER: Final = "ids"
 _FILE_NAME: Final = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|mixed)/[0-9]{20}-[0-9]{20}\.([0-9]+)\.parquet"
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|mixed)/[0-9]{20}-[0-9]{20}\.([0-9]+)(?:\.v2)?\.parquet"
 )
 
 
@@ -43,13 +44,7 @@ class ArchiveStore:
     Raises BadManifest where the folder cannot be understood.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        clock_s: Callable[[], float] = monotonic,
-        formats: Container[int] = (FORMAT,),
-    ) -> None:
+    def __init__(self, folder: Path, *, clock_s: Callable[[], float] = monotonic) -> None:
         self.folder = folder
         self.temp = folder / TEMP_FOLDER
         self._clock_s = clock_s
@@ -57,7 +52,7 @@ class ArchiveStore:
         REAL_DISK.make_folder(folder)
         shutil.rmtree(self.temp, ignore_errors=True)
         REAL_DISK.make_folder(self.temp)
-        self._manifest = manifests.read(folder, formats) or Manifest()
+        self._manifest = manifests.read(folder) or Manifest()
         self._retired: dict[str, float] = {}  # by name, when the manifest let go of it
         self._find_leftovers()
 
@@ -74,7 +69,7 @@ class ArchiveStore:
         with self._lock:
             number = self._manifest.next_file
             self._manifest = msgspec.structs.replace(self._manifest, next_file=number + 1)
-        return f"{folder}/{first_seq:020d}-{last_seq:020d}.{number}.parquet"
+        return f"{folder}/{first_seq:020d}-{last_seq:020d}.{number}{SUFFIX}"
 
     def advance(self, covered_seq: int, tally: Tally, part: File | None) -> None:
         """From here on the archive covers `covered_seq`, and `part`, which is whole, counts."""

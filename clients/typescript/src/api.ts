@@ -531,7 +531,7 @@ export interface SnapshotHealth {
   ageS: number | null;
 }
 
-/** How the archive does; `lag` counts events that are on the disk and not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one */
+/** How the archive does; `lag` counts events that are on the disk and not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
 export interface ArchiveHealth {
   state: string;
   process: number | null;
@@ -540,6 +540,7 @@ export interface ArchiveHealth {
   files: number;
   rows: number;
   sizeBytes: number;
+  firstMs: number | null;
   restarts: number;
   reason: string | null;
 }

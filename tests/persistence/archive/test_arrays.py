@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import Event, MarketplaceView, ServiceExecution
@@ -68,6 +68,7 @@ def view(user: str | None) -> Event:
     return MarketplaceView(service_id="s", user_id=user)
 
 
+@settings(max_examples=40)
 @given(st.lists(ids, min_size=1, max_size=30))
 def test_an_id_of_any_form_is_told_as_it_was_sent(users: list[str | None]) -> None:
     gathering = Gathering()
@@ -89,6 +90,7 @@ def test_one_odd_id_among_uuids_changes_none_of_them(odd: str) -> None:
         assert [uuid for _, uuid in found if uuid is not None] == [UUID] * users.count(UUID)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -13,6 +13,7 @@ from persistence.archive.columns import (
     NOT_SHOWN,
     SHOWN,
     STORED,
+    SUFFIX,
     filed_of,
     literal,
     quoted,
@@ -36,7 +37,7 @@ MADE = {
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("files") / "o'ne.parquet"
+    path = tmp_path_factory.mktemp("files") / f"o'ne{SUFFIX}"
     row = ", ".join(
         f"({MADE.get(c.name, 'NULL')})::{c.sql_type} AS {quoted(c.name)}" for c in STORED
     )

@@ -63,7 +63,7 @@ def test_what_a_crash_left_goes_after_a_minute_and_its_name_is_not_used_again(
     (day / "notes.parquet").write_bytes(b"somebody's own")
     clock = Clock()
     store = ArchiveStore(folder, clock_s=clock)
-    assert store.free_name("2026-09-22", 2, 3).endswith(".8.parquet")
+    assert store.free_name("2026-09-22", 2, 3).endswith(".8.v2.parquet")
     clock.now_s = GRACE_S
     store.sweep()
     assert {path.name for path in day.iterdir()} == {
@@ -111,7 +111,7 @@ def test_between_finds_the_files_of_whole_days(tmp_path: Path) -> None:
     [
         ("{", "is damaged: Input data was truncated"),
         ('{"files": 3}', "is damaged: Expected `array`"),
-        ('{"format": 2}', "has format 2; this Tallymark reads 1"),
+        ('{"format": 3}', "has format 3; this Tallymark reads 2"),
     ],
 )
 def test_a_manifest_that_cannot_be_understood_is_refused(
@@ -129,3 +129,10 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert manifests.read(tmp_path) == house.manifest
     assert manifests.read(tmp_path / "nowhere") is None
     assert Manifest().rows == 0
+
+
+def test_the_first_event_of_all_is_known_while_all_are_rows(tmp_path: Path) -> None:
+    assert Manifest().first_ms is None
+    house = house_of(tmp_path / "young", 1, 3, 0)
+    assert house.manifest.first_ms == NOW_MS - 3 * DAY_MS
+    assert house_of(tmp_path / "old", 1, 91).manifest.first_ms is None
