@@ -192,6 +192,22 @@ class Config(Struct, frozen=True, kw_only=True):
     export_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 128 * MIB
     """Bytes that one export of events may use; more where most events have long texts."""
 
+    # Reports: exports that are made while nobody waits
+    reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 1
+    """Reports that are made at the same time; the others stand in line."""
+    reports_max: Positive = 200
+    """Reports that are kept, those in line among them; beyond it 409."""
+    reports_per_owner_max: Positive = 50
+    """Reports of one key, or of all who have none; beyond it 409."""
+    report_deadline_s: Positive = 3_600
+    """Seconds after which the making of a report is given up."""
+    report_keep_hours: Positive = 24
+    """Hours for which a report is kept once it is done or has failed."""
+    report_bytes_max: Positive = 1024 * MIB
+    """Bytes of the file of one report."""
+    reports_bytes_max: Positive = 4 * 1024 * MIB
+    """Bytes of the files of all reports together."""
+
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000
     """Event ids remembered to drop duplicates; 8 bytes each."""
@@ -264,6 +280,8 @@ _AT_MOST: Final = (
     ("stream_subscribers_max", "connections_max"),
     ("service_categories_max", "categories_max"),
     ("dashboard_bytes_max", "body_bytes_max"),
+    ("reports_per_owner_max", "reports_max"),
+    ("report_bytes_max", "reports_bytes_max"),
 )
 """(smaller, larger): what does not fit into the larger could never be taken or kept."""
 

@@ -26,6 +26,9 @@ class Disk:
     Appending handles write at the end of the file, also after `truncate` has moved it.
     """
 
+    syncs_aside: bool = False
+    """Whether `begin_sync` and `end_sync` are there; they are for who must not wait."""
+
     def create(self, path: Path) -> int:
         """A handle that appends to the new file `path`, which must not exist."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, MODE)
@@ -54,6 +57,17 @@ class Disk:
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
         else:
             os.fdatasync(handle)  # the size is part of it; times are not, and cost a write
+
+    def begin_sync(self, handle: int) -> int:
+        """Have the file synced meanwhile; one at a time. On OSError nothing has begun.
+
+        Returns a file that can be read once it is done, and `end_sync` is to be called.
+        """
+        raise NotImplementedError
+
+    def end_sync(self) -> None:
+        """What became of it: as `sync`, returns or raises."""
+        raise NotImplementedError
 
     def sync_folder(self, folder: Path) -> None:
         """Return when the names created, renamed and removed in `folder` are on the disk."""

@@ -1,7 +1,8 @@
 """The segment that grows: records go in whole or not at all, and a failed sync ends it."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final, Literal, Self
@@ -50,6 +51,8 @@ class GrowingSegment:
         self._sync_s = sync_s
         self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
         self._buffer = bytearray()
+        self._begun_bytes = 0
+        self._begun_s = 0.0
 
     @classmethod
     def create(
@@ -116,6 +119,32 @@ class GrowingSegment:
             self._sync()
         self._file_bytes += size_bytes
 
+    def begin(self, pieces: Iterable[Bytes], size_bytes: int) -> int | None:
+        """As `put`, without waiting for the disk: `end` is to be called.
+
+        Returns the file that can be read when it is time for that; None if it is now.
+        """
+        if self._durability != "fsync":
+            self.put(pieces, size_bytes)
+            return None
+        for piece in pieces:
+            self._write(piece)
+        self._begun_bytes, self._begun_s = size_bytes, perf_counter()
+        try:
+            return self._disk.begin_sync(self._handle)
+        except OSError:  # too many are under way in this system
+            self._sync()
+            self._file_bytes += size_bytes
+            self._begun_bytes = 0
+            return None
+
+    def end(self) -> None:
+        """What was begun is on the disk, or will never be: as `put`, returns or raises."""
+        if self._begun_bytes:
+            size_bytes, self._begun_bytes = self._begun_bytes, 0
+            self._synced(self._disk.end_sync, self._begun_s)
+            self._file_bytes += size_bytes
+
     def flush(self) -> None:
         """Write the buffer; when the disk is full it stays what it was, in whole records."""
         if self._buffer:
@@ -143,16 +172,18 @@ class GrowingSegment:
             raise failed(f"a write to {self.path} failed", error) from error
 
     def _sync(self) -> None:
-        started = perf_counter()
+        self._synced(partial(self._disk.sync, self._handle), perf_counter())
+
+    def _synced(self, sync: Callable[[], None], started_s: float) -> None:
         try:
-            self._disk.sync(self._handle)
+            sync()
         except OSError as error:
             # The kernel may show the next start bytes that the disk never got. What has not
             # been acknowledged goes, if it still can; what has is not made worse by trying.
             with contextlib.suppress(JournalFailed):
                 self._cut_back()
             raise failed(f"a sync of {self.path} failed", error) from error
-        self._sync_s.add(perf_counter() - started)
+        self._sync_s.add(perf_counter() - started_s)
 
     def _cut_back(self) -> None:
         try:

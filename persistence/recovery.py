@@ -12,6 +12,7 @@ from engine.errors import Corruption, TallymarkError
 from engine.sequence import Sequencing
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
+from persistence.aside import real_disk
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
@@ -62,6 +63,7 @@ def recover(config: Config) -> Recovered:
         config.data / "journal",
         durability=config.durability,
         segment_bytes_max=config.segment_bytes_max,
+        disk=real_disk(),
     )
     snapshots = SnapshotStore(config.data / "snapshots")
     sequencing = Sequencing(config, calendar)
@@ -119,8 +121,9 @@ def replay(
     """Take and fold every record after `after_seq`, as live did; returns how many events."""
     replayed = 0
     for record in journal.replay(after_seq):
-        sequencing.add(record.received_ms, _batches(record, journal))
-        _fold(sequencing.deal_due(), states)
+        for facts in sequencing.read(record.received_ms, _batches(record, journal)):
+            sequencing.add(record.received_ms, facts)
+            _fold(sequencing.deal_due(), states)
         replayed += record.events
     _fold(sequencing.deal(), states)
     return replayed

@@ -21,6 +21,7 @@ from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, Manifest, between
 from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, encode
+from persistence.record import UnknownFormat
 
 TICK_S: Final = 0.5
 """Between two tellings; with the writing of a part it makes a second at the most."""
@@ -123,7 +124,8 @@ class Archiving:
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         """The files that may hold rows from `start_ms` up to `end_ms`, by UTC days.
 
-        They stay for a minute, also when others have taken their place. Raises BadManifest.
+        They stay for a minute, also when others have taken their place. Raises BadManifest,
+        UnknownFormat.
         """
         found = between(self._read_manifest(), start_ms, end_ms)
         return [self._folder / file.name for file in found]
@@ -132,7 +134,7 @@ class Archiving:
         """How it does."""
         try:
             manifest = self._read_manifest()
-        except BadManifest:  # of which the process says more
+        except (BadManifest, UnknownFormat):  # of which the process says more
             manifest = Manifest()
         durable_seq = 0 if self._engine is None else self._engine.durable_seq
         return ArchiveHealth(

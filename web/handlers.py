@@ -28,6 +28,7 @@ from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import Meter
 from web.pages import Pages
+from web.reporting import Reports
 from web.route import Route
 from web.routes import ROUTES
 from web.shownsql import ShownQueries
@@ -61,6 +62,7 @@ class Shared:
     live: Live
     load_runs: LoadRuns
     exporting: Exports
+    reports: Reports
     meter: Meter
 
 
@@ -81,6 +83,7 @@ class Handlers:
         self._live = shared.live
         self._load_runs = shared.load_runs
         self._exporting = shared.exporting
+        self._reports = shared.reports
         self._version = health.running_version()
         self._started_s = monotonic()
         self._description = openapi.describe(ROUTES, version=self._version)
@@ -117,13 +120,8 @@ class Handlers:
 
     def _answers(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         """Those that make a Struct of the route's parameters."""
-        service = self._service
         return {
-            "services": service.services,
-            "revenue": service.revenue,
-            "marketplace": service.marketplace,
-            "experiments": service.experiments,
-            "users": service.users,
+            **answers_of(self._service),
             "counters": self._counters,
             "counter": self._counter,
             "health": self._health,
@@ -138,6 +136,7 @@ class Handlers:
         pages = Pages(self._config, description=self._description, version=self._version)
         return {
             **control.handlers,
+            **self._reports.handlers,
             "home": pages.home,
             "ui": pages.asset,
             "embed": pages.shared,
@@ -160,6 +159,7 @@ class Handlers:
             "startLoadRun": self._start_run,
             "loadRunStream": self._run_stream,
             "exportEvents": self._export_events,
+            "reportFile": self._report_file,
             "embedQuery": self._embedded_query,
             "sqlSent": partial(self._query, queries.superset, in_body=True),
             "sqlAsked": partial(self._query, queries.superset, in_body=False),
@@ -233,8 +233,10 @@ class Handlers:
         return handler
 
     async def _document(self) -> bytes:
+        # Read also where its type is refused: what nobody reads costs the connection.
+        content = await self._content(self._config.body_bytes_max)
         wire.must_be_json(request.headers.get("Content-Type"))
-        return bytes(await self._content(self._config.body_bytes_max))
+        return bytes(content)
 
     async def _preflight(self) -> Response:
         return response_of(ingest.PREFLIGHT)
@@ -295,11 +297,21 @@ class Handlers:
     async def _export_events(self) -> Response:
         asked = wire.question(request.query_string, EventsAsked)
         now_ms = self._service.accepted_times().now_ms
-        wanted, name = exports.events(asked, self._config, now_ms=now_ms)
+        fresh = asked.fresh == "1"
+        wanted, name = exports.events(asked, self._config, fresh=fresh, now_ms=now_ms)
         reply = exports.as_file(b"", name, asked.format)
         if request.method == "HEAD":
             return response_of(reply)
         return streamed_of(await self._exporting.open(wanted), reply.headers)
+
+    async def _report_file(self, report: str) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        headers = await self._reports.headers_of(report)
+        if request.method == "HEAD":
+            response = response_of(Reply(200, headers, b""))
+            response.headers.update(dict(headers))  # the length of what GET sends
+            return response
+        return streamed_of(await self._reports.open(report), headers)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
@@ -325,6 +337,11 @@ class Handlers:
         wire.question(request.query_string, NothingAsked)
         pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
         return response_of(wire.sent(await _whole(pieces), media=media))
+
+
+def answers_of(service: Service) -> dict[str, Callable[..., Awaitable[Any]]]:
+    """What answers the questions of each family."""
+    return {family: getattr(service, family) for family in FAMILIES}
 
 
 def _always(handler: Handler) -> Callable[[Route], Handler]:

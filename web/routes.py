@@ -5,9 +5,11 @@ from typing import Final
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.errors import (
     DiskFull,
+    InvalidDocument,
     InvalidEvents,
     InvalidQuestion,
     JournalFailed,
+    LimitReached,
     MalformedBody,
     NotReady,
     Overloaded,
@@ -16,10 +18,18 @@ from engine.errors import (
     WrongMediaType,
 )
 from engine.events import Envelope, Event
+from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports
 from web.archiving import ArchiveLate
-from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
+from web.errors import (
+    LoadHooksOff,
+    LoadRunUnderWay,
+    NotFound,
+    ReportUnfinished,
+    SlowBody,
+    TooManyStreams,
+)
 from web.exporting import TooManyExports
 from web.exports import EventsAsked
 from web.health import Health, Ready
@@ -35,8 +45,10 @@ from web.live import CountersAsked, StreamAsked
 from web.loadrun import NewRun, OneRun
 from web.loadruns import Runs
 from web.queries import REFUSALS, CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.reports import KINDS, Told, ToldList
 from web.route import Refusals, Route
 from web.setup_routes import SETUP_ROUTES
+from web.sql import TooManyQueries
 
 _INGEST: Final[Refusals] = (
     MalformedBody,
@@ -53,6 +65,7 @@ _INGEST: Final[Refusals] = (
 _SQL_PATH: Final = "/sql"
 _COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
 _QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
+_REPORT: Final[Refusals] = (NotFound, InvalidQuestion)
 _TEXTS: Final = (MEDIA["json"], MEDIA["ndjson"])
 
 
@@ -246,6 +259,65 @@ ROUTES: Final[tuple[Route, ...]] = (
         media=MEDIA["csv"],
         formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
         refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
+    ),
+    Route(
+        name="reports",
+        method="GET",
+        path="/exports",
+        summary="The reports that are kept, the newest first.",
+        answer=ToldList,
+        refusals=(InvalidQuestion,),
+    ),
+    Route(
+        name="createReport",
+        method="POST",
+        path="/exports",
+        summary="Have a report made: figures, events or a query, as a file for later.",
+        answer=Told,
+        status=202,
+        takes=KINDS,
+        takes_media=("application/json",),
+        refusals=(
+            MalformedBody,
+            SlowBody,
+            TooLarge,
+            WrongMediaType,
+            InvalidDocument,
+            InvalidQuestion,
+            InvalidQuery,
+            QueryTooLong,
+            TooManyQueries,
+            LimitReached,
+            DiskFull,
+            Overloaded,
+            NotReady,
+        ),
+    ),
+    Route(
+        name="report",
+        method="GET",
+        path="/exports/{report}",
+        summary="How far a report is.",
+        answer=Told,
+        refusals=_REPORT,
+    ),
+    Route(
+        name="reportFile",
+        method="GET",
+        path="/exports/{report}/file",
+        summary="The file of a report that is done.",
+        media=MEDIA["csv"],
+        formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
+        refusals=(*_REPORT, ReportUnfinished),
+    ),
+    Route(
+        name="removeReport",
+        method="DELETE",
+        path="/exports/{report}",
+        summary="Remove a report and its file, or give up what is being made.",
+        media=None,
+        status=204,
+        refusals=_REPORT,
     ),
     Route(
         name="health",

@@ -11,7 +11,7 @@ other columns is not stored but made by the query: `select_of` writes it.
 the files and skips row groups; docs/formats/archive.md says the rest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 DEFAULT_TABLE: Final = "events"
@@ -199,16 +199,28 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
     return f"SELECT {shown} FROM {source_of(files)}"
 
 
-def source_of(files: Sequence[str]) -> str:
-    """What a FROM takes to read the STORED columns of these files, of whichever version."""
+def source_of(files: Sequence[str], only: Collection[str] | None = None) -> str:
+    """What a FROM takes to read the STORED columns of these files, of whichever version.
+
+    only  names of the columns that are needed: to name the others costs a millisecond
+    """
+    columns = [column for column in STORED if only is None or column.name in only]
     if not files:
-        nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in STORED)
-        return f"(SELECT {nothing} LIMIT 0)"
-    return _union(files, _STORED_OF_FILED, _STORED)
+        nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in columns)
+        return f"(SELECT {nothing or '1 AS one'} LIMIT 0)"
+    of_filed = ", ".join(map(_stored_of_filed, columns))
+    of_stored = ", ".join(quoted(column.name) for column in columns)
+    return _union(files, of_filed or "1 AS one", of_stored or "1 AS one")
+
+
+def named_in(sql: Iterable[str]) -> frozenset[str]:
+    """The STORED columns that these expressions read."""
+    told = " ".join(sql)
+    return frozenset(column.name for column in STORED if quoted(column.name) in told)
 
 
 def filed_source_of(files: Sequence[str]) -> str:
-    """The same for the FILED columns; there is at least one file."""
+    """The FILED columns of these files; there is at least one."""
     return _union(files, _FILED, _FILED_OF_STORED)
 
 
@@ -248,8 +260,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _text_or_uuid(name: str) -> str:
-    return f"coalesce({quoted(name)}, {quoted(uuid_of(name))}::VARCHAR) AS {quoted(name)}"
+def _stored_of_filed(column: Stored) -> str:
+    name = quoted(column.name)
+    if column.name not in IDS:
+        return name
+    return f"coalesce({name}, {quoted(uuid_of(column.name))}::VARCHAR) AS {name}"
 
 
 def _text_alone(name: str) -> str:
@@ -265,12 +280,7 @@ def _is_uuid(name: str) -> str:
     return f"regexp_full_match({quoted(name)}, {literal(UUID_PATTERN)})"
 
 
-_STORED: Final = ", ".join(quoted(column.name) for column in STORED)
 _FILED: Final = ", ".join(quoted(column.name) for column in FILED)
-_STORED_OF_FILED: Final = ", ".join(
-    _text_or_uuid(column.name) if column.name in IDS else quoted(column.name)
-    for column in STORED
-)
 _FILED_OF_STORED: Final = ", ".join(
     (
         *(_text_alone(c.name) if c.name in IDS else quoted(c.name) for c in STORED),

@@ -26,6 +26,7 @@ from persistence.archive.columns import (
     uuid_of,
 )
 from persistence.archive.rows import KINDS, MONEY, Kind, Taken
+from persistence.checksums import crcs_of
 from persistence.files import MODE, REAL_DISK
 
 MEMORY_MB: Final = 384
@@ -37,7 +38,7 @@ PART_LEVEL: Final = 1
 MERGED_LEVEL: Final = 3
 """Of zstd: parts live for minutes, merged files for months."""
 
-ROW_GROUP_ROWS: Final = 61_440
+ROW_GROUP_ROWS: Final = 40_960
 """A query for one service reads one or two of them in each file: smaller ones skip more, and
 cost more bytes a row (docs/decisions/0012)."""
 
@@ -51,6 +52,7 @@ class Content(NamedTuple):
     """What a file holds, as read back from it.
 
     weight  the sum of `_sample_interval`: how many events the rows stand for
+    crcs    of its stretches, as `persistence.checksums` cuts them
     """
 
     rows: int
@@ -60,6 +62,7 @@ class Content(NamedTuple):
     first_ms: int
     last_ms: int
     size_bytes: int
+    crcs: tuple[int, ...] = ()
 
 
 class Database:
@@ -171,8 +174,8 @@ class Merger(Database):
         )
         rows, *rest = found[0]
         if not rows:
-            return Content(0, 0, 0, 0, 0, 0, path.stat().st_size)
-        return Content._make((rows, *map(int, rest), path.stat().st_size))
+            rest = [0] * 5
+        return Content._make((rows, *map(int, rest), path.stat().st_size, crcs_of(path)))
 
     def days(self, source: str) -> list[str]:
         """The UTC days of the rows of a source, as ISO dates."""

@@ -26,7 +26,7 @@ from engine.events import (
     RevenueTransaction,
     correction_ms,
 )
-from engine.hashing import hash64_each
+from engine.hashing import digests, hash64_each
 from engine.money import fee_micros, micros
 from engine.timebucket import DAY_MS
 from persistence.archive.columns import STORED, Stored
@@ -209,7 +209,7 @@ class Taking:
             np.concatenate(seqs) if seqs else np.empty(0, np.int64),
             np.ones(len(events), np.int64),
         )
-        ids = hashes_column(hash64_each([event.event_id for event in events]))
+        ids = hashes_column(digests([event.event_id for event in events]))
         runs = list(zip(received_ms, counts, strict=True))
         duplicates = self._window.duplicates(ids, runs)
         self.tally.duplicates += len(duplicates)

@@ -11,8 +11,8 @@ import pytest
 
 from engine.errors import TallymarkError, UnusableControlStore
 from persistence.archive import manifest as manifests
-from persistence.archive.manifest import BadManifest
 from persistence.control import ControlStore
+from persistence.record import UnknownFormat
 from tests.golden import folder
 from tests.golden.forge import header_of_version, part_of_version, record_with_tag
 from tests.server import Server, tallymark
@@ -135,7 +135,7 @@ def test_an_archive_of_a_newer_format_is_refused_and_the_server_says_so(data: Pa
     path = data / "archive" / manifests.NAME
     told = json.loads(path.read_text())
     path.write_text(json.dumps(told | {"format": 1000}))
-    with pytest.raises(BadManifest, match="has format 1000"):
+    with pytest.raises(UnknownFormat, match="has format 1000"):
         manifests.read(path.parent)
     with Server(data, "--timezone", "Europe/Berlin", "--archive") as server:
         server.line("archive failed")

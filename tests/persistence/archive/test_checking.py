@@ -80,7 +80,7 @@ def test_a_merged_file_that_is_not_sorted_is_found(tmp_path: Path) -> None:
     files = [file for file in house.merge().manifest.files if file.sorted]
     path = house.archiver.store.path_of(max(files, key=lambda file: file.rows))
     spoil(path, "FROM {} ORDER BY index1 DESC, seq DESC")
-    assert flaws_of(house) == ["its rows are not sorted"]
+    assert "its rows are not sorted" in flaws_of(house)
 
 
 def of_version_1(house: House) -> None:
@@ -91,7 +91,10 @@ def of_version_1(house: House) -> None:
         Path(name).rename(name.replace(SUFFIX, ".parquet"))
     path = house.config.data / "archive" / manifests.NAME
     told = msgspec.json.decode(path.read_bytes().replace(SUFFIX.encode(), b".parquet"))
-    former = [{k: v for k, v in file.items() if k != "sorted"} for file in told["files"]]
+    former = [
+        {k: v for k, v in file.items() if k not in ("sorted", "crcs")} for file in told["files"]
+    ]
+    del told["crc"]
     path.write_bytes(msgspec.json.encode({**told, "format": 1, "files": former}))
 
 

@@ -9,6 +9,7 @@ from persistence.archive import manifest as manifests
 from persistence.archive.manifest import BadManifest, Manifest, between
 from persistence.archive.parquet import Merger
 from persistence.archive.store import GRACE_S, ArchiveStore
+from persistence.record import UnknownFormat
 from tests.archives import DAY_MS, NOW_MS, House, view
 
 
@@ -111,7 +112,8 @@ def test_between_finds_the_files_of_whole_days(tmp_path: Path) -> None:
     [
         ("{", "is damaged: Input data was truncated"),
         ('{"files": 3}', "is damaged: Expected `array`"),
-        ('{"format": 3}', "has format 3; this Tallymark reads 2"),
+        ('{"files": []}\n "crc": "00000000"\n}', "is damaged: JSON is malformed"),
+        ('{\n "files": [],\n "crc": "00000000"\n}', "is damaged: its checksum is wrong"),
     ],
 )
 def test_a_manifest_that_cannot_be_understood_is_refused(
@@ -121,6 +123,18 @@ def test_a_manifest_that_cannot_be_understood_is_refused(
     with pytest.raises(BadManifest, match=reason) as caught:
         ArchiveStore(tmp_path)
     assert isinstance(caught.value, TallymarkError)
+
+
+def test_a_manifest_of_another_format_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format": 3}')
+    with pytest.raises(UnknownFormat, match="has format 3; this Tallymark reads 2"):
+        ArchiveStore(tmp_path)
+
+
+def test_a_manifest_without_a_checksum_is_one_of_before_there_was_any(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text('{"format": 1, "covered_seq": 7}')
+    assert manifests.read(tmp_path) == Manifest(covered_seq=7)
 
 
 def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
