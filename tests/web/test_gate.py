@@ -145,7 +145,8 @@ async def test_the_corpus_without_a_good_key_is_refused_on_both_lanes(
 async def test_a_body_of_a_stranger_is_not_waited_for(
     port: int, app: Application, path: bytes
 ) -> None:
-    head = request(b"POST " + path, b"x" * 900_000, b"Expect: 100-continue").split(b"x")[0]
+    raw = request(b"POST " + path, b"x" * 900_000, b"Expect: 100-continue")
+    head = raw[: raw.index(b"\r\n\r\n") + 4]
     async with wire(port) as connection:
         with trio.fail_after(10):  # and not the 30 that a body may take
             await connection.send(head)
