@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from engine.erasure import KEY_BYTES, Secret
-from persistence.archive.columns import SORTED_BY, STORED, literal, quoted
+from persistence.archive.columns import SORTED_BY, STORED, filed_of, literal, quoted
 from persistence.archive.erasing import Eraser
 from persistence.archive.manifest import Tombstone
 from persistence.archive.parquet import MERGED_LEVEL, ROW_GROUP_ROWS, Merger
@@ -60,10 +60,11 @@ def fill(store: ArchiveStore, *, rows: int, days: int, users: int) -> int:
             name = store.free_name(date, first, first + each - 1)
             path = store.folder / name
             path.parent.mkdir(exist_ok=True)
+            source = filed_of(f"(SELECT {columns} FROM range({each}) AS t(i))")
             connection.execute(
-                f"COPY (SELECT {columns} FROM range({each}) AS t(i) ORDER BY {order}) TO "
-                f"{literal(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL "
-                f"{MERGED_LEVEL}, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+                f"COPY (SELECT * FROM {source} ORDER BY {order}) TO {literal(str(path))} "
+                f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {MERGED_LEVEL}, "
+                f"PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
             )
             tally = Tally(events=(day + 1) * each, rows=(day + 1) * each)
             store.advance(first + each - 1, tally, made(name, merger.content(path), day_ms))

@@ -7,7 +7,7 @@ older of two dumps of the ids: `trimmable_seq` tells how far it may be trimmed.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ import msgspec
 from engine.config import Config
 from engine.erasure import erased_in
 from engine.errors import Corruption, TallymarkError
-from engine.events import Batch
 from engine.state import Dump
 from engine.timebucket import DAY_MS
 from persistence import key
@@ -26,7 +25,7 @@ from persistence.archive.follower import Follower, JournalGap
 from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap, Tombstone
 from persistence.archive.merging import day_of
 from persistence.archive.parquet import Content, Merger, PartWriter
-from persistence.archive.rows import Taken, Taking, batches_of
+from persistence.archive.rows import Span, Taking, Told, batches_of
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
 from persistence.checksums import crcs_of
 from persistence.record import Record
@@ -36,6 +35,10 @@ JOURNAL_FOLDER: Final = "journal"
 
 PART_EVENTS_MAX: Final = 100_000
 """Events after which a part is written, however many more there are."""
+
+TAKEN_EVENTS: Final = 4_096
+"""Events that are decoded before rows are made of them: so many that an array of them costs
+little, and so few that the processor's cache still has them."""
 
 IDS_SOURCE: Final = "ids"
 IDS_EVENTS_MAX: Final = 2_000_000
@@ -132,19 +135,19 @@ class Archiver:
 
     def _commit(self, records: list[Record]) -> None:
         notice = records[-1].notice
-        taken = [self._take(record) for record in records if record.notice is None]
+        of_events = [record for record in records if record.notice is None]
+        found = [span for span in self._taken(of_events) if span.rows]
         last_seq = records[-1].last_seq
-        rows = sum(len(of_kind) for one in taken for of_kind in one.rows.values())
         self._follower.sync()
         part = None
-        if rows:
+        if found:
             content = Content(
-                rows=rows,
-                weight=sum(one.weight for one in taken),
+                rows=sum(span.rows for span in found),
+                weight=sum(span.weight for span in found),
                 first_seq=records[0].first_seq,
                 last_seq=last_seq,
-                first_ms=min(one.first_ms for one in taken if one.rows),
-                last_ms=max(one.last_ms for one in taken if one.rows),
+                first_ms=min(span.first_ms for span in found),
+                last_ms=max(span.last_ms for span in found),
                 size_bytes=0,
             )
             part = self._write(content)
@@ -155,15 +158,21 @@ class Archiver:
             self._taking.pass_notice()
             self.keep_ids()  # so that the journal may go as far as here
 
-    def _take(self, record: Record) -> Taken:
-        taken = self._taking.take(
-            record.first_seq, record.received_ms, _decoded(record, self._config.data)
-        )
-        self._writer.add(taken.rows)
-        return taken
+    def _taken(self, records: Sequence[Record]) -> Iterator[Span]:
+        """Have all records taken by the writer, some at a time."""
+        told: list[Told] = []
+        events = 0
+        for record in records:
+            told.append(_decoded(record, self._config.data))
+            events += record.events
+            if events >= TAKEN_EVENTS or record is records[-1]:
+                taken = self._taking.take(told)
+                self._writer.add(taken)
+                yield taken.span()
+                told, events = [], 0
 
     def _write(self, content: Content) -> File:
-        file = made("", content, self._clock_ms())
+        file = msgspec.structs.replace(made("", content, self._clock_ms()), sorted=False)
         name = self.store.free_name(
             folder_of(day_of(file)), content.first_seq, content.last_seq
         )
@@ -206,7 +215,7 @@ class Archiver:
                     f"it covers number {covered_seq}, where no record of the journal ends",
                 )
             if record.notice is None:
-                self._taking.pass_by(record.received_ms, _decoded(record, self._config.data))
+                self._taking.pass_by([_decoded(record, self._config.data)])
             else:
                 self._taking.pass_notice()
             ids_seq = record.last_seq
@@ -295,9 +304,10 @@ class Upkeep:
             raise
 
 
-def _decoded(record: Record, data: Path) -> list[Batch]:
+def _decoded(record: Record, data: Path) -> Told:
     try:
-        return list(batches_of(record.bodies))
+        batches = list(batches_of(record.bodies))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the events from number {record.first_seq} on no longer decode ({error})"
         raise Corruption(data / JOURNAL_FOLDER, 0, reason) from error
+    return Told(record.first_seq, record.received_ms, batches)

@@ -14,7 +14,8 @@ from persistence.archive.parquet import Merger
 from persistence.archive.rebuilding import rebuild
 from tests.archives import NOW_MS, House, rows_of, view
 
-HOSTILE = ["anna", "a'b", "größe", "a\0b", "😀", "x" * 256, "NULL", " "]
+UUID = "0b5b1d1e-5d6f-4a77-9a53-0f2f4c1f2a10"
+HOSTILE = ["anna", "a'b", "größe", "a\0b", "😀", "x" * 256, "NULL", " ", UUID]
 
 
 @pytest.fixture
