@@ -432,7 +432,7 @@ def export(
 @tallymark.command()
 @click.argument("user")
 @click.option("--url", help=f"Where the server is; without it and --data {DEFAULT_URL}.")
-@click.option("--key", help="An admin key, where the server asks for one.")
+@_key_option("An admin key, where the server asks for one.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
