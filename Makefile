@@ -17,7 +17,7 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-long test-crash soak test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -45,6 +45,15 @@ $(UI): $(UI_SOURCES)
 
 test: lint ## Run all checks and tests but those of the clients and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+test-long: $(ENV) ## Crash the engine ten thousand times on a simulated disk (minutes)
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/simulation/long
+
+test-crash: $(ENV) ## Kill, starve and damage real servers (about ten minutes; root for a small disk)
+	@$(BIN)/pytest -q tests/crash tests/crash/long
+
+soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="--minutes 60")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
 	@$(BIN)/pytest -q -n 2 tests/browser

@@ -12,6 +12,7 @@ from engine.errors import Corruption, TallymarkError
 from engine.sequence import Sequencing
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
+from persistence.files import REAL_DISK, Disk
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
@@ -51,7 +52,7 @@ class Recovered:
     report: Report
 
 
-def recover(config: Config) -> Recovered:
+def recover(config: Config, *, disk: Disk = REAL_DISK) -> Recovered:
     """Bring back what the data folder holds; an empty or absent one is a new beginning.
 
     Raises Corruption, ZoneChanged, JournalFailed, or OSError where the folder cannot be used.
@@ -62,8 +63,9 @@ def recover(config: Config) -> Recovered:
         config.data / "journal",
         durability=config.durability,
         segment_bytes_max=config.segment_bytes_max,
+        disk=disk,
     )
-    snapshots = SnapshotStore(config.data / "snapshots")
+    snapshots = SnapshotStore(config.data / "snapshots", disk=disk)
     sequencing = Sequencing(config, calendar)
     states = [ShardState(config, calendar) for _ in range(config.shards)]
     loaded = snapshots.load_newest()

@@ -41,6 +41,17 @@ class Journal(Protocol):
     def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
 
 
+class InThread(Protocol):
+    """Runs a call that blocks, one at a time for each limiter, and never abandons it.
+
+    `trio.to_thread.run_sync`, or what a simulation puts in the place of threads.
+    """
+
+    async def __call__(
+        self, call: Callable[..., None], /, *args: object, limiter: trio.CapacityLimiter
+    ) -> None: ...
+
+
 Released = Callable[[TallymarkError | None], None]
 """Called once: with None when a batch is durable and counted, else with why it is not."""
 
@@ -259,6 +270,7 @@ class Sequencer:
         *,
         clock_ms: Callable[[], int],
         journal_thread: trio.CapacityLimiter,
+        in_thread: InThread,
         pace: Pace,
         log: Callable[..., object],
     ) -> None:
@@ -268,6 +280,7 @@ class Sequencer:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._journal_thread = journal_thread
+        self._in_thread = in_thread
         self._pace = pace
         self._log = log
         self.queue = Queue(config)
@@ -305,7 +318,7 @@ class Sequencer:
         started = perf_counter()
         bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
-            await trio.to_thread.run_sync(
+            await self._in_thread(
                 self._journal.append,
                 self._journal.last_seq + 1,
                 received_ms,
