@@ -17,7 +17,9 @@ NODE_MIN := 20
 HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)))' 2>/dev/null \
 	&& command -v npm >/dev/null
 
-.PHONY: help env run ui page test test-long test-crash soak test-browser test-clients client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+FUZZ_S ?= 600
+
+.PHONY: help env run ui page test test-long test-crash soak test-browser test-clients fuzz client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -61,6 +63,10 @@ test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
 	@cd clients/typescript && npm run --silent check && npm test --silent
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients
+
+fuzz: $(ENV) ## Fuzz each reader of foreign bytes, then the whole interface, FUZZ_S seconds each (600)
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+	@$(BIN)/python -m tests.fuzz.api --seconds $(FUZZ_S)
 
 client-types: $(ENV) $(TS_CLIENT) ## Write the TypeScript client's types anew from /openapi.json
 	@$(BIN)/python -m tests.clients.typescript.types > clients/typescript/src/api.ts

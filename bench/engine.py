@@ -71,7 +71,9 @@ class Bench:
         )
 
     def take_and_fold(self, group: list[Batch]) -> None:
-        self.sequencing.add(self.now_ms, group)
+        for facts in self.sequencing.read(self.now_ms, group):
+            self.sequencing.add(self.now_ms, facts)
+        group.clear()  # as the sequencer lets go of events that it has read
         self.fold(self.sequencing.deal_due())
 
     def fold(self, dealt: Iterable[list[Group]]) -> None:

@@ -89,7 +89,8 @@ def serving(name: str, subscribers: int) -> Iterator[tuple[int, int]]:
             ready = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
         else:
             kind = "sse" if name == "sse-starlette" else "once"
-            words, more = [str(OTHER_PYTHON), str(ROOT / "bench/stream_fastapi.py"), kind], {}
+            # As a module: beside a script of this folder `http` would be ours, not Python's.
+            words, more = [str(OTHER_PYTHON), "-m", "bench.stream_fastapi", kind], {}
             ready = re.compile(r"^(\d+)$")
         server = subprocess.Popen(
             words,

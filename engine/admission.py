@@ -6,7 +6,7 @@ a name that is refused, is counted and takes the long way.
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from engine.cells import OTHER
 from engine.codec import pack
@@ -31,6 +31,8 @@ COUNTED_BY_CATEGORY: Final = (
     MarketplaceConversion,
     MarketplaceSearch,
 )
+
+UNNUMBERED: Final = -1
 
 RawPair = tuple[str, str | None]
 
@@ -132,50 +134,39 @@ class Admission:
 
     # -- pairs --------------------------------------------------------------------------------
 
-    def numbered(self, events: Sequence[Any]) -> list[int | None]:
-        """The number of each event's service and category, None where it has none yet."""
+    def numbered(self, events: Sequence[Any]) -> list[int]:
+        """The number of each event's service and category, UNNUMBERED where it has none yet.
+
+        It changes nothing, and what it says stays true for as long as `keys` are the same.
+        """
         get = self._numbers.get
-        return [get((event.service_id, event.category)) for event in events]
+        return [get((event.service_id, event.category), UNNUMBERED) for event in events]
 
     def numbered_searches(
         self, events: Sequence[MarketplaceSearch], times_ms: Sequence[int]
-    ) -> list[int | None]:
-        """The number of each event's search term, as admitted on its day, and category."""
+    ) -> list[int]:
+        """The same of each event's search term, as admitted on its day, and category."""
         day, start_ms, end_ms = self._today
         if min(times_ms) >= start_ms and max(times_ms) < end_ms:
-            get = self.terms_of(day).numbers.get
-            return [get((event.search_query, event.category)) for event in events]
-        terms = map(self.terms_of, map(self._calendar.day_of, times_ms))
+            get = self._numbers_on(day).get
+            return [get((event.search_query, event.category), UNNUMBERED) for event in events]
+        by_day = map(self._numbers_on, map(self._calendar.day_of, times_ms))
         return [
-            of_day.numbers.get((event.search_query, event.category))
-            for event, of_day in zip(events, terms, strict=True)
+            numbers.get((event.search_query, event.category), UNNUMBERED)
+            for event, numbers in zip(events, by_day, strict=True)
         ]
 
-    def services(self, events: Sequence[Any], numbers: list[int | None]) -> list[int]:
-        """As `numbered`, which said `numbers`; the others get one now."""
-        if None not in numbers:
-            return cast("list[int]", numbers)
-        return [
-            self._service(event.service_id, event.category) if number is None else number
-            for event, number in zip(events, numbers, strict=True)
-        ]
+    def _numbers_on(self, day: int) -> dict[RawPair, int]:
+        terms = self._terms.get(day)
+        return {} if terms is None else terms.numbers
 
-    def searches(
-        self,
-        events: Sequence[MarketplaceSearch],
-        times_ms: Sequence[int],
-        numbers: list[int | None],
-    ) -> list[int]:
-        """As `numbered_searches`, which said `numbers`; the others get one now."""
-        if None not in numbers:
-            return cast("list[int]", numbers)
-        return [
-            self._search(event, self._calendar.day_of(at_ms)) if number is None else number
-            for event, at_ms, number in zip(events, times_ms, numbers, strict=True)
-        ]
-
-    def _service(self, service: str, category: str | None) -> int:
-        return self._number(self.caps["services"], self._numbers, service, category)
+    def number_of(self, event: Any, at_ms: int) -> int:  # noqa: ANN401  # of four types
+        """The number of one event's pair, which gets one now if it has none yet."""
+        if isinstance(event, MarketplaceSearch):
+            return self._search(event, self._calendar.day_of(at_ms))
+        return self._number(
+            self.caps["services"], self._numbers, event.service_id, event.category
+        )
 
     def _number(
         self, cap: Cap, numbers: dict[RawPair, int], name: str, category: str | None

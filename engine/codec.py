@@ -39,3 +39,5 @@ def unpack_all(data: bytes) -> Iterator[Any]:
             yield unpacker.unpack()
     except msgpack.OutOfData:
         raise ValueError(f"{len(data)} bytes end within a value") from None
+    except TypeError as error:  # a key of a map that cannot be one
+        raise ValueError(f"these bytes were never packed here: {error}") from None

@@ -72,9 +72,9 @@ def column(numbers: Sequence[int]) -> Column:
     return np.frombuffer(array("q", numbers), np.int64)
 
 
-def hashes_column(hashes: Sequence[int]) -> NDArray[np.uint64]:
-    """Unsigned integers of 64 bits as a column."""
-    return np.frombuffer(array("Q", hashes), np.uint64)
+def hashes_column(digests: bytes | bytearray) -> NDArray[np.uint64]:
+    """What `hashing.digests` says as a column of unsigned integers."""
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 def dealt(table: Table, places: NDArray[np.uint8], count: int) -> list[Table | None]:

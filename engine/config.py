@@ -135,6 +135,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Widgets of one dashboard."""
     dashboard_bytes_max: Positive = 64 * KIB
     """Bytes of one dashboard as JSON."""
+    embed_query_keep_s: Positive = 10
+    """Seconds for which the rows of a shared dashboard's query serve all who look on."""
     catalog_entries_max: Positive = 100_000
     """Services and experiments that may be named in the catalog."""
     db_url: str = ""
@@ -189,6 +191,22 @@ class Config(Struct, frozen=True, kw_only=True):
     """Seconds after which an export of events is cut short."""
     export_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 128 * MIB
     """Bytes that one export of events may use; more where most events have long texts."""
+
+    # Reports: exports that are made while nobody waits
+    reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 1
+    """Reports that are made at the same time; the others stand in line."""
+    reports_max: Positive = 200
+    """Reports that are kept, those in line among them; beyond it 409."""
+    reports_per_owner_max: Positive = 50
+    """Reports of one key, or of all who have none; beyond it 409."""
+    report_deadline_s: Positive = 3_600
+    """Seconds after which the making of a report is given up."""
+    report_keep_hours: Positive = 24
+    """Hours for which a report is kept once it is done or has failed."""
+    report_bytes_max: Positive = 1024 * MIB
+    """Bytes of the file of one report."""
+    reports_bytes_max: Positive = 4 * 1024 * MIB
+    """Bytes of the files of all reports together."""
 
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000
@@ -262,6 +280,8 @@ _AT_MOST: Final = (
     ("stream_subscribers_max", "connections_max"),
     ("service_categories_max", "categories_max"),
     ("dashboard_bytes_max", "body_bytes_max"),
+    ("reports_per_owner_max", "reports_max"),
+    ("report_bytes_max", "reports_bytes_max"),
 )
 """(smaller, larger): what does not fit into the larger could never be taken or kept."""
 

@@ -142,6 +142,7 @@ class Corruption(TallymarkError):
         )
         self.path = path
         self.offset_bytes = offset_bytes
+        self.reason = reason
 
 
 class UnusableControlStore(TallymarkError):

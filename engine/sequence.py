@@ -9,37 +9,54 @@ costs a fraction of what a loop over them does.
 
 from array import array
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate, chain, pairwise
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.admission import Admission
+from engine.admission import UNNUMBERED, Admission
 from engine.codec import pack, unpack_all
-from engine.columns import column, dealt, hashes_column
+from engine.columns import Column, Table, column, dealt, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
 from engine.events import (
+    ABSENT,
     Batch,
     Event,
     ExperimentConversion,
     ExperimentView,
-    MarketplaceConversion,
-    MarketplaceSearch,
     MarketplaceView,
     RevenueTransaction,
     ServiceExecution,
-    UserSession,
+    correction_ms,
+)
+from engine.facts import (
+    CALLS,
+    CONVERSIONS,
+    EXPOSURES,
+    GOALS,
+    KEYED,
+    KINDS,
+    SALES,
+    SEARCHES,
+    SESSIONS,
+    VIEWS,
+    Facts,
+    read,
 )
 from engine.hashing import hash64, shard_of
 from engine.money import fee_micros, micros, month_micros
-from engine.recent import RecentUsers
+from engine.recent import Hashes, RecentUsers
 from engine.rollups import counters, experiments, names, revenue
 from engine.state import Group
 from engine.timebucket import DAY_MS, QUARTER_MS, Calendar, add_interval
-from engine.waiting import DEAL_EVENTS_MAX, KINDS, Chunk, Timed, instants_ms
+from engine.waiting import DEAL_EVENTS_MAX, Chunk
+
+Timed = Iterable[tuple[Any, int]]
+"""(event of one type, its instant)"""
 
 HOMES_MAX: Final = 65_536
 """Experiments and services whose shard is remembered; a look-up costs a fifth of the hash."""
@@ -49,11 +66,6 @@ TAKE_EVENTS_MAX: Final = 1_024
 
 US_ROUNDED_MS_MAX: Final = 1e15
 """From here on a double holds no thousandths, and further on a product would overflow."""
-
-KEYED: Final = 4
-"""So many of them, the first, go to the shard of a number as a column of three integers."""
-
-SEARCHES: Final = KINDS.index(MarketplaceSearch)
 
 _KEYED_KINDS: Final[NDArray[np.uint8]] = np.arange(KEYED, dtype=np.uint8)
 
@@ -90,32 +102,33 @@ class Sequencing:
 
     # -- take ---------------------------------------------------------------------------------
 
-    def add(self, received_ms: int, batches: Iterable[Batch]) -> None:
-        """Take the batches of one record; they wait to be dealt together with the next ones.
+    def read(self, received_ms: int, batches: Sequence[Batch]) -> Iterator[Facts]:
+        """What the batches of one record say, some at a time; it changes nothing.
+
+        The batches are needed no longer then, and their events had better go: it may be a while
+        until what they say is dealt.
+        """
+        for portion in portions(batches):
+            events: list[Event] = []
+            times_ms: list[int] = []
+            for batch in portion:
+                events += batch.events
+                times_ms += instants_ms(batch, received_ms)
+            for start in range(0, len(events), DEAL_EVENTS_MAX):
+                end = start + DEAL_EVENTS_MAX
+                yield read(events[start:end], times_ms[start:end], self._admission)
+
+    def add(self, received_ms: int, facts: Facts) -> None:
+        """Take what was read of a record; it waits to be dealt together with the next ones.
 
         How many are dealt at a time is of no matter to any answer, and it is a matter of speed:
         of 2,000 events each costs little more than half of what it does of 250.
         """
-        events, times_ms = self._told(received_ms, batches)
-        for start in range(0, len(events), DEAL_EVENTS_MAX):
-            end = start + DEAL_EVENTS_MAX
-            some = events[start:end]
-            waiting = self._waiting
-            if not waiting or not waiting[-1].has_room(received_ms, len(some)):
-                waiting.append(Chunk(received_ms))
-            waiting[-1].add(received_ms, some, times_ms[start:end])
-
-    def _told(
-        self, received_ms: int, batches: Iterable[Batch]
-    ) -> tuple[list[Event], list[int]]:
-        """The events of one record, and their instants by our clock."""
-        events: list[Event] = []
-        times_ms: list[int] = []
-        for batch in batches:
-            events += batch.events
-            times_ms += instants_ms(batch, received_ms)
-        self._tally.events += len(events)
-        return events, times_ms
+        self._tally.events += len(facts)
+        waiting = self._waiting
+        if not waiting or not waiting[-1].has_room(received_ms, facts):
+            waiting.append(Chunk(received_ms, facts.keys))
+        waiting[-1].add(received_ms, facts)
 
     def deal_due(self) -> Generator[list[Group], None, None]:
         """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer."""
@@ -127,11 +140,13 @@ class Sequencing:
         for _ in range(len(self._dealt) + len(self._waiting)):  # not what comes in between
             yield self._next()
 
-    def take(self, received_ms: int, batches: Iterable[Batch]) -> list[Group]:
-        """Split one record by itself, at once."""
+    def take(self, received_ms: int, batches: Sequence[Batch]) -> list[Group]:
+        """Read one record, of a few events, and split it by itself, at once."""
         assert not self._waiting
-        chunk = Chunk(received_ms)
-        chunk.add(received_ms, *self._told(received_ms, batches))
+        for facts in self.read(received_ms, batches):
+            self.add(received_ms, facts)
+        [chunk] = self._waiting
+        self._waiting.clear()
         return self._split(chunk)
 
     @property
@@ -155,16 +170,16 @@ class Sequencing:
 
     def _split(self, chunk: Chunk) -> list[Group]:
         """One group for every shard, without the duplicates."""
-        ids = hashes_column(chunk.ids)
-        duplicates = self._window.duplicates(ids, chunk.runs)
+        facts = chunk.facts
+        duplicates = self._window.duplicates(hashes_column(facts.ids), chunk.runs)
         if duplicates:
             self._tally.duplicates += len(duplicates)
-            chunk.drop(duplicates)
+            facts.drop(duplicates)
         self._begin(chunk.received_ms)
         keys = self._admission.keys
         groups = [Group(chunk.received_ms, keys) for _ in range(self._shards)]
-        if chunk.events:
-            self._fill(groups, chunk)
+        if len(facts):
+            self._fill(groups, facts)
         return groups
 
     def _begin(self, received_ms: int) -> None:
@@ -176,27 +191,38 @@ class Sequencing:
             self._admission.begin(day, start_ms, end_ms)
             self._recent.begin(start_ms, end_ms)
 
-    def _fill(self, groups: Sequence[Group], chunk: Chunk) -> None:
-        timeds = chunk.timeds
-        self._keyed(chunk, groups)
-        self._users(chunk, groups)
-        self._transactions(timeds[RevenueTransaction], groups)
-        self._exposures(timeds[ExperimentView], groups)
-        self._goals(timeds[ExperimentConversion], groups)
-        self._labels(chunk, groups)
+    def _fill(self, groups: Sequence[Group], facts: Facts) -> None:
+        times_ms = column(facts.times_ms)
+        kinds = np.frombuffer(facts.kinds, np.uint8)
+        counts: list[int] = np.bincount(kinds, minlength=len(KINDS)).tolist()
+        ends = [0, *accumulate(counts)]
+        ordered_ms = times_ms.take(kinds.argsort(kind="stable"))
+        timed = [
+            zip(events, ordered_ms[start:end].tolist(), strict=True)
+            for events, (start, end) in zip(facts.others, pairwise(ends[KEYED:]), strict=True)
+        ]
+        unnumbered = sum(map(len, facts.unnumbered))
+        if not self._admission.has_room(sum(counts[KEYED:]), unnumbered):
+            self._admission.meet(facts.named())
+        self._keyed(facts, counts[:KEYED], ordered_ms, groups)
+        self._users(hashes_column(facts.users), times_ms, groups)
+        self._transactions(timed[SALES - KEYED], groups)
+        self._exposures(timed[EXPOSURES - KEYED], groups)
+        self._goals(timed[GOALS - KEYED], groups)
+        self._labels(facts, groups)
         for group in groups:
             group.count()
         # What has no key goes where something goes anyhow, for a message costs more.
         anyhow = next((group for group in groups if group.facts), groups[0])
         anyhow.arrived = counters.Arrived(
-            executions=len(timeds[ServiceExecution][0]),
-            errors=sum([len(group.failures) for group in groups]),
-            views=len(timeds[MarketplaceView][0]),
-            searches=len(timeds[MarketplaceSearch][0]),
-            conversions=len(timeds[MarketplaceConversion][0]),
-            sessions=len(timeds[UserSession][0]),
+            executions=counts[CALLS],
+            errors=len(facts.failures),
+            views=counts[VIEWS],
+            searches=counts[SEARCHES],
+            conversions=counts[CONVERSIONS],
+            sessions=counts[SESSIONS],
         )
-        anyhow.sessions = _sessions(timeds[UserSession])
+        anyhow.sessions = _sessions(timed[SESSIONS - KEYED])
         anyhow.count()
 
     def _home(self, key: str) -> int:
@@ -207,41 +233,22 @@ class Sequencing:
             shard = self._homes[key] = shard_of(key, self._shards)
         return shard
 
-    def _numbers(self, chunk: Chunk) -> list[int]:
-        """Of calls, views, conversions and searches, in this order."""
-        admission, timeds = self._admission, chunk.timeds
-        of_services = [e for kind in KINDS[:SEARCHES] for e in timeds[kind][0]]
-        numbered = admission.numbered(of_services)
-        searches, searches_ms = timeds[MarketplaceSearch]
-        numbered_searches = (
-            admission.numbered_searches(searches, searches_ms) if searches else []
-        )
-        unnumbered = numbered.count(None) + numbered_searches.count(None)
-        named = sum([len(timeds[kind][0]) for kind in KINDS[KEYED:]])
-        if not admission.has_room(named, unnumbered):
-            admission.meet(chunk.events)
-        numbers = admission.services(of_services, numbered)
-        numbers += admission.searches(searches, searches_ms, numbered_searches)
-        return numbers
-
-    def _keyed(self, chunk: Chunk, groups: Sequence[Group]) -> None:
+    def _keyed(
+        self, facts: Facts, sizes: Sequence[int], times_ms: Column, groups: Sequence[Group]
+    ) -> None:
         """Calls, views, conversions and searches: (number, instant, what else there is)."""
-        numbers, timeds = self._numbers(chunk), chunk.timeds
-        calls, times_ms = timeds[ServiceExecution]
-        searches = timeds[MarketplaceSearch][0]
-        self._failures(calls, times_ms, numbers, groups)
-        for kind in KINDS[1:KEYED]:
-            times_ms = times_ms + timeds[kind][1]
-        sizes = [len(timeds[kind][0]) for kind in KINDS[:KEYED]]
-        if not numbers:
+        count = sum(sizes)
+        if not count:
             return
-        table = np.zeros((3, len(numbers)), np.int64)
-        table[0] = column(numbers)
-        table[1] = column(times_ms)
-        latencies = array("d", [call.latency_ms for call in calls])
-        table[2, : len(calls)] = np.frombuffer(latencies, np.int64)
-        without_result = array("b", [search.result_count == 0 for search in searches])
-        table[2, len(numbers) - len(searches) :] = np.frombuffer(without_result, np.int8)
+        table = np.zeros((3, count), np.int64)
+        table[0] = column([*chain.from_iterable(facts.numbers)])
+        table[1] = times_ms[:count]
+        self._number(facts, table)
+        latencies = array("d", facts.latencies_ms)
+        table[2, : len(latencies)] = np.frombuffer(latencies, np.int64)
+        without_result = array("b", facts.without_result)
+        table[2, count - len(without_result) :] = np.frombuffer(without_result, np.int8)
+        self._failures(facts, table, groups)
         # 64 shards at the most: each place is a byte, by which numpy sorts quickest.
         places = self._admission.keys.homes(table[0])
         places *= KEYED
@@ -251,21 +258,24 @@ class Sequencing:
             at = KEYED * shard
             group.calls, group.views, group.conversions, group.searches = parts[at : at + KEYED]
 
-    def _failures(
-        self,
-        calls: Sequence[ServiceExecution],
-        times_ms: Sequence[int],
-        numbers: Sequence[int],
-        groups: Sequence[Group],
-    ) -> None:
-        home = self._admission.keys.home
-        for position in [at for at, call in enumerate(calls) if not call.success]:
-            number = numbers[position]
-            code = calls[position].error_code or ""
-            groups[home(number)].failures.append((number, times_ms[position], code))
+    def _number(self, facts: Facts, table: Table) -> None:
+        """Give the pairs a number that have none yet, or one of other keys than the present."""
+        admission = self._admission
+        if facts.keys is not admission.keys:
+            for at in (table[0] != UNNUMBERED).nonzero()[0].tolist():
+                pair = facts.keys.pairs[int(table[0, at])]
+                table[0, at] = admission.keys.number(pair)
+        unnumbered = chain.from_iterable(facts.unnumbered)
+        for at, event in zip((table[0] < 0).nonzero()[0].tolist(), unnumbered, strict=True):
+            table[0, at] = admission.number_of(event, int(table[1, at]))
 
-    def _users(self, chunk: Chunk, groups: Sequence[Group]) -> None:
-        hashes, at_ms = hashes_column(chunk.users), column(chunk.times_ms)
+    def _failures(self, facts: Facts, calls: Table, groups: Sequence[Group]) -> None:
+        home = self._admission.keys.home
+        for place, code in facts.failures:
+            number, at_ms = int(calls[0, place]), int(calls[1, place])
+            groups[home(number)].failures.append((number, at_ms, code))
+
+    def _users(self, hashes: Hashes, at_ms: Column, groups: Sequence[Group]) -> None:
         told = hashes.nonzero()[0]
         if len(told) < len(hashes):
             hashes, at_ms = hashes.take(told), at_ms.take(told)
@@ -283,7 +293,7 @@ class Sequencing:
 
     def _transactions(self, timed: Timed, groups: Sequence[Group]) -> None:
         event: RevenueTransaction
-        for event, at_ms in zip(*timed, strict=True):
+        for event, at_ms in timed:
             if event.status == "failed":
                 continue
             service = self.caps["services"].admit(event.service_id)
@@ -310,7 +320,7 @@ class Sequencing:
     def _exposures(self, timed: Timed, groups: Sequence[Group]) -> None:
         admit = self.caps["experiments"].admit
         event: ExperimentView
-        for event, at_ms in zip(*timed, strict=True):
+        for event, at_ms in timed:
             experiment = admit(event.experiment_id)
             unit, kind = 0, experiments.NO_UNIT
             if event.user_id is not None:
@@ -324,7 +334,7 @@ class Sequencing:
     def _goals(self, timed: Timed, groups: Sequence[Group]) -> None:
         admit = self.caps["experiments"].admit
         event: ExperimentConversion
-        for event, at_ms in zip(*timed, strict=True):
+        for event, at_ms in timed:
             experiment = admit(event.experiment_id)
             user = 0 if event.user_id is None else hash64(event.user_id)
             session = 0 if event.session_id is None else _session_unit(event.session_id)
@@ -332,22 +342,9 @@ class Sequencing:
                 (experiment, event.variant_index, at_ms, user, session)
             )
 
-    def _labels(self, chunk: Chunk, groups: Sequence[Group]) -> None:
+    def _labels(self, facts: Facts, groups: Sequence[Group]) -> None:
         """Names that events carry, in the order of the events: the latest one stays."""
-        labelled: list[Event] = []
-        for kind in KINDS:
-            if kind in (ServiceExecution, MarketplaceView):
-                labelled += [e for e in chunk.timeds[kind][0] if e.service_name is not None]
-            elif kind in (ExperimentView, ExperimentConversion):
-                labelled += [
-                    e
-                    for e in chunk.timeds[kind][0]
-                    if e.experiment_name is not None or e.variant_name is not None
-                ]
-        if not labelled:
-            return
-        order = {id(event): position for position, event in enumerate(chunk.events)}
-        for event in sorted(labelled, key=lambda event: order[id(event)]):
+        for _, event in facts.labelled:
             if isinstance(event, ServiceExecution | MarketplaceView):
                 self._name_service(event, groups)
             elif isinstance(event, ExperimentView | ExperimentConversion):
@@ -400,7 +397,7 @@ class Sequencing:
 def _sessions(timed: Timed) -> list[tuple[int, int, int]]:
     """(an instant, sessions, µs) for each quarter hour: no cell is cut finer."""
     sums: dict[int, list[int]] = {}
-    for event, at_ms in zip(*timed, strict=True):
+    for event, at_ms in timed:
         quarter = at_ms // QUARTER_MS
         counted = sums.get(quarter)
         if counted is None:
@@ -408,6 +405,14 @@ def _sessions(timed: Timed) -> list[tuple[int, int, int]]:
         counted[1] += 1
         counted[2] += _us(event.duration)
     return [(at_ms, count, us) for at_ms, count, us in sums.values()]
+
+
+def instants_ms(batch: Batch, received_ms: int) -> Sequence[int]:
+    """The instants of a batch by our clock."""
+    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
+    if not skew_ms and ABSENT not in batch.times_ms:
+        return batch.times_ms
+    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]
 
 
 def portions(batches: Sequence[Batch]) -> Iterable[Sequence[Batch]]:

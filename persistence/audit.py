@@ -87,7 +87,7 @@ def audit(folder: Path) -> Audit:
         raise NotADataFolder(
             f"{folder} is no data folder: there is no {JOURNAL_FOLDER}/ in it."
         )
-    with _undisturbed(folder):
+    with undisturbed(folder):
         snapshots = tuple(_snapshots(folder / SNAPSHOT_FOLDER))
         loaded = next((one for one in snapshots if one.flaw is None), None)
         journal = Journal.open(folder / JOURNAL_FOLDER, durability="none", disk=_Pretending())
@@ -154,7 +154,7 @@ class _Pretending(Disk):
 
 
 @contextlib.contextmanager
-def _undisturbed(folder: Path) -> Iterator[None]:
+def undisturbed(folder: Path) -> Iterator[None]:
     """Keep a server from starting on `folder` meanwhile; raises FolderInUse where one runs."""
     try:
         handle = os.open(folder / LOCK_NAME, os.O_RDONLY)

@@ -17,6 +17,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """One export: events of `files` from `start_ms` up to before `end_ms`.
 
     memory_bytes  what the database may use
+    progress_fd   a file that the process has been given, into which it writes how many percent
+                  are done, a byte each; None where nobody asks
     """
 
     files: tuple[str, ...]
@@ -27,3 +29,4 @@ class Wanted(Struct, frozen=True, kw_only=True):
     service: str | None
     user: str | None
     memory_bytes: int
+    progress_fd: int | None = None

@@ -8,12 +8,14 @@ Only the exit code 0 says that it is whole. No text of a user is run: filters ar
 
 import os
 import sys
+import threading
+import time
 from typing import Final
 
 import duckdb
 import msgspec
 
-from persistence import sandbox
+from persistence import arrow, sandbox
 from persistence.archive.columns import STORED, literal, quoted, source_of
 from persistence.exporting import GONE, READY, Wanted
 from persistence.tabular import DANGEROUS, PLAIN_NEGATIVE, Format
@@ -21,6 +23,9 @@ from persistence.tabular import DANGEROUS, PLAIN_NEGATIVE, Format
 ROW_GROUP_ROWS: Final = 61_440
 ROW_GROUP_BYTES: Final = "16MB"
 """Of Parquet; a row group is gathered in memory, and texts may be long."""
+
+PROGRESS_S: Final = 0.5
+"""Between two tellings of how far it is."""
 
 _LEFT_OUT: Final = frozenset(
     ("timestamp", "eventType", "index1", "timestampMillis", "blob2", "receivedAt", "seq",
@@ -55,6 +60,13 @@ def statement(wanted: Wanted, files: list[str], output: str) -> tuple[str, list[
 
     files  paths by which those of `wanted` can be read
     """
+    select, values = rows(wanted, files)
+    how = f"{_FORMATS[wanted.format]}, USE_TMP_FILE false"
+    return f"COPY ({select}) TO {literal(output)} ({how})", values
+
+
+def rows(wanted: Wanted, files: list[str]) -> tuple[str, list[str | int]]:
+    """The SELECT of its rows, and its parameters."""
     shown = ", ".join(f"{_shown(name, wanted.format)} AS {quoted(name)}" for name in COLUMNS)
     tests = [
         '"timestamp" >= make_timestamp(? // 1000 * 1000000)',
@@ -73,15 +85,13 @@ def statement(wanted: Wanted, files: list[str], output: str) -> tuple[str, list[
         if value is not None:
             tests.append(f"{quoted(column)} = ?")
             values.append(value)
-    select = f"SELECT {shown} FROM {source_of(files)} WHERE {' AND '.join(tests)}"
-    how = f"{_FORMATS[wanted.format]}, USE_TMP_FILE false"
-    return f"COPY ({select}) TO {literal(output)} ({how})", values
+    return f"SELECT {shown} FROM {source_of(files)} WHERE {' AND '.join(tests)}", values
 
 
 def _shown(name: str, format_: Format) -> str:
     if name in _TIMES:
         moment = f"make_timestamp_ms({_TIMES[name]})"
-        if format_ == "parquet":
+        if format_ in ("parquet", "arrow"):
             return f"{moment}::TIMESTAMP_MS"
         return f"strftime({moment}, '%Y-%m-%dT%H:%M:%S.%gZ')"
     column = quoted(name)
@@ -124,14 +134,46 @@ def main() -> int:
         os.write(1, GONE)
         return 0
     connection = connected(wanted.memory_bytes)
-    sql, values = statement(wanted, [f"/dev/fd/{one}" for one in handles], "/dev/stdout")
+    files = [f"/dev/fd/{one}" for one in handles]
     os.write(1, READY)
+    if wanted.progress_fd is not None:
+        _tell_progress(connection, wanted.progress_fd)
     try:
-        connection.execute(sql, values)
+        if wanted.format == "arrow":
+            _write_arrow(connection, wanted, files)
+        else:
+            sql, values = statement(wanted, files, "/dev/stdout")
+            connection.execute(sql, values)
     except duckdb.Error as error:
         print(f"export: {error}", file=sys.stderr)  # noqa: T201  the server's own log
         return 1
     return 0
+
+
+def _write_arrow(
+    connection: duckdb.DuckDBPyConnection, wanted: Wanted, files: list[str]
+) -> None:
+    sql, values = rows(wanted, files)
+    moments = [arrow.UTC if name in _TIMES else None for name in COLUMNS]
+    relation = connection.sql(sql, params=values)
+    with os.fdopen(os.dup(1), "wb") as out:
+        for piece, _ in arrow.pieces(relation, COLUMNS, moments, unit="ms"):
+            out.write(piece)
+
+
+def _tell_progress(connection: duckdb.DuckDBPyConnection, handle: int) -> None:
+    """Write how many percent are done, a byte each time, from a thread of its own."""
+    for setting in ("enable_progress_bar = true", "enable_progress_bar_print = false"):
+        connection.execute(f"SET {setting}")
+
+    def tell() -> None:
+        while True:
+            time.sleep(PROGRESS_S)
+            percent = connection.query_progress()
+            if percent >= 0:
+                os.write(handle, bytes([min(100, int(percent))]))
+
+    threading.Thread(target=tell, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from typing import Final
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What a full disk and a full quota answer; all other errors mean that something is broken."""
 
+NO_HANDLE: Final = frozenset({errno.EMFILE, errno.ENFILE})
+"""What is answered where the process, or the system, has as many open files as it may have."""
+
 Bytes = bytes | bytearray | memoryview
 
 MODE: Final = 0o640
@@ -25,6 +28,9 @@ class Disk:
     here, so a disk that records writes and syncs sees everything that can be lost.
     Appending handles write at the end of the file, also after `truncate` has moved it.
     """
+
+    syncs_aside: bool = False
+    """Whether `begin_sync` and `end_sync` are there; they are for who must not wait."""
 
     def create(self, path: Path) -> int:
         """A handle that appends to the new file `path`, which must not exist."""
@@ -54,6 +60,17 @@ class Disk:
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
         else:
             os.fdatasync(handle)  # the size is part of it; times are not, and cost a write
+
+    def begin_sync(self, handle: int) -> int:
+        """Have the file synced meanwhile; one at a time. On OSError nothing has begun.
+
+        Returns a file that can be read once it is done, and `end_sync` is to be called.
+        """
+        raise NotImplementedError
+
+    def end_sync(self) -> None:
+        """What became of it: as `sync`, returns or raises."""
+        raise NotImplementedError
 
     def sync_folder(self, folder: Path) -> None:
         """Return when the names created, renamed and removed in `folder` are on the disk."""

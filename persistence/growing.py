@@ -2,14 +2,15 @@
 
 import contextlib
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final, Literal, Self
 
 from engine.distribution import Distribution
 from engine.errors import DiskFull, JournalFailed
-from persistence.files import NO_ROOM, Bytes, Disk, write_fully
+from persistence.files import NO_HANDLE, NO_ROOM, Bytes, Disk, write_fully
 from persistence.segment import HEADER_BYTES, Segment, encode_header, name_of
 
 Durability = Literal["fsync", "write", "none"]
@@ -52,6 +53,8 @@ class GrowingSegment:
         self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
         self._buffer = bytearray()
         self._is_cut = False  # and the cut is not on the disk yet
+        self._begun_bytes = 0
+        self._begun_s = 0.0
 
     @classmethod
     def create(
@@ -74,6 +77,11 @@ class GrowingSegment:
             _take_back(disk, folder, path, handle)
             if error.errno in NO_ROOM:
                 raise _full(path) from error
+            if error.errno in NO_HANDLE:  # connections have all of them: this passes
+                raise DiskFull(
+                    f"No file can be opened for {path}: {error.strerror}. Nothing of this "
+                    f"group was kept: allow more open files, or send it again later."
+                ) from error
             raise failed(f"{path} could not be created", error) from error
         return cls(disk, path, first_seq, handle, durability, sync_s)
 
@@ -131,6 +139,32 @@ class GrowingSegment:
             self._sync()
         self._file_bytes += size_bytes
 
+    def begin(self, pieces: Iterable[Bytes], size_bytes: int) -> int | None:
+        """As `put`, without waiting for the disk: `end` is to be called.
+
+        Returns the file that can be read when it is time for that; None if it is now.
+        """
+        if self._durability != "fsync":
+            self.put(pieces, size_bytes)
+            return None
+        for piece in pieces:
+            self._write(piece)
+        self._begun_bytes, self._begun_s = size_bytes, perf_counter()
+        try:
+            return self._disk.begin_sync(self._handle)
+        except OSError:  # too many are under way in this system
+            self._sync()
+            self._file_bytes += size_bytes
+            self._begun_bytes = 0
+            return None
+
+    def end(self) -> None:
+        """What was begun is on the disk, or will never be: as `put`, returns or raises."""
+        if self._begun_bytes:
+            size_bytes, self._begun_bytes = self._begun_bytes, 0
+            self._synced(self._disk.end_sync, self._begun_s)
+            self._file_bytes += size_bytes
+
     def flush(self) -> None:
         """Write the buffer; when the disk is full it stays what it was, in whole records."""
         if self._buffer:
@@ -158,9 +192,11 @@ class GrowingSegment:
             raise failed(f"a write to {self.path} failed", error) from error
 
     def _sync(self) -> None:
-        started = perf_counter()
+        self._synced(partial(self._disk.sync, self._handle), perf_counter())
+
+    def _synced(self, sync: Callable[[], None], started_s: float) -> None:
         try:
-            self._disk.sync(self._handle)
+            sync()
         except OSError as error:
             # The kernel may show the next start bytes that the disk never got. What has not
             # been acknowledged goes, if it still can; what has is not made worse by trying.
@@ -168,7 +204,7 @@ class GrowingSegment:
                 self._cut_back()
             raise failed(f"a sync of {self.path} failed", error) from error
         self._is_cut = False
-        self._sync_s.add(perf_counter() - started)
+        self._sync_s.add(perf_counter() - started_s)
 
     def _cut_back(self) -> None:
         try:

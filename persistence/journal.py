@@ -11,12 +11,13 @@ newest segment: it is cut off at start. Everywhere else it is damage, and `open`
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Final, NamedTuple, Self
 
 from engine.distribution import SECONDS, Distribution
 from engine.errors import Corruption, DiskFull, JournalFailed
 from engine.events import Body
-from persistence.files import REAL_DISK, Disk
+from persistence.files import REAL_DISK, Bytes, Disk
 from persistence.growing import Durability, GrowingSegment, failed
 from persistence.record import BadRecord, Record, encode, events_in, pieces, size_of
 from persistence.segment import HEADER_BYTES, Segment, check, number_of, read_records
@@ -31,6 +32,11 @@ class Cut(NamedTuple):
     offset_bytes: int
     size_bytes: int
     reason: str
+
+
+SLOW_WRITE_S: Final = 0.005
+SLOW_S: Final = 1.0
+"""After a write that took so long, for so long nothing is begun: a thread had better wait."""
 
 
 class Journal:
@@ -53,6 +59,8 @@ class Journal:
         self._ends_closed = True  # no record stands behind the last closing one
         self._failure: JournalFailed | None = None
         self._is_closed = False
+        self._begun: tuple[int, Sequence[Body]] | None = None
+        self._slow_until_s = 0.0
 
     @classmethod
     def open(
@@ -121,11 +129,50 @@ class Journal:
         with self._for_good():
             size = size_of(bodies)
             growing = self._with_room_for(size)
-            number = growing.first_seq
-            growing.put(
-                pieces(bodies, segment=number, first_seq=first_seq, received_ms=received_ms),
-                size,
-            )
+            growing.put(_record(growing, bodies, first_seq, received_ms), size)
+        self._have(received_ms, bodies)
+
+    def can_begin(self, bodies: Sequence[Body]) -> bool:
+        """Whether `begin` would not wait for the disk, as far as that can be told."""
+        growing = self._growing
+        return (
+            self._disk.syncs_aside
+            and growing is not None
+            and growing.size_bytes + size_of(bodies) <= self._segment_bytes_max
+            and perf_counter() > self._slow_until_s
+        )
+
+    def begin(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> int | None:
+        """As `append`, without waiting for the disk; only where `can_begin` says so.
+
+        Returns the file that can be read once `end` is to be called, None if that is now.
+        Nothing else may be asked of the journal in between.
+        """
+        assert first_seq == self._next_seq
+        assert bodies
+        growing = self._growing
+        assert growing is not None
+        with self._for_good():
+            started_s = perf_counter()
+            record = _record(growing, bodies, first_seq, received_ms)
+            told = growing.begin(record, size_of(bodies))
+            ended_s = perf_counter()
+        if ended_s - started_s > SLOW_WRITE_S:
+            self._slow_until_s = ended_s + SLOW_S
+        self._begun = (received_ms, bodies)
+        return told
+
+    def end(self) -> None:
+        """What was begun is as durable as `append` makes it. Raises as that does."""
+        growing, begun = self._growing, self._begun
+        assert growing is not None
+        assert begun is not None
+        self._begun = None
+        with self._for_good():
+            growing.end()
+        self._have(*begun)
+
+    def _have(self, received_ms: int, bodies: Sequence[Body]) -> None:
         self._next_seq += events_in(bodies)
         self._received_ms = received_ms
         self._ends_closed = False
@@ -335,3 +382,11 @@ class Journal:
         self._sealed.append(Segment(path, number, self.last_seq, checked.good_bytes))
         self._received_ms = checked.received_ms
         self._ends_closed = checked.is_closed
+
+
+def _record(
+    growing: GrowingSegment, bodies: Sequence[Body], first_seq: int, received_ms: int
+) -> Iterator[Bytes]:
+    return pieces(
+        bodies, segment=growing.first_seq, first_seq=first_seq, received_ms=received_ms
+    )

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from isal.isal_zlib import crc32
 
 from persistence.files import Disk, write_whole
+from persistence.record import UnknownFormat
 
 PART: Final = b"TMSPART\n"
 MANIFEST: Final = b"TMSMANI\n"
@@ -21,7 +22,11 @@ _PAYLOAD_AT: Final = _HEADER.size + _CRC.size
 
 
 class BadFile(Exception):
-    """The file is missing, damaged or of another version; its text says which."""
+    """The file is missing, or damaged from `offset_bytes` on; its text says which."""
+
+    def __init__(self, reason: str, offset_bytes: int = 0) -> None:
+        super().__init__(reason)
+        self.offset_bytes = offset_bytes
 
 
 class Stamp(NamedTuple):
@@ -46,24 +51,32 @@ def write(disk: Disk, path: Path, magic: bytes, chunks: Sequence[bytes]) -> Stam
 
 
 def read(disk: Disk, path: Path, magic: bytes, stamp: Stamp | None = None) -> bytes:
-    """The payload of `path`. Raises BadFile, also for a whole file that is not `stamp`'s."""
+    """The payload of `path`.
+
+    Raises BadFile, also for a whole file that is not `stamp`'s; UnknownFormat where another
+    version wrote it: to go on without it, as if it were damaged, would be to go back in time.
+    """
     try:
         data = disk.read(path)
     except OSError as error:
         raise BadFile(f"it cannot be read: {error.strerror or error}") from error
     if len(data) < _PAYLOAD_AT:
-        raise BadFile(f"{len(data)} bytes are too few for its header")
+        raise BadFile(f"{len(data)} bytes are too few for its header", len(data))
     found_magic, version, payload_bytes = _HEADER.unpack_from(data)
     (crc,) = _CRC.unpack_from(data, _HEADER.size)
     payload = data[_PAYLOAD_AT:]
     if found_magic != magic:
         raise BadFile(f"it begins with {found_magic!r} in place of {magic!r}")
     if len(payload) != payload_bytes:
-        raise BadFile(f"it holds {len(payload)} bytes in place of {payload_bytes}")
+        said_at = _HEADER.size - 8
+        raise BadFile(f"it holds {len(payload)} bytes in place of {payload_bytes}", said_at)
     if crc32(payload, crc32(data[: _HEADER.size])) != crc:
-        raise BadFile("its checksum is wrong")
+        raise BadFile("its checksum is wrong", len(magic))
     if version != VERSION:
-        raise BadFile(f"it has version {version}; this Tallymark reads version {VERSION}")
+        raise UnknownFormat(
+            f"{path} has version {version} of the snapshot format; this Tallymark reads "
+            f"version {VERSION}. Start the version that wrote it."
+        )
     if stamp is not None and stamp != (payload_bytes, crc):
         raise BadFile("it is whole, but not the one that the manifest lists")
     return payload

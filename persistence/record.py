@@ -160,6 +160,8 @@ def decode(data: bytes, offset: int, *, segment: int, first_seq: int) -> tuple[R
         raise BadRecord(offset, "its fields contradict each other")
     bodies = []
     for kind, events, size in _BODY.iter_unpack(memoryview(data)[at:data_at]):
+        if not events:
+            raise BadRecord(offset, "one of its bodies holds no event")
         bodies.append(Body(kind, events, data[data_at : data_at + size]))
         data_at += size
     if data_at != end:

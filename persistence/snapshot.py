@@ -106,7 +106,7 @@ class SnapshotStore:
         for name in reversed(self._disk.names(self._folder)):
             if found is None and _MANIFEST_NAME.fullmatch(name):
                 try:
-                    manifest = self._read_manifest(name)
+                    manifest = read_manifest(self._disk, self._folder / name)
                     found = manifest, self._read_parts(manifest)
                 except BadFile as bad:
                     skipped.append(Skipped(self._folder / name, str(bad)))
@@ -214,30 +214,43 @@ class SnapshotStore:
             with contextlib.suppress(OSError):
                 self._disk.remove(path)
 
-    def _read_manifest(self, name: str) -> Manifest:
-        payload = read(self._disk, self._folder / name, MANIFEST)
-        try:
-            manifest = msgspec.msgpack.decode(payload, type=Manifest)
-        except msgspec.MsgspecError as error:
-            raise BadFile(f"it is not a manifest: {error}") from error
-        if name != f"{manifest.seq:020d}.manifest":
-            raise BadFile(f"it covers {manifest.seq}, which is not what its name says")
-        return manifest
-
     def _read_parts(self, manifest: Manifest) -> dict[str, list[bytes]]:
         return {
-            source: [self._read_part(part) for part in chain]
+            source: [self._part(part) for part in chain]
             for source, chain in manifest.sources.items()
         }
 
-    def _read_part(self, part: Part) -> bytes:
-        if not _PART_NAME.fullmatch(part.name):
-            raise BadFile(f"it lists {part.name!r}, which is no part's name")
+    def _part(self, part: Part) -> bytes:
         try:
-            stamp = Stamp(part.payload_bytes, part.crc)
-            return read(self._disk, self._folder / part.name, PART, stamp)
+            return read_part(self._disk, self._folder, part)
         except BadFile as bad:
             raise BadFile(f"its part {part.name} does not check out: {bad}") from bad
+
+
+def is_manifest(name: str) -> bool:
+    """Whether this is the name of a manifest."""
+    return _MANIFEST_NAME.fullmatch(name) is not None
+
+
+def read_manifest(disk: Disk, path: Path) -> Manifest:
+    """What a manifest's file says. Raises BadFile, UnknownFormat."""
+    payload = read(disk, path, MANIFEST)
+    try:
+        manifest = msgspec.msgpack.decode(payload, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise BadFile(f"it is not a manifest: {error}") from error
+    if path.name != f"{manifest.seq:020d}.manifest":
+        raise BadFile(f"it covers {manifest.seq}, which is not what its name says")
+    for part in (part for chain in manifest.sources.values() for part in chain):
+        if not _PART_NAME.fullmatch(part.name):
+            raise BadFile(f"it lists {part.name!r}, which is no part's name")
+    return manifest
+
+
+def read_part(disk: Disk, folder: Path, part: Part) -> bytes:
+    """The payload of a part that a manifest in `folder` lists; raises as `read_manifest`."""
+    stamp = Stamp(part.payload_bytes, part.crc)
+    return read(disk, folder / part.name, PART, stamp)
 
 
 def _free_name(taken: set[str], seq: int, source: str, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows as the bodies of answers: JSON, JSONEachRow, TabSeparated, CSV.
+"""Rows as the bodies of answers: JSON, JSONEachRow, TabSeparated, CSV; `arrow` has the rest.
 
 Values come as `persistence.dialect.query` has the database show them: times are texts already,
 integers of 64 bits are texts where they shall be quoted. What is no number leaves as null.
@@ -13,8 +13,10 @@ from typing import Any, Final
 
 import orjson
 
+from persistence import tabular
 from persistence.dialect.query import Format
 from persistence.dialect.select import Output
+from persistence.tabular import dumps
 
 Rows = Iterable[Sequence[tuple[Any, ...]]]
 """Rows by the thousand."""
@@ -26,6 +28,7 @@ MEDIA: Final[dict[str, str]] = {
     "TabSeparatedWithNames": "text/tab-separated-values; charset=utf-8",
     "CSV": "text/csv; charset=utf-8",
     "CSVWithNames": "text/csv; charset=utf-8",
+    "ArrowStream": tabular.MEDIA["arrow"],
 }
 
 _ESCAPES: Final = str.maketrans(
@@ -48,20 +51,25 @@ class Counted:
 
 
 def pieces(
-    format_: Format, outputs: Sequence[Output], rows: Rows, before_limit: Callable[[int], int]
+    format_: Format,
+    outputs: Sequence[Output],
+    rows: Rows,
+    before_limit: Callable[[int], int],
+    interval: int | None = None,
 ) -> Iterator[bytes]:
     """The body of an answer, piece by piece.
 
     before_limit  from the number of rows to `rows_before_limit_at_least`
+    interval      of the sample that was read; None where none was asked for
     """
     names = [one.name for one in outputs]
     match format_:
         case "JSON":
-            yield from _json(outputs, names, rows, before_limit)
+            yield from _json(outputs, names, rows, before_limit, interval)
         case "JSONEachRow":
             for some in rows:
                 yield b"".join(
-                    _dumps(dict(zip(names, row, strict=True))) + b"\n" for row in some
+                    dumps(dict(zip(names, row, strict=True))) + b"\n" for row in some
                 )
         case "TabSeparated" | "TabSeparatedWithNames":
             heads = [[tuple(names)]] if format_ == "TabSeparatedWithNames" else []
@@ -77,6 +85,7 @@ def _json(
     names: Sequence[str],
     rows: Rows,
     before_limit: Callable[[int], int],
+    interval: int | None,
 ) -> Iterator[bytes]:
     meta = [{"name": one.name, "type": one.kind.name} for one in outputs]
     yield b'{"meta":' + orjson.dumps(meta) + b',"data":['
@@ -84,30 +93,12 @@ def _json(
     begun = False
     for some in counted:
         if some:
-            piece = _dumps([dict(zip(names, row, strict=True)) for row in some])[1:-1]
+            piece = dumps([dict(zip(names, row, strict=True)) for row in some])[1:-1]
             yield b"," + piece if begun else piece
             begun = True
     count = counted.rows
-    yield b'],"rows":%d,"rows_before_limit_at_least":%d}' % (count, before_limit(count))
-
-
-def _dumps(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # an integer above 64 bits, which JSON would hold and orjson does not
-        return orjson.dumps(_narrowed(value))
-
-
-def _narrowed(value: object) -> object:
-    match value:
-        case dict():
-            return {name: _narrowed(one) for name, one in value.items()}
-        case list():
-            return [_narrowed(one) for one in value]
-        case int() if not -(2**63) <= value < 2**64:
-            return str(value)
-        case _:
-            return value
+    yield b'],"rows":%d,"rows_before_limit_at_least":%d' % (count, before_limit(count))
+    yield b"}" if interval is None else b',"sample_interval":%d}' % interval
 
 
 def _tab(value: object) -> str:
@@ -135,6 +126,6 @@ def _text(value: object, *, of_null: str, of_text: Callable[[str], str]) -> str:
                 return of_null
             return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         case list():
-            return of_text(_dumps(value).decode())
+            return of_text(dumps(value).decode())
         case _:
             return str(value)

@@ -11,7 +11,8 @@ where that has `size`, so many bytes more.
     {"do": "read", ...}   answered by {"first_ms", "last_ms", "reads_events"}, {"refused"}, or
                           {"rows"} where no database is needed
     {"do": "run", ...}    answered by {"rows", "media", "size"}, {"refused"}, or {"gone": true}
-                          where a file was no longer there
+                          where a file was no longer there; of a report all pieces come
+                          before, each as {"piece": true, "rows", "size"}
 """
 
 import contextlib
@@ -19,25 +20,27 @@ import datetime as dt
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO, Final
 
 import duckdb
 import orjson
 
 from engine.errors import TallymarkError
-from persistence import sandbox, sqlformat
+from persistence import arrow, sampling, sandbox, sqlformat
 from persistence.archive.columns import literal, source_of
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
+from persistence.sampling import Run
+from persistence.sqlrunning import Limits, Running
+from persistence.tabular import Format
 
 LENGTH_BYTES: Final = 4
 
 GRACE_S: Final = 0.5
 """How long after its deadline a query may take to end by itself."""
-
-ROWS_AT_ONCE: Final = 2_048
 
 RECURSION_MAX: Final = 5_000
 """Frames; sqlglot takes 16 for a bracket, and 60 of those may stand within each other."""
@@ -45,16 +48,6 @@ RECURSION_MAX: Final = 5_000
 Json = dict[str, Any]
 
 _TOO_MUCH_MEMORY: Final = "the query needs more memory than a query may have"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one query may use; of its time `left_s` is left."""
-
-    deadline_s: float
-    left_s: float
-    rows_max: int
-    bytes_max: int
 
 
 class Watch:
@@ -159,6 +152,12 @@ class Database:
             self._now.close()
         self._now = self._files = None
 
+    def rows(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
+        """How many the files hold; it stands in their ends."""
+        told = connection.execute(f"SELECT count(*) FROM {source_of(files)}").fetchone()
+        assert told is not None
+        return int(told[0])
+
     def all_unit(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> bool:
         """Whether every row of the files stands for itself alone. Files never change."""
         unknown = [file for file in files if file not in self._unit]
@@ -177,11 +176,13 @@ class Database:
 class Worker:
     """The conversation with the parent."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, send: Callable[[Json, list[bytes]], None]) -> None:
         self._database = database
+        self._send = send
         self._watch = Watch()
-        self._query: Query | Answered | None = None
+        self._query: Query | None = None
         self._quoted = False
+        self._report: Format | None = None
 
     def answer(self, asked: Json) -> tuple[Json, list[bytes]]:
         """One answer: its head, and its body."""
@@ -203,27 +204,50 @@ class Worker:
             tables=tuple(asked["tables"]),
         )
         self._quoted = asked["quoted"]
-        self._query = found = read(asked["text"], rules)
+        self._report = asked.get("report")
+        found = read(asked["text"], rules)
         if isinstance(found, Answered):
-            body = list(
-                sqlformat.pieces(found.format, found.outputs, [found.rows], lambda rows: rows)
+            if self._report is not None:
+                raise InvalidQuery("only a SELECT can be made a report of")
+            body = list(self._listed(found))
+            return _done(sqlformat.MEDIA[found.format], len(found.rows), body), body
+        if self._report is not None and found.says_format:
+            raise InvalidQuery("FORMAT has no place in a report: its field `format` says it")
+        if asked.get("sampled") and found.reads_events and not found.reads_once:
+            raise InvalidQuery(
+                "a query with a budget reads the table of events once: a sample of each of "
+                "two tables does not join to a sample"
             )
-            return _done(found.format, len(found.rows), body), body
+        self._query = found
         return {
             "first_ms": _ms(found.first),
             "last_ms": _ms(found.last),
             "reads_events": found.reads_events,
         }, []
 
+    def _listed(self, found: Answered) -> Iterator[bytes]:
+        if found.format != "ArrowStream":
+            rows = [found.rows]
+            yield from sqlformat.pieces(found.format, found.outputs, rows, lambda rows: rows)
+            return
+        names = [one.name for one in found.outputs]
+        columns = ", ".join(f"unnest(${at}::VARCHAR[])" for at in range(1, len(names) + 1))
+        values = [list(column) for column in zip(*found.rows, strict=True)]
+        relation = self._database.over([]).sql(f"SELECT {columns}", params=values)
+        yield from (piece for piece, _ in arrow.pieces(relation, names, [None] * len(names)))
+
     def _run(self, asked: Json) -> tuple[Json, list[bytes]]:
         query = self._query
-        assert isinstance(query, Query), "`run` follows `read`"
+        assert query is not None, "`run` follows `read`"
         limits = Limits(**asked["limits"])
         files: list[str] = asked["files"]
         connection = self._database.over(files)
         try:
+            if limits.budget_s is not None:
+                return self._within_budget(connection, query, files, limits, limits.budget_s)
             with self._watch.over(connection, limits.left_s):
-                return self._rows(connection, query, files, limits)
+                running = self._running(connection, query, files, limits)
+                return self._sent(running) if self._report else _whole(running)
         except duckdb.Error as error:
             self._database.drop()
             if not all(map(os.path.exists, files)):
@@ -232,63 +256,81 @@ class Worker:
                 raise _late(limits) from None
             raise _told(error) from None
 
-    def _rows(
+    def _running(
         self,
         connection: duckdb.DuckDBPyConnection,
         query: Query,
         files: Sequence[str],
         limits: Limits,
+        interval: int = 1,
+    ) -> Running:
+        return Running(
+            query,
+            connection,
+            files,
+            limits=limits,
+            unit=not query.asks_weights or self._database.all_unit(connection, files),
+            quoted_integers=self._quoted,
+            interval=interval,
+            sampled=limits.budget_s is not None,
+            report=self._report,
+        )
+
+    def _sent(self, running: Running) -> tuple[Json, list[bytes]]:
+        """The answer sent as it comes, each piece a message of its own."""
+        for piece in running.pieces():
+            self._send({"piece": True, "rows": running.rows, "size": len(piece)}, [piece])
+        return _done(running.media, running.rows, []), []
+
+    def _within_budget(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        query: Query,
+        files: Sequence[str],
+        limits: Limits,
+        budget_s: float,
     ) -> tuple[Json, list[bytes]]:
-        unit = not query.asks_weights or self._database.all_unit(connection, files)
-        sql = query.sql(files, unit=unit, quoted_integers=self._quoted)
-        statements = connection.extract_statements(sql)
-        # What the dialect makes is one SELECT; that it is one is not left to it alone.
-        assert len(statements) == 1
-        assert statements[0].type == duckdb.StatementType.SELECT
-        result = connection.execute(statements[0])
-        counted = sqlformat.Counted(_limited(result, limits))
-        total: list[int] = []
-        rows = _without_total(counted, total) if query.counts_groups else counted
-        body: list[bytes] = []
-        size = 0
+        """The answer over the largest sample for which there is time, all rows at best."""
+        began = time.monotonic()
+        with self._watch.over(connection, limits.left_s):
+            interval = sampling.first(self._database.rows(connection, files))
+            run, found = self._timed(connection, query, files, limits, interval)
+        runs = [run]
+        while True:
+            left_s = began + budget_s - time.monotonic()
+            following = sampling.following(runs, left_s)
+            if following is None:
+                break
+            try:
+                with self._watch.over(connection, left_s):
+                    run, found = self._timed(connection, query, files, limits, following)
+            except (duckdb.Error, InvalidQuery, MemoryError):  # late, or more than it may need
+                self._database.drop()
+                break
+            runs.append(run)
+        head, body = found
+        return head | {"interval": runs[-1].interval}, body
 
-        def before_limit(rows: int) -> int:
-            return total[0] if total else rows + (query.offset if rows else 0)
-
-        for piece in sqlformat.pieces(query.format, query.outputs, rows, before_limit):
-            body.append(piece)
-            size += len(piece)
-            if size > limits.bytes_max:
-                raise InvalidQuery(
-                    f"the answer is larger than {limits.bytes_max} bytes: ask for fewer rows "
-                    f"or columns"
-                )
-        return _done(query.format, counted.rows, body), body
-
-
-def _limited(
-    result: duckdb.DuckDBPyConnection, limits: Limits
-) -> Iterator[list[tuple[Any, ...]]]:
-    rows = 0
-    while some := result.fetchmany(ROWS_AT_ONCE):
-        rows += len(some)
-        if rows > limits.rows_max:
-            raise InvalidQuery(
-                f"the answer has more than {limits.rows_max} rows: ask for fewer, by LIMIT"
-            )
-        yield some
+    def _timed(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        query: Query,
+        files: Sequence[str],
+        limits: Limits,
+        interval: int,
+    ) -> tuple[Run, tuple[Json, list[bytes]]]:
+        began = time.monotonic()
+        found = _whole(self._running(connection, query, files, limits, interval))
+        return Run(interval, time.monotonic() - began), found
 
 
-def _without_total(rows: sqlformat.Rows, total: list[int]) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows without their last column, which is the number of rows before LIMIT."""
-    for some in rows:
-        if not total:
-            total.append(some[0][-1])
-        yield [row[:-1] for row in some]
+def _whole(running: Running) -> tuple[Json, list[bytes]]:
+    body = list(running.pieces())
+    return _done(running.media, running.rows, body), body
 
 
-def _done(format_: str, rows: int, body: Sequence[bytes]) -> Json:
-    return {"rows": rows, "media": sqlformat.MEDIA[format_], "size": sum(map(len, body))}
+def _done(media: str, rows: int, body: Sequence[bytes]) -> Json:
+    return {"rows": rows, "media": media, "size": sum(map(len, body))}
 
 
 def _refused(refusal: TallymarkError) -> Json:
@@ -344,7 +386,7 @@ def main() -> None:
     database = Database(memory_bytes=memory_bytes, threads=threads)
     sandbox.close_doors()
     write(sink, {"ready": True})
-    converse(Worker(database), source, sink, database)
+    converse(Worker(database, partial(write, sink)), source, sink, database)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ from typing import Any, Final, Literal
 import orjson
 
 TextFormat = Literal["csv", "json", "ndjson"]
-Format = Literal["csv", "json", "ndjson", "parquet"]
+Format = Literal["csv", "json", "ndjson", "parquet", "arrow"]
 
 MEDIA: Final[dict[str, str]] = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
     "ndjson": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
 }
 
 DANGEROUS: Final = "=+-@\t\r\n"
@@ -54,13 +55,33 @@ def pieces(format_: TextFormat, columns: Sequence[str], rows: Iterable[Row]) -> 
             yield b"["
             for place, some in enumerate(chunks):
                 objects = [dict(zip(columns, row, strict=True)) for row in some]
-                yield (b",\n" if place else b"") + orjson.dumps(objects)[1:-1]
+                yield (b",\n" if place else b"") + dumps(objects)[1:-1]
             yield b"]\n"
         case "ndjson":
             for some in chunks:
                 yield b"".join(
-                    orjson.dumps(dict(zip(columns, row, strict=True))) + b"\n" for row in some
+                    dumps(dict(zip(columns, row, strict=True))) + b"\n" for row in some
                 )
+
+
+def dumps(value: object) -> bytes:
+    """A value as JSON."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer above 64 bits, which JSON would hold and orjson does not
+        return orjson.dumps(_narrowed(value))
+
+
+def _narrowed(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _narrowed(one) for name, one in value.items()}
+        case list():
+            return [_narrowed(one) for one in value]
+        case int() if not -(2**63) <= value < 2**64:
+            return str(value)
+        case _:
+            return value
 
 
 def _csv(rows: Iterable[Row]) -> bytes:
@@ -78,6 +99,6 @@ def _cell(value: object) -> str:
         case str():
             return guarded(value)
         case list() | tuple() | dict():
-            return orjson.dumps(value).decode()
+            return dumps(value).decode()
         case _:
             return str(value)

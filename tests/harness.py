@@ -64,7 +64,8 @@ class House:
         """Take one record, as live and replay both do."""
         self.records.append(record)
         batches = [events.replay(kind, body) for kind, body in record.bodies]
-        self.sequencing.add(record.received_ms, batches)
+        for facts in self.sequencing.read(record.received_ms, batches):
+            self.sequencing.add(record.received_ms, facts)
         self._fold(self.sequencing.deal() if self.is_eager else self.sequencing.deal_due())
         return self
 

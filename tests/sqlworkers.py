@@ -119,6 +119,7 @@ class Asking:
         rows_max: int = 100_000,
         bytes_max: int = 16 * MIB,
         text_bytes_max: int = 16_384,
+        budget_s: float | None = None,
     ) -> bytes:
         """The body of the answer. Raises Refused, Ended."""
         head, body = self._ask(
@@ -129,6 +130,7 @@ class Asking:
             bytes_max=text_bytes_max,
             now_ms=int(NOW.timestamp() * 1000),
             tables=["events"],
+            sampled=budget_s is not None,
         )
         if "media" not in head:
             limits = {
@@ -136,6 +138,7 @@ class Asking:
                 "left_s": deadline_s,
                 "rows_max": rows_max,
                 "bytes_max": bytes_max,
+                "budget_s": budget_s,
             }
             given = list(files) if head["reads_events"] else []
             head, body = self._ask(do="run", files=given, limits=limits)

@@ -338,6 +338,7 @@ ALWAYS = [
     route
     for route in ROUTES
     if "sql" not in route.path
+    and "/queries/" not in route.path
     and not route.path.startswith(("/load/", "/ui/"))
     and route.path != "/export/events"
 ]

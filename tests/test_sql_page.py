@@ -1,8 +1,10 @@
 """Every question of docs/sql.md has an answer, over what the demonstration sends."""
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,13 @@ from tests.server import ROOT, Server, tallymark
 pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "sql.md").read_text()
+FIGURES = dict(
+    re.findall(
+        r"### (.*?)\n.*?```sql\n(.*?)```",
+        (ROOT / "docs" / "metrics-in-sql.md").read_text(),
+        re.DOTALL,
+    )
+)
 QUESTIONS = re.findall(r"### (\d+\. .*?)\n\n```sql\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -36,6 +45,31 @@ def test_the_question_has_an_answer(demo: Server, title: str, query: str) -> Non
     assert reply.status_code == 200, reply.text
     assert reply.json()["rows"] > 0
     assert any(value is not None for row in reply.json()["data"] for value in row.values())
+
+
+def test_a_server_says_the_same_in_metrics_and_in_sql(demo: Server) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    first, end = today - dt.timedelta(5), today - dt.timedelta(1)
+    dates = {"startDate": str(first), "endDate": str(end - dt.timedelta(1)), "limit": "100"}
+
+    def sql(name: str) -> list[dict[str, Any]]:
+        query = FIGURES[name].replace("2025-09-01", str(first)).replace("2025-10-01", str(end))
+        query = query.replace("Europe/Berlin", "UTC")
+        return list(demo.client.post("/sql?fresh=1", content=query).json()["data"])
+
+    services = demo.client.get("/metrics/services", params=dates).json()["data"]
+    assert {row["serviceId"]: (row["executions"], row["errorRate"]) for row in services} == {
+        row["serviceId"]: (row["executions"], row["errorRate"]) for row in sql("services")
+    }
+    money = demo.client.get("/metrics/revenue", params=dates).json()["data"]["byCurrency"]
+    told = sql("revenue")
+    assert told
+    for row in told:
+        for name in ("gmv", "grossGmv", "refunds", "fees", "transactionCount"):
+            assert money[row["currency"]][name] == row[name], name
+    market = demo.client.get("/metrics/marketplace", params=dates).json()["data"]
+    (row,) = sql("marketplace")
+    assert {name: market[name] for name in row} == row
 
 
 def test_the_command_prints_a_table_from_the_server_and_from_its_folder(

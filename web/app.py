@@ -1,6 +1,6 @@
 """The Quart-Trio application: the route table, what comes before and after each handler."""
 
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Final
 
 import structlog
@@ -20,11 +20,13 @@ from web.asgi import Connection, NoWebsocket
 from web.control import Control
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
-from web.handlers import Answer, Handlers, Service, Shared, response_of
+from web.handlers import Answer, Handlers, Service, Shared, answers_of, response_of
 from web.ingest import Kind
 from web.live import Live
 from web.loadruns import LoadRuns
+from web.making import Makers
 from web.meter import NO_ROUTE, Meter
+from web.reporting import Reports
 from web.routes import ROUTES
 from web.scratch import scratch_engine
 from web.sql import Sql
@@ -47,11 +49,17 @@ class Application(QuartTrio):
     asgi_websocket_class = NoWebsocket
 
     def __init__(
-        self, live: Live, load_runs: LoadRuns, exporting: Exports, meter: Meter
+        self,
+        live: Live,
+        load_runs: LoadRuns,
+        exporting: Exports,
+        reports: Reports,
+        meter: Meter,
     ) -> None:
         super().__init__(__name__, static_folder=None)
         self.live = live
         self.exporting = exporting
+        self.reports = reports
         self.load_runs = load_runs
         self.meter = meter
 
@@ -59,6 +67,7 @@ class Application(QuartTrio):
         """End all streams; a server that stops calls it first, for they never end alone."""
         self.live.end()
         self.load_runs.end()
+        self.reports.end()
         self.exporting.end()
 
     def create_url_adapter(self, request: object) -> MapAdapter | None:
@@ -89,8 +98,14 @@ def create_app(
     meter = Meter()
     load_runs = LoadRuns(service, config, scratch_engine)
     exporting = Exports(config, service, log=log.warning)
-    app = Application(live, load_runs, exporting, meter)
-    shared = Shared(live, load_runs, exporting, meter)
+    reports = Reports(
+        config,
+        Makers(config, service, answers_of(service), exporting, sql),
+        now_ms=lambda: time_ns() // 1_000_000,
+        log=log.warning,
+    )
+    app = Application(live, load_runs, exporting, reports, meter)
+    shared = Shared(live, load_runs, exporting, reports, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
@@ -111,6 +126,7 @@ def create_app(
         app.nursery.start_soon(live.run)
         app.nursery.start_soon(load_runs.run)
         app.nursery.start_soon(exporting.run)
+        app.nursery.start_soon(reports.run)
         app.nursery.start_soon(looking_up)
 
     async def looking_up() -> None:

@@ -21,6 +21,7 @@ from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, Manifest, between
 from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, encode
+from persistence.record import UnknownFormat
 
 TICK_S: Final = 0.5
 """Between two tellings; with the writing of a part it makes a second at the most."""
@@ -45,6 +46,8 @@ class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
 
     state    `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
     process  its number, while there is one
+    firstMs  the instant of the earliest event of all; null where that is not known, because
+             the archive is empty or has let go of some
     """
 
     state: str
@@ -54,6 +57,7 @@ class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
     files: int
     rows: int
     size_bytes: int
+    first_ms: int | None
     restarts: int
     reason: str | None
 
@@ -120,7 +124,8 @@ class Archiving:
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         """The files that may hold rows from `start_ms` up to `end_ms`, by UTC days.
 
-        They stay for a minute, also when others have taken their place. Raises BadManifest.
+        They stay for a minute, also when others have taken their place. Raises BadManifest,
+        UnknownFormat.
         """
         found = between(self._read_manifest(), start_ms, end_ms)
         return [self._folder / file.name for file in found]
@@ -129,7 +134,7 @@ class Archiving:
         """How it does."""
         try:
             manifest = self._read_manifest()
-        except BadManifest:  # of which the process says more
+        except (BadManifest, UnknownFormat):  # of which the process says more
             manifest = Manifest()
         durable_seq = 0 if self._engine is None else self._engine.durable_seq
         return ArchiveHealth(
@@ -140,6 +145,7 @@ class Archiving:
             files=len(manifest.files),
             rows=manifest.rows,
             size_bytes=manifest.size_bytes,
+            first_ms=manifest.first_ms,
             restarts=self._restarts,
             reason=self._reason,
         )

@@ -252,23 +252,21 @@ def import_(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
 def verify(folder: Path, as_json: bool) -> int:
-    """Check the journal and the snapshots in the data folder DIR and say what is there.
+    """Check every byte of the data folder DIR and say what is there, and what is damaged.
 
     Nothing is changed. A server must not be running on DIR; a copy of it will do as well.
     """
-    from persistence.audit import audit
     from web import findings
 
-    found = audit(folder)
+    found = findings.of(folder)
     told = findings.told(found, now_ms=time.time_ns() // 1_000_000)
     if as_json:
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     else:
         click.echo("\n".join(findings.lines(told)))
-    flawed = [one for one in found.snapshots if one.flaw is not None]
-    for one in flawed:
-        _complain(f"{one.path} is damaged: {one.flaw}. A start skips this snapshot.")
-    return DAMAGED if flawed else 0
+    for line in findings.complaints(found):
+        _complain(line)
+    return DAMAGED if found.damages else 0
 
 
 @tallymark.command()
@@ -347,10 +345,10 @@ def sql(
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["csv", "json", "ndjson", "parquet"]),
+    type=click.Choice(["csv", "json", "ndjson", "parquet", "arrow"]),
     default="csv",
     show_default=True,
-    help="Parquet for events alone.",
+    help="Parquet and Arrow for events alone.",
 )
 @click.option(
     "--output",

@@ -11,6 +11,8 @@ from engine.answers.common import PeriodAsked
 from web.dashboards import Dashboard, Dashboards, OneDashboard
 from web.errors import Forbidden
 from web.live import KeyList, chosen, wanted
+from web.shownsql import ShownQueries, query_named, without_queries
+from web.sql import Answer
 
 Token = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -63,14 +65,25 @@ class Embedding:
         dashboards: Dashboards,
         answers: dict[str, Callable[..., Awaitable[Any]]],
         counted: Callable[[], Awaitable[counters.Values]],
+        queries: ShownQueries,
     ) -> None:
         self._dashboards = dashboards
         self._answers = answers
         self._counted = counted
+        self._queries = queries
 
     async def dashboard(self, asked: ShownAsked, dashboard: str) -> OneDashboard:
-        """The dashboard itself."""
-        return OneDashboard(await self._dashboards.shown(dashboard, asked.token))
+        """The dashboard itself, without the text of its queries."""
+        board = await self._dashboards.shown(dashboard, asked.token)
+        return OneDashboard(without_queries(board))
+
+    async def rows(self, asked: ShownAsked, dashboard: str, query: str) -> Answer:
+        """The rows of a query that a widget holds. Raises Forbidden for any other."""
+        board = await self._dashboards.shown(dashboard, asked.token)
+        text = query_named(board, query)
+        if text is None:
+            raise _NOT_SHOWN
+        return await self._queries.answer(text)
 
     async def live(self, asked: CountersShownAsked, dashboard: str) -> counters.Answer:
         """Live counters that a widget shows. Raises Forbidden for any other."""

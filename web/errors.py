@@ -27,6 +27,13 @@ class LoadRunUnderWay(TallymarkError):
     title = "Load run under way"
 
 
+class ReportUnfinished(TallymarkError):
+    """The file of a report that is not there: it is in line, being made, or has failed."""
+
+    status = 409
+    title = "Report unfinished"
+
+
 class Forbidden(TallymarkError):
     """The request is understood, and whoever makes it may not."""
 

@@ -110,7 +110,7 @@ def _read(reply: BinaryIO) -> bytes:
 
 async def _from_folder(asked: EventsAsked, data: Path, config: Config, file: BinaryIO) -> None:
     now_ms = time.time_ns() // 1_000_000
-    wanted, _ = exports.events(asked, config, now_ms=now_ms)
+    wanted, _ = exports.events(asked, config, fresh=False, now_ms=now_ms)
     config = msgspec.structs.replace(config, archive=True, export_deadline_s=PATIENT_S)
     exporting = Exports(config, Folder(data), log=lambda *_, **__: None)
     failure: Exception | None = None

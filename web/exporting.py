@@ -4,9 +4,11 @@ The limits of user SQL do not hold here: an export has no bound but its deadline
 does not take stays in the pipe, and the process waits; what it leaves takes the process along.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Self
 
 import msgspec
@@ -53,11 +55,15 @@ class EventsWanted(Struct, frozen=True, kw_only=True):
 
 
 class Export:
-    """The bytes of one export, piece by piece. Raises CutShort where more should have come."""
+    """The bytes of one export, piece by piece. Raises CutShort where more should have come.
+
+    percent  of a report: how far it is
+    """
 
     def __init__(self, pieces: trio.MemoryReceiveChannel[bytes]) -> None:
         self._pieces = pieces
         self.is_whole = False
+        self.percent = 0
 
     def __aiter__(self) -> Self:
         return self
@@ -80,13 +86,29 @@ class _Process:
     kernel ends it with the thread that started it."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
-        )
+        from_it, progress_fd = os.pipe()
+        self._progress = trio.lowlevel.FdStream(from_it)
+        self._progress_fd = progress_fd
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # our own module
+                COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment(),
+                pass_fds=(progress_fd,),
+            )
+        finally:
+            os.close(progress_fd)
         self._to, self._from = pipes_of(self._process)
+
+    async def tell_progress(self, export: Export) -> None:
+        """Have the export know how far it is, until the process ends."""
+        while some := await self._progress.receive_some():
+            export.percent = some[-1]
 
     async def ask(self, wanted: Wanted) -> bytes:
         """Its first line; what it then has to say comes by `piece`."""
+        wanted = msgspec.structs.replace(wanted, progress_fd=self._progress_fd)
         line = b""
         try:
             async with self._to:
@@ -111,6 +133,7 @@ class _Process:
             self._process.kill()
             await self._to.aclose()
             await self._from.aclose()
+            await self._progress.aclose()
             await trio.to_thread.run_sync(self._process.wait)
 
 
@@ -147,11 +170,14 @@ class Exports:
             self._nursery.cancel_scope.cancel()
             self._nursery = None
 
-    async def open(self, wanted: EventsWanted) -> Export:
-        """Begin an export. Raises TooManyExports, NotReady, and what `fresh` raises."""
+    async def open(self, wanted: EventsWanted, *, deadline_s: float | None = None) -> Export:
+        """Begin an export. Raises TooManyExports, NotReady, and what `fresh` raises.
+
+        deadline_s  of a report, which has a place of its own; None: nobody asks how far it is
+        """
         if not self._config.archive:
             raise NotReady("There is no archive to export: it is off (`archive = false`).")
-        if self._places >= self._config.exports_max:
+        if deadline_s is None and self._places >= self._config.exports_max:
             raise TooManyExports(
                 f"{self._places} exports of events are under way, as many as may. Try again "
                 f"when one has ended.",
@@ -160,7 +186,8 @@ class Exports:
         self._must_run()
         if wanted.fresh:
             await self._archived.fresh()
-        export: Export = await self._must_run().start(self._serve, wanted)
+        serve = self._serve if deadline_s is None else partial(self._made, deadline_s)
+        export: Export = await self._must_run().start(serve, wanted)
         return export
 
     def _must_run(self) -> trio.Nursery:
@@ -173,20 +200,39 @@ class Exports:
     ) -> None:
         """One export, to its end; it has a place as long as this lasts."""
         self._places += 1
-        process: _Process | None = None
         try:
-            process = await self._begin(wanted)
-            await self._hand_on(process, task_status)
+            await self._made(self._config.export_deadline_s, wanted, task_status=task_status)
         finally:
             self._places -= 1
-            if process is not None:
-                await process.end()
 
-    async def _hand_on(self, process: _Process, task_status: trio.TaskStatus[Export]) -> None:
+    async def _made(
+        self,
+        deadline_s: float,
+        wanted: EventsWanted,
+        *,
+        task_status: trio.TaskStatus[Export],
+    ) -> None:
+        process = await self._begin(wanted)
         sender, receiver = trio.open_memory_channel[bytes](0)
         export = Export(receiver)
         try:
-            with sender, trio.move_on_after(self._config.export_deadline_s):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(process.tell_progress, export)
+                await self._hand_on(process, export, sender, deadline_s, task_status)
+                nursery.cancel_scope.cancel()
+        finally:
+            await process.end()
+
+    async def _hand_on(
+        self,
+        process: _Process,
+        export: Export,
+        sender: trio.MemorySendChannel[bytes],
+        deadline_s: float,
+        task_status: trio.TaskStatus[Export],
+    ) -> None:
+        try:
+            with sender, trio.move_on_after(deadline_s):
                 task_status.started(export)
                 while piece := await process.piece():
                     with trio.fail_after(STALL_S):

@@ -8,7 +8,7 @@ from msgspec import Struct
 from engine.answers.common import PeriodAsked, Text
 from engine.config import Config
 from engine.errors import InvalidQuestion
-from engine.period import parse_period
+from engine.period import Period, parse_period
 from engine.timebucket import is_zone
 from persistence.tabular import MEDIA, Format, TextFormat
 from web import wire
@@ -28,8 +28,8 @@ EventType = Literal[
 ]
 
 
-class EventsAsked(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The parameters of GET /export/events."""
+class EventsChosen(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which events an export has, and how."""
 
     format: Format = "csv"
     start_date: str | None = None
@@ -38,6 +38,11 @@ class EventsAsked(Struct, frozen=True, kw_only=True, rename="camel"):
     event_type: EventType | None = None
     service_id: Text | None = None
     user_id: Text | None = None
+
+
+class EventsAsked(EventsChosen, frozen=True, kw_only=True, rename="camel"):
+    """The parameters of GET /export/events."""
+
     fresh: Literal["0", "1"] = "0"
 
 
@@ -63,14 +68,9 @@ class Events(NamedTuple):
     file_name: str
 
 
-def events(asked: EventsAsked, config: Config, *, now_ms: int) -> Events:
+def events(asked: EventsChosen, config: Config, *, fresh: bool, now_ms: int) -> Events:
     """Which events are asked for, to the millisecond. Raises InvalidQuestion."""
-    zone = asked.timezone or config.timezone
-    if not is_zone(zone):
-        raise InvalidQuestion(
-            f"timezone: {zone[:64]!a} is no IANA time zone, such as Europe/Berlin."
-        )
-    period = parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=now_ms)
+    period = period_of(asked, config, now_ms=now_ms)
     wanted = EventsWanted(
         format=asked.format,
         start_ms=period.start_ms,
@@ -78,9 +78,19 @@ def events(asked: EventsAsked, config: Config, *, now_ms: int) -> Events:
         event_type=asked.event_type,
         service=asked.service_id,
         user=asked.user_id,
-        fresh=asked.fresh == "1",
+        fresh=fresh,
     )
     return Events(wanted, file_name("events", period.label, asked.format))
+
+
+def period_of(asked: EventsChosen | PeriodAsked, config: Config, *, now_ms: int) -> Period:
+    """The period that is asked for. Raises InvalidQuestion."""
+    zone = asked.timezone or config.timezone
+    if not is_zone(zone):
+        raise InvalidQuestion(
+            f"timezone: {zone[:64]!a} is no IANA time zone, such as Europe/Berlin."
+        )
+    return parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=now_ms)
 
 
 def file_name(what: str, period: str | None, format_: Format) -> str:

@@ -13,10 +13,10 @@ from quart.wrappers.response import ResponseBody
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
-from web import body, exports, health, ingest, openapi, queries, tables, wire
+from web import body, exports, health, ingest, openapi, queries, sql, tables, wire
 from web.control import Control
 from web.control import Handler as Handled
-from web.embedding import FAMILIES, Embedding
+from web.embedding import FAMILIES, Embedding, ShownAsked
 from web.errors import NotFound
 from web.exporting import Exports
 from web.exports import EventsAsked
@@ -28,8 +28,10 @@ from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import Meter
 from web.pages import Pages
+from web.reporting import Reports
 from web.route import Route
 from web.routes import ROUTES
+from web.shownsql import ShownQueries
 from web.sql import Archived, Sql
 from web.wire import Reply
 
@@ -60,6 +62,7 @@ class Shared:
     live: Live
     load_runs: LoadRuns
     exporting: Exports
+    reports: Reports
     meter: Meter
 
 
@@ -80,6 +83,7 @@ class Handlers:
         self._live = shared.live
         self._load_runs = shared.load_runs
         self._exporting = shared.exporting
+        self._reports = shared.reports
         self._version = health.running_version()
         self._started_s = monotonic()
         self._description = openapi.describe(ROUTES, version=self._version)
@@ -92,7 +96,9 @@ class Handlers:
             subscribers_max=config.stream_subscribers_max,
         )
         answers = self._answers()
-        shown = Embedding(control.dashboards, answers, service.counters)
+        kept = ShownQueries(self._stored_query, keep_s=config.embed_query_keep_s)
+        self._shown = Embedding(control.dashboards, answers, service.counters, kept)
+        shown = self._shown
         exported = {
             f"export{family.capitalize()}": partial(self._exported, family, answers[family])
             for family in FAMILIES
@@ -114,13 +120,8 @@ class Handlers:
 
     def _answers(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         """Those that make a Struct of the route's parameters."""
-        service = self._service
         return {
-            "services": service.services,
-            "revenue": service.revenue,
-            "marketplace": service.marketplace,
-            "experiments": service.experiments,
-            "users": service.users,
+            **answers_of(self._service),
             "counters": self._counters,
             "counter": self._counter,
             "health": self._health,
@@ -135,6 +136,7 @@ class Handlers:
         pages = Pages(self._config, description=self._description, version=self._version)
         return {
             **control.handlers,
+            **self._reports.handlers,
             "home": pages.home,
             "ui": pages.asset,
             "embed": pages.shared,
@@ -157,6 +159,8 @@ class Handlers:
             "startLoadRun": self._start_run,
             "loadRunStream": self._run_stream,
             "exportEvents": self._export_events,
+            "reportFile": self._report_file,
+            "embedQuery": self._embedded_query,
             "sqlSent": partial(self._query, queries.superset, in_body=True),
             "sqlAsked": partial(self._query, queries.superset, in_body=False),
             "compatibleSent": partial(self._query, queries.compatible, in_body=True),
@@ -201,9 +205,20 @@ class Handlers:
         if in_body:
             content = aiter(request.body)
             text = await queries.sent(content, request.content_length, self._config)
+        return response_of(await answer(self._asked_sql(), request.query_string, text))
+
+    def _asked_sql(self) -> Sql:
         if self._sql is None:
             raise NotReady("There is no archive to ask.")
-        return response_of(await answer(self._sql, request.query_string, text))
+        return self._sql
+
+    async def _stored_query(self, text: str) -> sql.Answer:
+        return await self._asked_sql().answer(sql.Asked(text=text, extra=True, quoted=False))
+
+    async def _embedded_query(self, dashboard: str, query: str) -> Response:
+        asked = wire.question(request.query_string, ShownAsked)
+        found = await self._shown.rows(asked, dashboard, query)
+        return response_of(wire.sent(found.body, media=found.media))
 
     def _handling(self, handle: Handled, route: Route) -> Handler:
         """A handler that hands on the request as it is, and answers with what comes back."""
@@ -218,8 +233,10 @@ class Handlers:
         return handler
 
     async def _document(self) -> bytes:
+        # Read also where its type is refused: what nobody reads costs the connection.
+        content = await self._content(self._config.body_bytes_max)
         wire.must_be_json(request.headers.get("Content-Type"))
-        return bytes(await self._content(self._config.body_bytes_max))
+        return bytes(content)
 
     async def _preflight(self) -> Response:
         return response_of(ingest.PREFLIGHT)
@@ -280,11 +297,21 @@ class Handlers:
     async def _export_events(self) -> Response:
         asked = wire.question(request.query_string, EventsAsked)
         now_ms = self._service.accepted_times().now_ms
-        wanted, name = exports.events(asked, self._config, now_ms=now_ms)
+        fresh = asked.fresh == "1"
+        wanted, name = exports.events(asked, self._config, fresh=fresh, now_ms=now_ms)
         reply = exports.as_file(b"", name, asked.format)
         if request.method == "HEAD":
             return response_of(reply)
         return streamed_of(await self._exporting.open(wanted), reply.headers)
+
+    async def _report_file(self, report: str) -> Response:
+        wire.question(request.query_string, NothingAsked)
+        headers = await self._reports.headers_of(report)
+        if request.method == "HEAD":
+            response = response_of(Reply(200, headers, b""))
+            response.headers.update(dict(headers))  # the length of what GET sends
+            return response
+        return streamed_of(await self._reports.open(report), headers)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
@@ -310,6 +337,11 @@ class Handlers:
         wire.question(request.query_string, NothingAsked)
         pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
         return response_of(wire.sent(await _whole(pieces), media=media))
+
+
+def answers_of(service: Service) -> dict[str, Callable[..., Awaitable[Any]]]:
+    """What answers the questions of each family."""
+    return {family: getattr(service, family) for family in FAMILIES}
 
 
 def _always(handler: Handler) -> Callable[[Route], Handler]:

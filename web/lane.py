@@ -122,13 +122,14 @@ class Lane:
             content_type=head.content_type,
             content_encoding=head.content_encoding,
         )
+        answer = decoded.answer  # by itself: the events go when they are read
         if not decoded.batch.events:
-            self._answer(line, head, decoded.answer, asked_s)
+            self._answer(line, head, answer, asked_s)
             return
 
         def released(refusal: TallymarkError | None) -> None:
             if refusal is None:
-                self._acknowledge(line, head, decoded.answer, asked_s)
+                self._acknowledge(line, head, answer, asked_s)
             else:
                 self._answer(line, head, ingest.refused(refusal, kind), asked_s)
 

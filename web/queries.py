@@ -6,29 +6,53 @@ text, for that is what its clients show, and parameters that they add are ignore
 
 import re
 from collections.abc import AsyncIterator
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from engine.config import Config
-from engine.errors import TallymarkError
-from persistence.dialect.errors import InvalidQuery
+from engine.errors import InvalidQuestion, NotReady, Overloaded, TallymarkError
+from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from web import body, wire
-from web.sql import Asked, Sql
+from web.sql import Asked, Sql, TooManyQueries
 from web.wire import Internal, Reply
+
+REFUSALS: Final[tuple[type[TallymarkError], ...]] = (
+    InvalidQuery,
+    InvalidQuestion,
+    QueryTooLong,
+    TooManyQueries,
+    Overloaded,
+    NotReady,
+)
+"""What may come of a query, whoever asks it."""
 
 PLAIN: Final = "text/plain; charset=utf-8"
 COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql")
 QUOTED: Final = "output_format_json_quote_64bit_integers"
+INTERVAL_HEADER: Final = "Tallymark-Sample-Interval"
+"""One row of so many was read, where a query has a budget."""
+
+_BUDGET: Final = re.compile(r"([1-9][0-9]{0,5})(ms|s)")
 URL_BYTES_MAX: Final = 64 * 1024
 """Bytes of a query string that holds a query, percent-encoded."""
+
+
+Budget = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,5}(ms|s)$",
+        description="time after which an answer over a sample will do, such as 200ms or 2s",
+    ),
+]
 
 
 class SqlSent(Struct, frozen=True):
     """The parameters of POST /sql."""
 
     fresh: Literal["0", "1"] = "0"
+    budget: Budget | None = None
     output_format_json_quote_64bit_integers: Literal["0", "1"] = "0"
 
 
@@ -42,6 +66,7 @@ class CompatibleSent(Struct, frozen=True):
     """The parameters of the path of Analytics Engine that are read; others are ignored."""
 
     fresh: Literal["0", "1"] = "0"
+    budget: Budget | None = None
     output_format_json_quote_64bit_integers: Literal["0", "1"] = "1"
 
 
@@ -73,6 +98,7 @@ async def superset(sql: Sql, query: bytes, text: str | None) -> Reply:
             extra=True,
             quoted=asked.output_format_json_quote_64bit_integers == "1",
             fresh=asked.fresh == "1",
+            budget_s=_seconds(asked.budget),
         ),
     )
 
@@ -87,6 +113,7 @@ async def compatible(sql: Sql, query: bytes, text: str | None) -> Reply:
             extra=False,
             quoted=given.get(QUOTED) != "0",
             fresh=given.get("fresh") == "1",
+            budget_s=_seconds(given.get("budget")),
         ),
     )
 
@@ -107,6 +134,15 @@ def _decoded(content: bytes | bytearray) -> str:
         raise InvalidQuery("the query is not UTF-8") from None
 
 
+def _seconds(budget: str | None) -> float | None:
+    """A budget; one that is none is ignored, where parameters are checked at all."""
+    found = None if budget is None else _BUDGET.fullmatch(budget)
+    return None if found is None else int(found[1]) * (1 if found[2] == "s" else 0.001)
+
+
 async def _answered(sql: Sql, asked: Asked) -> Reply:
     answer = await sql.answer(asked)
-    return wire.sent(answer.body, media=answer.media)
+    reply = wire.sent(answer.body, media=answer.media)
+    if answer.interval is None:
+        return reply
+    return reply._replace(headers=(*reply.headers, (INTERVAL_HEADER, str(answer.interval))))

@@ -15,6 +15,7 @@ _HEAD: Final = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tallymark: all routes</title>
+<link rel="icon" href="/ui/icon.svg">
 <link rel="stylesheet" href="/docs/style.css">
 </head>
 <body>

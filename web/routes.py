@@ -5,9 +5,11 @@ from typing import Final
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.errors import (
     DiskFull,
+    InvalidDocument,
     InvalidEvents,
     InvalidQuestion,
     JournalFailed,
+    LimitReached,
     MalformedBody,
     NotReady,
     Overloaded,
@@ -20,7 +22,14 @@ from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports
 from web.archiving import ArchiveLate
-from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound, SlowBody, TooManyStreams
+from web.errors import (
+    LoadHooksOff,
+    LoadRunUnderWay,
+    NotFound,
+    ReportUnfinished,
+    SlowBody,
+    TooManyStreams,
+)
 from web.exporting import TooManyExports
 from web.exports import EventsAsked
 from web.health import Health, Ready
@@ -35,7 +44,8 @@ from web.ingest import (
 from web.live import CountersAsked, StreamAsked
 from web.loadrun import NewRun, OneRun
 from web.loadruns import Runs
-from web.queries import CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.queries import REFUSALS, CompatibleAsked, CompatibleSent, SqlAsked, SqlSent
+from web.reports import KINDS, Told, ToldList
 from web.route import Refusals, Route
 from web.setup_routes import SETUP_ROUTES
 from web.sql import TooManyQueries
@@ -52,17 +62,10 @@ _INGEST: Final[Refusals] = (
     JournalFailed,
     DiskFull,
 )
-_SQL: Final[Refusals] = (
-    InvalidQuery,
-    InvalidQuestion,
-    QueryTooLong,
-    TooManyQueries,
-    Overloaded,
-    NotReady,
-)
 _SQL_PATH: Final = "/sql"
 _COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
 _QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
+_REPORT: Final[Refusals] = (NotFound, InvalidQuestion)
 _TEXTS: Final = (MEDIA["json"], MEDIA["ndjson"])
 
 
@@ -212,7 +215,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=SqlSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*_SQL, TooLarge, SlowBody),
+        refusals=(*REFUSALS, TooLarge, SlowBody),
     ),
     Route(
         name="sqlAsked",
@@ -220,7 +223,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=_SQL_PATH,
         summary="The same, with the query in the URL.",
         asked=SqlAsked,
-        refusals=_SQL,
+        refusals=REFUSALS,
     ),
     Route(
         name="compatibleSent",
@@ -230,7 +233,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*_SQL, TooLarge, SlowBody),
+        refusals=(*REFUSALS, TooLarge, SlowBody),
         plain=True,
     ),
     Route(
@@ -239,7 +242,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=_COMPATIBLE_PATH,
         summary="The same, with the query in the URL.",
         asked=CompatibleAsked,
-        refusals=_SQL,
+        refusals=REFUSALS,
         plain=True,
     ),
     _export("services", "GET /metrics/services as a flat table in a file."),
@@ -254,8 +257,67 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Every event of a period as a file, streamed, in no particular order.",
         asked=EventsAsked,
         media=MEDIA["csv"],
-        formats=(*_TEXTS, MEDIA["parquet"]),
+        formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
         refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
+    ),
+    Route(
+        name="reports",
+        method="GET",
+        path="/exports",
+        summary="The reports that are kept, the newest first.",
+        answer=ToldList,
+        refusals=(InvalidQuestion,),
+    ),
+    Route(
+        name="createReport",
+        method="POST",
+        path="/exports",
+        summary="Have a report made: figures, events or a query, as a file for later.",
+        answer=Told,
+        status=202,
+        takes=KINDS,
+        takes_media=("application/json",),
+        refusals=(
+            MalformedBody,
+            SlowBody,
+            TooLarge,
+            WrongMediaType,
+            InvalidDocument,
+            InvalidQuestion,
+            InvalidQuery,
+            QueryTooLong,
+            TooManyQueries,
+            LimitReached,
+            DiskFull,
+            Overloaded,
+            NotReady,
+        ),
+    ),
+    Route(
+        name="report",
+        method="GET",
+        path="/exports/{report}",
+        summary="How far a report is.",
+        answer=Told,
+        refusals=_REPORT,
+    ),
+    Route(
+        name="reportFile",
+        method="GET",
+        path="/exports/{report}/file",
+        summary="The file of a report that is done.",
+        media=MEDIA["csv"],
+        formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
+        refusals=(*_REPORT, ReportUnfinished),
+    ),
+    Route(
+        name="removeReport",
+        method="DELETE",
+        path="/exports/{report}",
+        summary="Remove a report and its file, or give up what is being made.",
+        media=None,
+        status=204,
+        refusals=_REPORT,
     ),
     Route(
         name="health",

@@ -21,6 +21,7 @@ from web.catalog import ExperimentGiven, NamedList, OneNamed, ServiceGiven
 from web.dashboards import DashboardList, Exported, Given, OneDashboard, Shared
 from web.embedding import ASKED, FAMILIES, CountersShownAsked, ShownAsked
 from web.errors import Forbidden, NotFound, SlowBody
+from web.queries import REFUSALS as QUERY_REFUSALS
 from web.route import Refusals, Route
 
 JSON: Final = ("application/json",)
@@ -214,6 +215,14 @@ _SHARED: Final[tuple[Route, ...]] = (
             refusals=(NotFound, Forbidden, *_QUESTION),
         )
         for family, (_, answer) in FAMILIES.items()
+    ),
+    Route(
+        name="embedQuery",
+        method="GET",
+        path="/embed/{dashboard}/queries/{query}",
+        summary="The rows of a query that a shared dashboard holds, as /sql answers them.",
+        asked=ShownAsked,
+        refusals=(NotFound, Forbidden, *QUERY_REFUSALS),
     ),
 )
 

@@ -9,9 +9,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,6 +22,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady, Overloaded, TallymarkError
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
+from persistence.tabular import Format
 
 LENGTH_BYTES: Final = 4
 GRACE_S: Final = 0.5
@@ -64,31 +66,50 @@ class Archived(Protocol):
 class Asked:
     """A query.
 
-    extra   the superset is allowed, not Analytics Engine's dialect alone
-    quoted  integers of 64 bits are texts in JSON
-    fresh   every event acknowledged so far must be seen
+    extra     the superset is allowed, not Analytics Engine's dialect alone
+    quoted    integers of 64 bits are texts in JSON
+    fresh     every event acknowledged so far must be seen
+    budget_s  seconds after which an answer over a sample will do; None: over all rows alone
     """
 
     text: str
     extra: bool
     quoted: bool
     fresh: bool = False
+    budget_s: float | None = None
+
+    def read(self, config: Config, *, now_ms: int) -> Json:
+        """What a worker is told of it first."""
+        return {
+            "do": "read",
+            "text": self.text,
+            "extra": self.extra,
+            "quoted": self.quoted,
+            "sampled": self.budget_s is not None,
+            "bytes_max": config.sql_text_bytes_max,
+            "now_ms": now_ms,
+            "tables": [config.sql_table],
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of an answer, and its media type."""
+    """The body of an answer, and its media type.
+
+    interval  of the sample that was read; None where no time budget was given
+    """
 
     media: str
     body: bytes
     rows: int
+    interval: int | None = None
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The worker is gone."""
 
 
-class _Worker:
+class Worker:
     """One process, from this side of its pipes. It must be started in the main thread: the
     kernel ends it with the thread that started it."""
 
@@ -118,19 +139,23 @@ class _Worker:
         return self._process.poll() is None
 
     async def greet(self) -> None:
-        """Wait until it is ready. Raises _Ended."""
+        """Wait until it is ready. Raises Ended."""
         with trio.move_on_after(START_S):
             await self._message()
             return
-        raise _Ended
+        raise Ended
 
     async def ask(self, question: Json) -> tuple[Json, bytes]:
-        """One answer: its head and its body. Raises _Ended where the worker ends instead."""
+        """One answer: its head and its body. Raises Ended where the worker ends instead."""
         encoded = orjson.dumps(question)
         try:
             await self._to.send_all(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise _Ended from None
+            raise Ended from None
+        return await self.next()
+
+    async def next(self) -> tuple[Json, bytes]:
+        """What it says next. Raises Ended."""
         return await self._message()
 
     async def _message(self) -> tuple[Json, bytes]:
@@ -143,9 +168,9 @@ class _Worker:
             try:
                 some = await self._from.receive_some(max(65_536, count - len(self._held)))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise _Ended from None
+                raise Ended from None
             if not some:
-                raise _Ended
+                raise Ended
             self._held += some
         found = bytes(self._held[:count])
         del self._held[:count]
@@ -161,6 +186,10 @@ class _Worker:
             await trio.to_thread.run_sync(self._process.wait)
 
 
+Converse = Callable[[Worker], Awaitable[Answer]]
+"""What is done with a worker."""
+
+
 class Sql:
     """Answers SQL. `run` is its life; until it runs, and after `stop`, `answer` is NotReady."""
 
@@ -170,7 +199,7 @@ class Sql:
         self._config = config
         self._archived = archived
         self._log = log
-        self._warm: list[_Worker] = []
+        self._warm: list[Worker] = []
         self._alive = 0
         self._wanted = trio.Event()
         self._arrived = trio.Condition()
@@ -210,6 +239,13 @@ class Sql:
 
         Raises InvalidQuery, QueryTooLong, TooManyQueries, NotReady, and what `fresh` raises.
         """
+        return await self._in_line(asked, partial(self._converse, asked))
+
+    async def check(self, asked: Asked, report: Format) -> None:
+        """Refuse what a report could not be made of, as `answer` does."""
+        await self._in_line(asked, partial(self._read_alone, asked, report))
+
+    async def _in_line(self, asked: Asked, converse: Converse) -> Answer:
         if not self._config.archive:
             raise NotReady("There is no archive to ask: it is off (`archive = false`).")
         if not self._archived.is_ready or not self._runs:
@@ -230,19 +266,19 @@ class Sql:
             if asked.fresh:
                 await self._archived.fresh()
             async with self._places:
-                return await self._with_worker(asked)
+                return await self._with_worker(converse)
         finally:
             self._asked -= 1
 
-    async def _with_worker(self, asked: Asked) -> Answer:
+    async def _with_worker(self, converse: Converse) -> Answer:
         worker = await self._take()
         done = False
         try:
             with trio.move_on_after(self._config.sql_deadline_s + GRACE_S):
-                answer = await self._converse(worker, asked)
+                answer = await converse(worker)
                 done = True
                 return answer
-        except _Ended:
+        except Ended:
             raise InvalidQuery(
                 "the query ended the process that ran it: it needs too much"
             ) from None
@@ -261,19 +297,17 @@ class Sql:
             f"the query took longer than {self._config.sql_deadline_s} s and was ended"
         )
 
-    async def _converse(self, worker: _Worker, asked: Asked) -> Answer:
+    async def _read_alone(self, asked: Asked, report: Format, worker: Worker) -> Answer:
+        now_ms = time.time_ns() // 1_000_000
+        read = asked.read(self._config, now_ms=now_ms)
+        head, _ = await worker.ask({**read, "report": report})
+        refusal_in(head)
+        return Answer("", b"", 0)
+
+    async def _converse(self, asked: Asked, worker: Worker) -> Answer:
         began = trio.current_time()
-        head, body = await worker.ask(
-            {
-                "do": "read",
-                "text": asked.text,
-                "extra": asked.extra,
-                "quoted": asked.quoted,
-                "bytes_max": self._config.sql_text_bytes_max,
-                "now_ms": time.time_ns() // 1_000_000,
-                "tables": [self._config.sql_table],
-            }
-        )
+        now_ms = time.time_ns() // 1_000_000
+        head, body = await worker.ask(asked.read(self._config, now_ms=now_ms))
         told = _answer(head, body)
         for _ in range(ATTEMPTS):
             if told is not None:
@@ -284,26 +318,17 @@ class Sql:
                 "left_s": max(0.001, left_s),
                 "rows_max": self._config.sql_rows_max,
                 "bytes_max": self._config.sql_answer_bytes_max,
+                "budget_s": asked.budget_s,
             }
-            question = {"do": "run", "files": self._files(head), "limits": limits}
+            question = {"do": "run", "files": files_of(self._archived, head), "limits": limits}
             told = _answer(*await worker.ask(question))
         if told is None:
             raise NotReady("The files that the query reads were changed. Try again.")
         return told
 
-    def _files(self, head: Json) -> list[str]:
-        if not head["reads_events"]:
-            return []
-        first_ms, last_ms = head["first_ms"], head["last_ms"]
-        found = self._archived.parts(
-            0 if first_ms is None else max(0, first_ms),
-            LATEST_MS if last_ms is None else max(0, last_ms) + 1_000,
-        )
-        return [str(path) for path in found]
-
     # -- workers
 
-    async def _take(self) -> _Worker:
+    async def _take(self) -> Worker:
         with trio.move_on_after(START_S):
             while True:
                 while self._warm:  # the one that worked last knows the files best
@@ -327,14 +352,14 @@ class Sql:
         """Start workers whenever there are too few."""
         while True:
             while self._alive <= self._config.sql_workers:
-                worker = _Worker(self._config)
+                worker = Worker(self._config)
                 self._alive += 1
                 try:
                     await worker.greet()
                 except BaseException as failure:
                     self._alive -= 1
                     await worker.end()
-                    if not isinstance(failure, _Ended):
+                    if not isinstance(failure, Ended):
                         raise
                     self._log("sql worker failed", reason="it ended before it was ready")
                     await trio.sleep(RESTART_S)
@@ -351,11 +376,30 @@ def environment() -> dict[str, str]:
     return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _answer(head: Json, body: bytes) -> Answer | None:
-    """What a message says; None where more has to be asked. Raises InvalidQuery."""
+def files_of(archived: Archived, head: Json) -> list[str]:
+    """The files of the archive that a query needs, of which a worker has said so much."""
+    if not head["reads_events"]:
+        return []
+    first_ms, last_ms = head["first_ms"], head["last_ms"]
+    found = archived.parts(
+        0 if first_ms is None else max(0, first_ms),
+        LATEST_MS if last_ms is None else max(0, last_ms) + 1_000,
+    )
+    return [str(path) for path in found]
+
+
+def refusal_in(head: Json) -> None:
+    """Raise what a worker refuses: InvalidQuery or QueryTooLong."""
     refused = head.get("refused")
     if refused is not None:
         if refused["status"] == QueryTooLong.status:
             raise QueryTooLong(refused["text"])
         raise InvalidQuery(refused["text"])
-    return Answer(head["media"], body, head["rows"]) if "media" in head else None
+
+
+def _answer(head: Json, body: bytes) -> Answer | None:
+    """What a message says; None where more has to be asked. Raises as `refusal_in` does."""
+    refusal_in(head)
+    if "media" not in head:
+        return None
+    return Answer(head["media"], body, head["rows"], head.get("interval"))

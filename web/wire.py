@@ -179,7 +179,9 @@ def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX)
     """
     texts = _pairs(query, asked.__struct_encode_fields__, bytes_max) if query else {}
     try:
-        return msgspec.convert(texts, asked, strict=False)
+        found = msgspec.convert(texts, asked, strict=False)
+        _must_not_be_null(texts, found)
+        return found
     except msgspec.ValidationError as refusal:
         missing = str(refusal).removeprefix("Object missing required field `")
         if missing != str(refusal):
@@ -188,6 +190,17 @@ def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX)
         name = place.rstrip("`")
         expected = _choices(asked, name) or said
         raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.") from None
+
+
+def _must_not_be_null(texts: dict[str, str], found: Struct) -> None:
+    """Where a choice may be left out, msgspec takes the word null for leaving it out."""
+    if "null" not in map(str.lower, texts.values()):
+        return
+    for field in msgspec.structs.fields(found):
+        name = field.encode_name
+        if name in texts and getattr(found, field.name) is None:
+            expected = _choices(type(found), name) or "Expected a value"
+            raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.")
 
 
 def _choices(asked: type[Struct], name: str) -> str | None:

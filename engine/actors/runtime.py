@@ -166,7 +166,7 @@ class Engine(Asking):
             refusals.append(refusal)
             acknowledged.set()
 
-        await self._sequencer.queue.put(Waiting(batch, released, more))
+        await self._sequencer.queue.put(Waiting.of((batch, *more), released))
         await acknowledged.wait()
         if refusals[0] is not None:
             raise refusals[0]
@@ -178,7 +178,7 @@ class Engine(Asking):
         Raises NotReady or JournalFailed.
         """
         self._must_take_events()
-        return self._sequencer.queue.put_now(Waiting(batch, released))
+        return self._sequencer.queue.put_now(Waiting.of((batch,), released))
 
     def _must_take_events(self) -> None:
         if not self._is_running:

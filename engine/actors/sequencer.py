@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import trio
 
@@ -21,7 +21,8 @@ from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
-from engine.sequence import Sequencing, portions
+from engine.facts import Facts
+from engine.sequence import Sequencing
 from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
@@ -38,7 +39,17 @@ class Journal(Protocol):
     @property
     def last_seq(self) -> int: ...
 
-    def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None: ...
+    def append(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> None:
+        """Add one record; it is durable on return, which may take long."""
+
+    def can_begin(self, bodies: Sequence[Body]) -> bool:
+        """Whether the same can be done without waiting, by `begin` and `end`."""
+
+    def begin(self, first_seq: int, received_ms: int, bodies: Sequence[Body]) -> int | None:
+        """Returns the file that can be read when it is time for `end`; None if it is now."""
+
+    def end(self) -> None:
+        """It is durable, or the same is raised as `append` raises."""
 
 
 class InThread(Protocol):
@@ -56,26 +67,26 @@ Released = Callable[[TallymarkError | None], None]
 """Called once: with None when a batch is durable and counted, else with why it is not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """A request whose sender waits for the acknowledgement.
 
-    more  the further batches of a large one, which stay together: in one record, or in none
+    batches  those of a large one stay together: in one record, or in none
+    events   of all its batches; `bytes`, of all its bodies
     """
 
-    batch: Batch
+    batches: Sequence[Batch]
     released: Released
-    more: Sequence[Batch] = ()
+    events: int
+    bytes: int
 
-    @property
-    def events(self) -> int:
-        """Of all its batches."""
-        return len(self.batch.events) + sum(len(batch.events) for batch in self.more)
-
-    @property
-    def bytes(self) -> int:
-        """Of all its bodies."""
-        return len(self.batch.body) + sum(len(batch.body) for batch in self.more)
+    @classmethod
+    def of(cls, batches: Sequence[Batch], released: Released) -> Self:
+        """What waits for these batches to be durable and counted."""
+        if len(batches) == 1:
+            return cls(batches, released, len(batches[0].events), len(batches[0].body))
+        events = sum(len(batch.events) for batch in batches)
+        return cls(batches, released, events, sum(len(batch.body) for batch in batches))
 
 
 @dataclass(slots=True)
@@ -99,6 +110,7 @@ class Durable:
 
     received_ms: int
     waiting: list[Waiting]
+    facts: list[Facts]
     last_seq: int
 
 
@@ -301,30 +313,39 @@ class Sequencer:
                 if isinstance(gathered, Barrier):
                     await to_taker.send(gathered)
                     continue
-                received_ms = self._clock_ms()
-                first_seq = self._journal.last_seq + 1
-                refusal = await self._append(received_ms, gathered)
-                if refusal is None:
-                    self.groups += 1
-                    last_seq = self._journal.last_seq
-                    self.group_events.add(last_seq - first_seq + 1)
-                    await to_taker.send(Durable(received_ms, gathered, last_seq))
-                else:
-                    await _release(gathered, refusal)
+                await self._write(gathered, to_taker)
 
-    async def _append(self, received_ms: int, gathered: list[Waiting]) -> TallymarkError | None:
+    async def _write(
+        self, gathered: list[Waiting], to_taker: trio.MemorySendChannel[Durable | Barrier]
+    ) -> None:
+        received_ms = self._clock_ms()
+        batches = [batch for waiting in gathered for batch in waiting.batches]
+        bodies = [Body(b.kind, len(b.events), b.body) for b in batches]
+        for waiting in gathered:
+            waiting.batches = ()
+        # Before the events are cold, and then they can go: engine/facts.py.
+        facts: list[Facts] = []
+        for some in self._sequencing.read(received_ms, batches):
+            if facts:
+                await trio.lowlevel.checkpoint()
+            facts.append(some)
+        del batches
+        first_seq = self._journal.last_seq + 1
+        refusal = await self._append(received_ms, bodies)
+        if refusal is not None:
+            await _release(gathered, refusal)
+            return
+        self.groups += 1
+        last_seq = self._journal.last_seq
+        self.group_events.add(last_seq - first_seq + 1)
+        await to_taker.send(Durable(received_ms, gathered, facts, last_seq))
+
+    async def _append(self, received_ms: int, bodies: list[Body]) -> TallymarkError | None:
         if self.failure is not None:
             return self.failure
         started = perf_counter()
-        bodies = [Body(b.kind, len(b.events), b.body) for b in _batches(gathered)]
         try:
-            await self._in_thread(
-                self._journal.append,
-                self._journal.last_seq + 1,
-                received_ms,
-                bodies,
-                limiter=self._journal_thread,
-            )
+            await self._keep(received_ms, bodies)
         except DiskFull as refusal:
             if not self._is_full:  # one line, not one for each group that is refused
                 self._log("append failed", reason=str(refusal))
@@ -340,6 +361,23 @@ class Sequencer:
             self._log("append works again")
         return None
 
+    async def _keep(self, received_ms: int, bodies: list[Body]) -> None:
+        journal, first_seq = self._journal, self._journal.last_seq + 1
+        if not journal.can_begin(bodies) or self._journal_thread.borrowed_tokens:
+            await self._in_thread(
+                journal.append, first_seq, received_ms, bodies, limiter=self._journal_thread
+            )
+            return
+        self._journal_thread.acquire_nowait()
+        try:
+            told = journal.begin(first_seq, received_ms, bodies)
+            if told is not None:
+                with trio.CancelScope(shield=True):  # a sync is never abandoned
+                    await trio.lowlevel.wait_readable(told)
+            journal.end()
+        finally:
+            self._journal_thread.release()
+
     async def take(self, from_writer: trio.MemoryReceiveChannel[Durable | Barrier]) -> None:
         """Split what is durable over the shards and release its senders, until it ends."""
         async with from_writer:
@@ -347,8 +385,8 @@ class Sequencer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
                     continue
-                for batches in portions(_batches(message.waiting)):
-                    self._sequencing.add(message.received_ms, batches)
+                for facts in message.facts:
+                    self._sequencing.add(message.received_ms, facts)
                     await self._send(self._sequencing.deal_due)
                 self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
@@ -386,10 +424,6 @@ class Sequencer:
         own.done.set()
         barrier.dumps["sequence"] = own
         barrier.done.set()
-
-
-def _batches(gathered: list[Waiting]) -> list[Batch]:
-    return [batch for waiting in gathered for batch in (waiting.batch, *waiting.more)]
 
 
 async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:

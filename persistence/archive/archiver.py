@@ -25,6 +25,7 @@ from persistence.archive.merging import day_of
 from persistence.archive.parquet import Content, Merger, PartWriter
 from persistence.archive.rows import Taken, Taking, batches_of
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
+from persistence.checksums import crcs_of
 from persistence.record import Record
 from persistence.snapshot import SnapshotStore
 
@@ -157,7 +158,9 @@ class Archiver:
         path = self._folder / name
         self._writer.write(path)
         size_bytes = path.stat().st_size
-        return msgspec.structs.replace(file, name=name, size_bytes=size_bytes)
+        return msgspec.structs.replace(
+            file, name=name, size_bytes=size_bytes, crcs=crcs_of(path)
+        )
 
     def _skip(self, gap: JournalGap) -> None:
         last_seq = gap.first_seq - 1

@@ -3,7 +3,7 @@
 Nothing is changed, and a server may be running: files that it merges stay for a minute.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -42,14 +42,20 @@ def manifest_of(data: Path) -> Manifest:
 def check(data: Path, manifest: Manifest) -> Iterator[Flaw]:
     """Read everything that the manifest lists, and say what is not as it should be."""
     folder = data / ARCHIVE_FOLDER
+    yield from flaws_of(folder, manifest.files)
+    yield from (Flaw(folder / manifests.NAME, flaw) for flaw in contradictions(manifest))
+
+
+def flaws_of(folder: Path, files: Sequence[File]) -> Iterator[Flaw]:
+    """What is wrong with these files of the archive in `folder`, read row by row."""
     readable = []
     with TemporaryDirectory() as temp, Merger(Path(temp), memory_mb=MEMORY_MB) as database:
-        for file in manifest.files:
+        for file in files:
             path = folder / file.name
             try:
                 if database.has_our_columns(path):
-                    readable.append(path)
                     flaws = list(_flaws_of(database, path, file))
+                    readable.append(path)
                 else:
                     flaws = ["its columns are not those of the archive"]
             except (OSError, duckdb.Error) as error:
@@ -59,7 +65,6 @@ def check(data: Path, manifest: Manifest) -> Iterator[Flaw]:
             twice = database.numbers_twice(readable)
             if twice:
                 yield Flaw(folder, f"{twice} numbers occur in more than one row")
-    yield from (Flaw(folder / manifests.NAME, flaw) for flaw in _contradictions(manifest))
 
 
 def _flaws_of(database: Merger, path: Path, file: File) -> Iterator[str]:
@@ -74,11 +79,14 @@ def _flaws_of(database: Merger, path: Path, file: File) -> Iterator[str]:
         )
     if (found.first_ms, found.last_ms) != (file.first_ms, file.last_ms):
         yield "its instants are not those that the manifest says"
+    if file.crcs and found.crcs != file.crcs:
+        yield "its checksums are not those that the manifest says"
     if not database.is_sorted(path):
         yield "its rows are not sorted"
 
 
-def _contradictions(manifest: Manifest) -> Iterator[str]:
+def contradictions(manifest: Manifest) -> Iterator[str]:
+    """What of the manifest cannot be true beside the rest of it."""
     tally = manifest.tally
     if tally.rows != manifest.rows + manifest.dropped:
         yield f"{tally.rows} rows were written, {manifest.rows} are listed" + (

@@ -4,15 +4,18 @@ A file of rows is part of the archive when the manifest lists it, and not before
 beside is what a crash has left, or what a query may still be reading.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from engine.errors import TallymarkError
 from engine.timebucket import DAY_MS
 from persistence.archive.rows import Tally
 from persistence.files import REAL_DISK, write_whole
+from persistence.record import UnknownFormat
 
 ARCHIVE_FOLDER: Final = "archive"
 """In the data folder."""
@@ -21,10 +24,20 @@ FORMAT: Final = 1
 NAME: Final = "manifest.json"
 
 
+_SEAL: Final = re.compile(rb',\n "crc": "([0-9a-f]{8})"\n}\Z')
+
+
 class BadManifest(TallymarkError):
     """The manifest cannot be read; the files of rows may well be whole."""
 
     title = "Bad manifest"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} is damaged: {reason}. The rows may be whole all the same: "
+            f"`tallymark archive --rebuild` makes a new manifest from the files."
+        )
+        self.reason = reason
 
 
 class File(msgspec.Struct, frozen=True):
@@ -35,6 +48,8 @@ class File(msgspec.Struct, frozen=True):
     weight     the sum of `_sample_interval`
     first_seq, last_seq   the least and the greatest number of a row
     first_ms, last_ms     the earliest and the latest instant of a row
+    crcs       CRC-32 of each stretch of its bytes, as `persistence.checksums` cuts them; none
+               in a file of before they were written
     """
 
     name: str
@@ -46,6 +61,7 @@ class File(msgspec.Struct, frozen=True):
     last_ms: int
     size_bytes: int
     made_ms: int
+    crcs: tuple[int, ...] = ()
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -76,35 +92,53 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.rows for file in self.files)
 
     @property
+    def first_ms(self) -> int | None:
+        """The earliest instant of all events; None where some are no row, or there is none."""
+        if self.dropped or self.gaps or self.tally.too_old:
+            return None
+        return min((file.first_ms for file in self.files), default=None)
+
+    @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)
 
 
 def read(folder: Path) -> Manifest | None:
-    """The manifest of the archive in `folder`; None where there is none. Raises BadManifest."""
+    """The manifest of the archive in `folder`; None where there is none.
+
+    Raises BadManifest, UnknownFormat.
+    """
     path = folder / NAME
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        data = path.read_bytes()
+        manifest = msgspec.json.decode(data, type=Manifest)
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadManifest(
-            f"{path} is damaged: {error}. The rows may be whole all the same: "
-            f"`tallymark archive --rebuild` makes a new manifest from the files."
-        ) from error
+        raise BadManifest(path, str(error)) from error
     if manifest.format != FORMAT:
-        raise BadManifest(
+        raise UnknownFormat(
             f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}. Start the "
             f"version that wrote it."
         )
+    if not _is_whole(data, manifest):
+        raise BadManifest(path, "its checksum is wrong")
     return manifest
 
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Make it the manifest of the archive in `folder`; on the disk on return."""
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    write_whole(REAL_DISK, folder / NAME, [data])
+    told = msgspec.json.format(msgspec.json.encode(manifest), indent=1).removesuffix(b"\n}")
+    write_whole(REAL_DISK, folder / NAME, [told, b',\n "crc": "%08x"\n}' % crc32(told)])
     REAL_DISK.sync_folder(folder)
+
+
+def _is_whole(data: bytes, manifest: Manifest) -> bool:
+    """Whether it is what was written, of which CRC-32 is the last thing; not so at first."""
+    seal = _SEAL.search(data)
+    if seal is None:
+        return not any(file.crcs for file in manifest.files)
+    return crc32(data[: seal.start()]) == int(seal[1], 16)
 
 
 def between(manifest: Manifest, start_ms: int, end_ms: int) -> list[File]:

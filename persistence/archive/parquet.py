@@ -15,6 +15,7 @@ import duckdb
 from engine.events import Event
 from persistence.archive.columns import SORTED_BY, STORED, literal, quoted, source_of
 from persistence.archive.rows import KINDS, MADE, Kind, Row
+from persistence.checksums import crcs_of
 from persistence.files import MODE, REAL_DISK
 
 MEMORY_MB: Final = 384
@@ -41,6 +42,7 @@ class Content(NamedTuple):
     """What a file holds, as read back from it.
 
     weight  the sum of `_sample_interval`: how many events the rows stand for
+    crcs    of its stretches, as `persistence.checksums` cuts them
     """
 
     rows: int
@@ -50,6 +52,7 @@ class Content(NamedTuple):
     first_ms: int
     last_ms: int
     size_bytes: int
+    crcs: tuple[int, ...] = ()
 
 
 class Database:
@@ -167,8 +170,8 @@ class Merger(Database):
         )
         rows, *rest = found[0]
         if not rows:
-            return Content(0, 0, 0, 0, 0, 0, path.stat().st_size)
-        return Content._make((rows, *map(int, rest), path.stat().st_size))
+            rest = [0] * 5
+        return Content._make((rows, *map(int, rest), path.stat().st_size, crcs_of(path)))
 
     def days(self, paths: Sequence[Path]) -> list[str]:
         """The UTC days of the rows of these files, as ISO dates."""

@@ -198,6 +198,7 @@ def made(name: str, content: Content, now_ms: int) -> File:
         last_ms=content.last_ms,
         size_bytes=content.size_bytes,
         made_ms=now_ms,
+        crcs=content.crcs,
     )
 
 

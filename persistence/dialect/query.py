@@ -15,7 +15,13 @@ from persistence.dialect.scope import EVENTS
 from persistence.dialect.select import Output, Relation, Shared, select
 
 Format = Literal[
-    "JSON", "JSONEachRow", "TabSeparated", "TabSeparatedWithNames", "CSV", "CSVWithNames"
+    "JSON",
+    "JSONEachRow",
+    "TabSeparated",
+    "TabSeparatedWithNames",
+    "CSV",
+    "CSVWithNames",
+    "ArrowStream",
 ]
 _FORMATS: Final[dict[str, Format]] = {
     "json": "JSON",
@@ -29,12 +35,15 @@ _EXTRA_FORMATS: Final[dict[str, Format]] = {
     "tsvwithnames": "TabSeparatedWithNames",
     "csv": "CSV",
     "csvwithnames": "CSVWithNames",
+    "arrow": "ArrowStream",
+    "arrowstream": "ArrowStream",
 }
 
 TIMEZONE: Final = "Etc/UTC"
 """What SHOW TIMEZONE answers."""
 
 _SQL: Final = {column.name: column.sql for column in SHOWN}
+_WEIGHT: Final = "_sample_interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +76,38 @@ class Query:
 
     first, last   moments outside of which no row is needed, None for no bound
     reads_events  it reads the archive
+    reads_once    it does so in one place
+    says_format   the text has a FORMAT
     asks_weights  its SQL is simpler where every `_sample_interval` is 1
     """
 
     def __init__(self, tree: exp.Expr, rules: Rules) -> None:
         self._tree = tree
         self._rules = rules
-        self.format = _format(_format_name(tree), extra=rules.extra)
+        told = _format_name(tree)
+        self.says_format = told is not None
+        self.format = _format(told, extra=rules.extra)
         self._relation, self._shared = self._made(unit=True)
         self.outputs = self._relation.outputs
         self.counts_groups = self._relation.total
         self.offset = _offset(tree)
         self.reads_events = bool(self._shared.ranges)
+        self.reads_once = len(self._shared.ranges) == 1
         self.asks_weights = self._shared.asks_weights
         firsts = [first for first, _ in self._shared.ranges]
         lasts = [last for _, last in self._shared.ranges]
         self.first = None if None in firsts else min(filter(None, firsts), default=None)
         self.last = None if None in lasts else max(filter(None, lasts), default=None)
 
-    def sql(self, files: Sequence[str], *, unit: bool, quoted_integers: bool) -> str:
+    def sql(
+        self,
+        files: Sequence[str],
+        *,
+        unit: bool,
+        quoted_integers: bool,
+        native: bool = False,
+        interval: int = 1,
+    ) -> str:
         """For DuckDB. Columns come as an answer shows them.
 
         Where `counts_groups`, one more holds the number of groups before LIMIT.
@@ -93,28 +115,35 @@ class Query:
         files            of the archive, each by its path
         unit             every `_sample_interval` in them is 1
         quoted_integers  integers of 64 bits come as texts
+        native           all values come in types of the database, and no more columns
+        interval         a power of two: one row of so many is read, and stands for all of them
         """
         relation, shared = self._relation, self._shared
         if self.asks_weights and not unit:
             relation, shared = self._made(unit=False)
         shown = ", ".join(
-            f"{_shown(f'c{at}', one.kind, quoted_integers, truth=one.truth)} AS c{at}"
+            f"{_native(f'c{at}', one.kind)} AS c{at}"
+            if native
+            else f"{_shown(f'c{at}', one.kind, quoted_integers, truth=one.truth)} AS c{at}"
             for at, one in enumerate(relation.outputs)
         )
-        total = ", total" if relation.total else ""
+        total = ", total" if relation.total and not native else ""
         body = f"SELECT {shown}{total} FROM ({shared.levels.written(relation.sql)})"
         if not self.reads_events:
             return body
-        return f"WITH {self._events(files)} {body}"
+        return f"WITH {self._events(files, interval)} {body}"
 
-    def _events(self, files: Sequence[str]) -> str:
-        dataset = literal(self._rules.tables[0])
+    def _events(self, files: Sequence[str], interval: int) -> str:
+        made = {**_SQL, "dataset": literal(self._rules.tables[0])}
+        sampled = ""
+        if interval > 1:  # `seq` tells no event from another but by when it came
+            sampled = f" WHERE hash(seq) & {interval - 1} = 0"
+            made[_WEIGHT] = f"({_SQL[_WEIGHT]} * {interval}::UBIGINT)"
         columns = ", ".join(
-            f"{_SQL[name] if name != 'dataset' else dataset} AS {quoted(name)}"
-            for name in sorted(self._shared.used)
+            f"{made[name]} AS {quoted(name)}" for name in sorted(self._shared.used)
         )
-        source = source_of(files)
-        return f"{EVENTS} AS NOT MATERIALIZED (SELECT {columns or '1 AS one'} FROM {source})"
+        source = f"SELECT {columns or '1 AS one'} FROM {source_of(files)}{sampled}"
+        return f"{EVENTS} AS NOT MATERIALIZED ({source})"
 
     def _made(self, *, unit: bool) -> tuple[Relation, Shared]:
         shared = Shared(
@@ -180,5 +209,25 @@ def _shown(sql: str, kind: Kind, quoted_integers: bool, *, truth: bool = False) 
         case "Array" if kind.item is not None:
             item = _shown("e", kind.item, quoted_integers)
             return sql if item == "e" else f"list_transform({sql}, lambda e: {item})"
+        case _:
+            return sql
+
+
+_INTEGERS: Final = {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT"}
+
+
+def _native(sql: str, kind: Kind) -> str:
+    """A value in the type of the database that has the same range."""
+    match kind.base:
+        case "DateTime":
+            return f"({sql})::TIMESTAMP_S"
+        case "Date":
+            return f"({sql})::DATE"
+        case "Int":
+            return f"({sql})::{'' if kind.signed else 'U'}{_INTEGERS[kind.bits]}"
+        case "Float64":
+            return f"CASE WHEN isfinite({sql}) THEN {sql} END"
+        case "Array" if kind.item is not None:
+            return f"list_transform({sql}, lambda e: {_native('e', kind.item)})"
         case _:
             return sql

@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from calendar import monthrange
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from persistence.dialect import kinds, zones
@@ -17,10 +18,10 @@ from persistence.dialect.kinds import Kind
 from persistence.dialect.made import (
     EPOCH,
     Made,
-    constant_integer,
     constant_text,
     instant,
     integer,
+    number,
     of,
     text,
 )
@@ -69,21 +70,29 @@ def shifted(time: Made, by: Made, *, back: bool) -> Made:
     """A time and an INTERVAL added, or subtracted."""
     assert isinstance(by.value, Span)
     count, unit = by.value
+    time = _fine_enough(time, unit)
+    found = _shifted(time, by, unit, back=back)
+    if isinstance(time.value, dt.datetime) and found.kind.base == "DateTime":
+        zone = None if unit in _SHORT else found.kind.zone
+        local = time.value.astimezone(zones.zone_of(zone))
+        return replace(found, value=_moved(local, -count if back else count, unit))
+    return found
+
+
+def _shifted(time: Made, by: Made, unit: str, *, back: bool) -> Made:
+    """The same, whatever the interval's length; the value is not known."""
     sign = "-" if back else "+"
-    if time.kind.base == "Date" and unit not in _SHORT:
-        return of(f"({time.sql} {sign} {by.sql})::DATE", kinds.DATE, time)
     if time.kind.base == "Date":
-        time = to_datetime(time)
+        return of(f"({time.sql} {sign} {by.sql})::DATE", kinds.DATE, time, by)
     if time.kind.base != "DateTime":
         raise InvalidQuery(f"an INTERVAL cannot be added to {time.kind.name}")
     zone = None if unit in _SHORT else time.kind.zone
     sql = zones.instant(f"({zones.local(time.sql, zone)} {sign} {by.sql})", zone)
-    value = None
-    if isinstance(time.value, dt.datetime):
-        value = _moved(
-            time.value.astimezone(zones.zone_of(zone)), -count if back else count, unit
-        )
-    return of(sql, time.kind, time, value=value)
+    return of(sql, time.kind, time, by)
+
+
+def _fine_enough(time: Made, unit: str) -> Made:
+    return to_datetime(time) if time.kind.base == "Date" and unit in _SHORT else time
 
 
 def _moved(moment: dt.datetime, count: int, unit: str) -> dt.datetime | None:
@@ -298,11 +307,14 @@ def difference(unit: Made, first: Made, last: Made, zone: Made | None = None) ->
 
 
 def added(unit: str, *, back: bool) -> Callable[..., Made]:
-    """addDays, subtractHours and their like, with a whole number in the text of the query."""
+    """addDays, subtractHours and their like, with a whole number."""
 
     def made(what: Made, count: Made) -> Made:
-        return shifted(
-            what, span(str(constant_integer(count, "the quantity")), unit), back=back
-        )
+        if isinstance(count.value, int):
+            return shifted(what, span(str(count.value), unit), back=back)
+        if count.kind.base != "Int":
+            raise InvalidQuery("the quantity must be a whole number")
+        by = of(f"INTERVAL ({number(count, 'an INTERVAL')}) {unit}", kinds.INTERVAL, count)
+        return _shifted(_fine_enough(what, unit.upper()), by, unit.upper(), back=back)
 
     return made

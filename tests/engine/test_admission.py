@@ -1,8 +1,9 @@
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from engine.admission import PAIRS_MAX, Admission, Cap
+from engine.admission import PAIRS_MAX, UNNUMBERED, Admission, Cap
 from engine.cells import OTHER
 from engine.config import Config
 from engine.events import MarketplaceSearch, MarketplaceView
@@ -19,15 +20,23 @@ def admission(**settings: Any) -> Admission:
     return some
 
 
+def numbered(of: Admission, events: Sequence[Any], known: list[int], at_ms: int) -> list[int]:
+    """The number of each event, those that have none yet given one in their order."""
+    return [
+        of.number_of(event, at_ms) if number == UNNUMBERED else number
+        for event, number in zip(events, known, strict=True)
+    ]
+
+
 def pairs(of: Admission, *told: tuple[str, str | None]) -> list[tuple[str, str]]:
     views = [MarketplaceView(service_id=service, category=label) for service, label in told]
-    return [of.keys.pairs[n] for n in of.services(views, of.numbered(views))]
+    return [of.keys.pairs[n] for n in numbered(of, views, of.numbered(views), NOON_MS)]
 
 
 def searched(of: Admission, *terms: str, at_ms: int = NOON_MS) -> list[str]:
     some = [MarketplaceSearch(search_query=term) for term in terms]
     times_ms = [at_ms] * len(some)
-    numbers = of.searches(some, times_ms, of.numbered_searches(some, times_ms))
+    numbers = numbered(of, some, of.numbered_searches(some, times_ms), at_ms)
     return [of.keys.pairs[n][0] for n in numbers]
 
 

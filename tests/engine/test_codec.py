@@ -35,3 +35,8 @@ def test_bytes_that_end_within_a_value_are_refused() -> None:
 def test_what_a_snapshot_cannot_hold_is_a_bug() -> None:
     with pytest.raises(TypeError, match="a snapshot cannot hold a set"):
         pack({1, 2})
+
+
+def test_a_map_whose_key_is_a_map_was_never_packed_here() -> None:
+    with pytest.raises(ValueError, match="never packed here"):
+        list(unpack_all(b"\x81\x80\x00"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.hashing import hash64, hash64_each, shard_of
+from engine.hashing import digests, hash64, hash64_each, shard_of
 
 HASHES = {
     "": 0x2D06800538D394C2,
@@ -48,3 +48,10 @@ def test_a_thousand_keys_spread_over_all_shards() -> None:
     for n in range(1_000):
         counts[shard_of(f"svc-{n}", 8)] += 1
     assert min(counts) > 60
+
+
+def test_digests_are_the_hashes_in_bytes_and_zeros_where_there_is_no_text() -> None:
+    joined = b"".join(value.to_bytes(8, "big") for value in HASHES.values())
+    assert digests(list(HASHES)) == joined
+    assert digests([None, *HASHES, None]) == bytes(8) + joined + bytes(8)
+    assert digests([]) == b""

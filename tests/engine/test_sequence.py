@@ -48,6 +48,11 @@ def take(taker: Sequencing, *told: dict[str, Any], received_ms: int = NOW_MS) ->
     return taker.take(received_ms, [batch(*told)])
 
 
+def add(taker: Sequencing, received_ms: int, *batches: Batch) -> None:
+    for facts in taker.read(received_ms, batches):
+        taker.add(received_ms, facts)
+
+
 def plain(groups: list[Group]) -> list[dict[str, Any]]:
     return [columns.told(group) for group in groups]
 
@@ -96,7 +101,7 @@ def test_an_id_is_forgotten_after_its_window() -> None:
 def test_records_that_wait_are_told_and_their_duplicates_too() -> None:
     taker = sequencing(services_max=1)
     for service in "ab":
-        taker.add(NOW_MS, [batch({**CALL, "eventId": "a"}, {**CALL, "serviceId": service})])
+        add(taker, NOW_MS, batch({**CALL, "eventId": "a"}, {**CALL, "serviceId": service}))
     assert (taker.tally.events, taker.tally.duplicates) == (4, 1)
     assert taker.over_cap() == {"services": 2}
     [groups] = taker.deal()
@@ -107,11 +112,11 @@ def test_records_are_dealt_together_up_to_a_number_of_events_and_a_minute() -> N
     taker = sequencing()
     some = batch(*[CALL] * (DEAL_EVENTS_MAX // 2))
     for _ in range(2):
-        taker.add(NOW_MS, [some])
+        add(taker, NOW_MS, some)
     assert list(taker.deal_due()) == []
-    taker.add(NOW_MS + 1, [batch(CALL)])
+    add(taker, NOW_MS + 1, batch(CALL))
     assert [len(calls_of(group)) for [group] in taker.deal_due()] == [DEAL_EVENTS_MAX]
-    taker.add(NOW_MS + 60_000, [batch(CALL)])
+    add(taker, NOW_MS + 60_000, batch(CALL))
     assert [len(calls_of(group)) for [group] in taker.deal_due()] == [1]
     assert [group.received_ms for [group] in taker.deal()] == [NOW_MS + 60_000]
 
@@ -119,7 +124,7 @@ def test_records_are_dealt_together_up_to_a_number_of_events_and_a_minute() -> N
 def test_a_record_of_many_events_is_dealt_in_parts() -> None:
     taker = sequencing()
     told = [{**CALL, "eventId": str(n // 2)} for n in range(2 * DEAL_EVENTS_MAX + 2)]
-    taker.add(NOW_MS, [batch(*told)])
+    add(taker, NOW_MS, batch(*told))
     parts = [len(calls_of(group)) for [group] in taker.deal()]
     assert parts == [DEAL_EVENTS_MAX // 2, DEAL_EVENTS_MAX // 2, 1]
 

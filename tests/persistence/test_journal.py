@@ -46,6 +46,18 @@ def newest_file(folder):
 # Appending and reading
 
 
+@pytest.mark.parametrize("call", ["create", "sync_folder"])
+def test_no_file_to_open_for_a_new_segment_refuses_the_record_and_no_other(tmp_path, call):
+    disk = FaultyDisk()
+    journal = opened(tmp_path, segment_bytes_max=200, disk=disk)
+    add(journal)
+    disk.fail_next(call, errno.EMFILE)
+    with pytest.raises(DiskFull, match="No file can be opened"):
+        add(journal, size=150)
+    add(journal, size=150)
+    assert numbers(opened(tmp_path)) == [1, 3]
+
+
 def test_a_new_segment_that_shows_the_header_of_a_removed_one_was_never_written(tmp_path):
     written(tmp_path, records=1, close=False)
     stale = tmp_path / name_of(2)

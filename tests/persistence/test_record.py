@@ -1,8 +1,12 @@
+from struct import pack
+from zlib import crc32
+
 import pytest
 
 from engine.events import Body, Kind
 from persistence.record import (
     BODIES_MAX,
+    FRAME,
     PIECE_BYTES,
     RECORD_BYTES_MAX,
     BadRecord,
@@ -34,6 +38,16 @@ def test_a_record_comes_back_as_it_went_and_says_where_the_next_begins():
 def test_the_last_number_of_a_record_follows_from_the_events_of_its_bodies():
     record, _ = decode(encoded(ONE, TWO), 0, segment=1, first_seq=7)
     assert (record.events, record.last_seq) == (3, 9)
+
+
+def test_a_body_without_events_is_no_body():
+    """The archive and a start would otherwise count such records differently."""
+    data = bytearray(encoded(ONE))
+    data[FRAME.size + 24 + 1 : FRAME.size + 24 + 5] = bytes(4)
+    crc = crc32(memoryview(data)[FRAME.size :], crc32(pack("<QQ", 1, 7)))
+    FRAME.pack_into(data, 0, len(data) - FRAME.size, crc)
+    with pytest.raises(BadRecord, match="one of its bodies holds no event"):
+        decode(bytes(data), 0, segment=1, first_seq=7)
 
 
 def test_a_closing_record_holds_no_number():

@@ -19,8 +19,10 @@ Its model is the weakest one that the persistence layer counts on: a sector is a
 is one step. Everything random comes from the generator that is passed in.
 """
 
+import contextlib
 import errno
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +165,7 @@ class Faults:
     """
 
     rate: float = 0.0
-    calls: frozenset[str] = frozenset()
+    calls: tuple[str, ...] = ()
     room_bytes: int | None = None
     write_bytes_max: int | None = None
 
@@ -191,12 +193,17 @@ class SimulatedDisk(Disk):
         self._told: dict[int, int] = {}  # by handle, of how many failures of its file
         self._next_handle = 3
         self._stale: list[bytes] = []
+        self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._begun = 0
+        weakref.finalize(self, os.close, self._ready)
 
     # -- ends ---------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """The process is gone, the system lives on: all that was written is seen."""
         self._open.clear()
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._ready)
         self.is_dead = False
         self.crash_in = None
         self.trace.append("-- killed")
@@ -297,6 +304,18 @@ class SimulatedDisk(Disk):
         if self._told[handle] < file.failures:  # another handle's sync failed meanwhile
             self._told[handle] = file.failures
             raise _error(errno.EIO, path)
+
+    def begin_sync(self, handle: int) -> int:
+        """It is ready as soon as the loop looks; `end_sync` does what there is to do."""
+        path, _ = self._at(handle)
+        self._call("begin_sync", path)
+        self._begun = handle
+        os.eventfd_write(self._ready, 1)
+        return self._ready
+
+    def end_sync(self) -> None:
+        os.eventfd_read(self._ready)
+        self.sync(self._begun)
 
     def sync_folder(self, folder: Path) -> None:
         self._call("sync_folder", folder)
@@ -408,6 +427,7 @@ _CODES: Final = {
     "truncate": (errno.EIO, errno.EROFS),
     "write_again": (errno.EIO, errno.EROFS),
     "sync": (errno.EIO, errno.EIO, errno.ENOSPC),
+    "begin_sync": (errno.EAGAIN,),
     "sync_folder": (errno.EIO,),
     "read": (errno.EIO, errno.EMFILE),
     "read_from": (errno.EIO, errno.EMFILE),

@@ -194,7 +194,7 @@ def test_a_process_that_has_ended_changes_nothing() -> None:
 
 def fail_next(disk: SimulatedDisk, call: str) -> None:
     """The next such call fails, and no later one."""
-    disk.faults.calls, disk.faults.rate = frozenset({call}), 1.0
+    disk.faults.calls, disk.faults.rate = (call,), 1.0
     real = disk._call
 
     def once(name: str, *args: object) -> None:

@@ -61,7 +61,14 @@ def test_a_fault_of_the_code_is_found(mutant: Mutant) -> None:
 
 SEEDS_MAX = 400
 
-HINTS = {"no_checksum": 21, "a_manifest_before_its_parts": 2, "a_snapshot_written_in_place": 10}
+HINTS = {
+    "no_sync": 2,
+    "no_checksum": 27,
+    "a_manifest_before_its_parts": 68,
+    "a_snapshot_written_in_place": 79,
+    "a_full_disk_that_says_yes": 13,
+    "an_archive_ahead_of_the_journal": 25,
+}
 """Seeds that find what others seldom do; a search when they no longer do."""
 
 

@@ -222,7 +222,13 @@ def test_verify_names_file_and_byte_of_damage_with_exit_code_3(
     data[60] ^= 1  # within the first record
     path.write_bytes(data)
     assert run(["verify", str(tmp_path)]) == 3
-    assert _complaint(capsys).startswith(f"{path} is damaged at byte 24: ")
+    out, err = capsys.readouterr()
+    assert out == "a start    would be refused\n"
+    assert err.startswith(f"tallymark: {path} is damaged at byte 24: ")
+    assert run(["verify", "--json", str(tmp_path)]) == 3
+    facts = orjson.loads(capsys.readouterr().out)
+    (damage,) = facts["damages"]
+    assert (facts["starts"], damage["file"], damage["byte"]) == (False, str(path), 24)
 
 
 def test_verify_of_something_else_is_exit_code_1(

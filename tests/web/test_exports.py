@@ -14,6 +14,7 @@ import httpx
 import orjson
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from tests.server import Server, tallymark
 from web.routes import ROUTES
@@ -161,13 +162,16 @@ def test_without_rows_a_table_still_has_its_columns(server: Server) -> None:
 def test_events_come_as_they_were_sent_in_every_format(server: Server) -> None:
     found = {
         one: server.client.get(f"/export/events?{DATES}&fresh=1&format={one}")
-        for one in ("csv", "json", "ndjson", "parquet")
+        for one in ("csv", "json", "ndjson", "parquet", "arrow")
     }
     assert all(reply.status_code == 200 for reply in found.values())
     assert found["parquet"].headers["Content-Type"] == "application/vnd.apache.parquet"
     name = f'attachment; filename="events_{FIRST}_{THIRD}.json"'
     assert found["json"].headers["Content-Disposition"] == name
     frame = pl.read_parquet(found["parquet"].content).sort("seq")
+    arrow = pl.read_ipc_stream(io.BytesIO(found["arrow"].content)).sort("seq")
+    moments = pl.col("timestamp", "receivedAt").dt.replace_time_zone(None)
+    assert_frame_equal(arrow.with_columns(moments), frame)
     array = sorted(found["json"].json(), key=lambda row: row["seq"])
     assert array == sorted(
         map(orjson.loads, found["ndjson"].content.splitlines()), key=lambda row: row["seq"]
@@ -210,6 +214,7 @@ def test_what_was_exported_can_be_tracked_again(server: Server, tmp_path: Path) 
     ("target", "status"),
     [
         ("services?format=parquet", 422),
+        ("services?format=arrow", 422),
         ("events?format=xml", 422),
         ("events?eventType=nope", 422),
         ("events?serviceId=", 422),

@@ -305,6 +305,9 @@ def test_each_answer_of_the_first_description_is_part_of_what_the_schema_gives(
     assert faults(ANSWERS[route], answer_schema(*route), whole=False) == []
 
 
+REPORT = {"family": "services", "startDate": "2025-10-01", "endDate": "2025-10-03"}
+
+
 async def _set_up(client: Any) -> tuple[str, str]:
     """A dashboard that shows everything, the token of its link, and a name in the catalog."""
     families = ["services", "revenue", "marketplace", "experiments", "users"]
@@ -331,12 +334,13 @@ async def test_what_is_answered_is_what_the_schema_says(
         assert (await client.post("/track", json=event)).status_code == 200
     assert (await client.post("/track/batch", json=EVENTS)).status_code == 200
     board, token = await _set_up(client)
+    report = orjson.loads(await (await client.post("/exports", json=REPORT)).get_data())
     wrong = {}
     for route in ROUTES:
         if route.method != "GET" or route.answer is None:
             continue
         path = route.path.replace("{key}", "views:today").replace("{dashboard}", board)
-        path = path.replace("{run}", run["data"]["id"])
+        path = path.replace("{run}", run["data"]["id"]).replace("{report}", report["id"])
         path = path.replace("{id}", board if "dashboards" in path else "pricing-test")
         always = f"?token={token}" if "/embed/" in path else "?"
         always += "&keys=views:today" if path.endswith("/counters") else ""

@@ -1,10 +1,12 @@
 """SQL over HTTP: both paths, their statuses and refusals, and what a bad query cannot end."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import orjson
+import polars as pl
 import pytest
 import trio
 
@@ -80,6 +82,34 @@ def test_64_bit_integers_can_be_asked_for_either_way(server: Server) -> None:
         f"{COMPATIBLE}?{option}=0&other=x", content="SELECT count() AS n"
     )
     assert reply.json()["data"] == [{"n": 1}]
+
+
+def test_a_budget_is_kept_to_and_the_answer_says_what_it_has_read(server: Server) -> None:
+    for path in ("/sql", COMPATIBLE):
+        reply = server.client.post(f"{path}?budget=200ms", content=COUNT)
+        assert reply.json()["sample_interval"] == 1  # there is time for all 500 rows
+        assert reply.headers["Tallymark-Sample-Interval"] == "1"
+        plain = server.client.post(path, content=COUNT)
+        assert "sample_interval" not in plain.json()
+        assert "Tallymark-Sample-Interval" not in plain.headers
+    query = f"{COUNT} WHERE blob1 = 'service_execution' FORMAT CSV"
+    lines = server.client.get("/sql", params={"budget": "1s", "query": query})
+    assert (lines.text, lines.headers["Tallymark-Sample-Interval"]) == ("500\r\n", "1")
+
+
+@pytest.mark.parametrize("budget", ["0ms", "200", "-1s", "1h", "1e3ms", "1234567s"])
+def test_a_budget_that_is_none_is_refused_or_ignored(server: Server, budget: str) -> None:
+    reply = server.client.post("/sql", params={"budget": budget}, content=COUNT)
+    assert (reply.status_code, "budget" in reply.json()["detail"]) == (422, True)
+    ignored = server.client.post(COMPATIBLE, params={"budget": budget}, content=COUNT)
+    assert (ignored.status_code, "sample_interval" in ignored.json()) == (200, False)
+
+
+def test_arrow_comes_under_its_own_media_type(server: Server) -> None:
+    query = f"{COUNT} WHERE blob1 = 'service_execution' FORMAT Arrow"
+    reply = server.client.post("/sql", content=query)
+    assert reply.headers["Content-Type"] == "application/vnd.apache.arrow.stream"
+    assert pl.read_ipc_stream(io.BytesIO(reply.content)).rows() == [(EVENTS,)]
 
 
 @pytest.mark.parametrize(
@@ -171,3 +201,34 @@ def test_while_the_service_has_no_archive_sql_says_so(tmp_path: Path) -> None:
         assert (reply.status_code, orjson.loads(reply.content)["title"]) == (503, "Not ready")
         reply = running.client.post(COMPATIBLE, content=COUNT)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_token_shows_the_rows_of_its_dashboards_query_and_runs_no_other(
+    server: Server,
+) -> None:
+    client = server.client
+    mine = "SELECT count() AS n FROM events WHERE eventType = 'service_execution'"
+    widget = {"kind": "table", "title": "Mine", "metric": "sql", "filters": {"sql": mine}}
+    board = {"name": "Shared rows", "widgets": [widget]}
+    made = client.post("/dashboards", json=board).json()["data"]["id"]
+    token = client.post(f"/dashboards/{made}/share").json()["data"]["token"]
+    asked = {"token": token}
+    shown = client.get(f"/embed/{made}/dashboard", params=asked)
+    assert "SELECT" not in shown.text
+    (name,) = [one["filters"]["query"] for one in shown.json()["data"]["widgets"]]
+    rows = client.get(f"/embed/{made}/queries/{name}", params=asked)
+    assert rows.json()["data"] == [{"n": EVENTS}]
+
+    for other in ("0" * 32, COUNT, "sql"):
+        refused = client.get(f"/embed/{made}/queries/{other}", params=asked)
+        assert (refused.status_code, "n" in refused.json().get("data", {})) == (403, False)
+    url = f"/embed/{made}/queries/{name}"
+    assert client.get(url, params={"token": "x" * 32}).status_code == 404
+    assert client.get(url, params={**asked, "query": COUNT}).status_code == 422
+    assert client.post(url, params=asked, content=COUNT).status_code == 405
+
+    changed = widget | {"filters": {"sql": COUNT}}
+    client.put(f"/dashboards/{made}", json=board | {"widgets": [changed]})
+    assert client.get(url, params=asked).status_code == 403
+    client.delete(f"/dashboards/{made}/share")
+    assert client.get(url, params=asked).status_code == 404

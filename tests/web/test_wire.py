@@ -75,6 +75,10 @@ def test_a_query_at_its_limit_is_read() -> None:
     assert wire.question(query, Asked).service_id == "a" * (wire.QUERY_BYTES_MAX - 10)
 
 
+def test_an_id_may_be_called_null() -> None:
+    assert wire.question(b"serviceId=null&granularity=day", Asked) == Asked("null", "day")
+
+
 def test_a_key_in_the_query_is_ignored() -> None:
     assert wire.question(b"key=tm_w_1&key=", Asked) == Asked()
 
@@ -89,6 +93,8 @@ def test_a_key_in_the_query_is_ignored() -> None:
         (b"limit=11", "limit: Expected `int` <= 10, got '11'."),
         (b"limit=ten", "limit: Expected `int`, got `str`, got 'ten'."),
         (b"granularity=second", "granularity: Expected one of day, hour, got 'second'."),
+        (b"granularity=null", "granularity: Expected one of day, hour, got 'null'."),
+        (b"granularity=NULL", "granularity: Expected one of day, hour, got 'NULL'."),
         (
             b"startDat=2025-10-01",
             "'startDat' is no parameter of this route: "

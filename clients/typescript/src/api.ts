@@ -475,6 +475,114 @@ export interface One {
   value: number | null;
 }
 
+/** GET /exports, the newest first. */
+export interface ToldList {
+  data: Told[];
+}
+
+/** A report as it is answered. status queued, running, done or failed family what it is of: a family, events, or sql asked the request, as it was taken progress percent; null where nobody knows, as of SQL that runs rows where they are counted sizeBytes of the file, as far as it is written file where it is to be had, once it is done expiresAt when it is removed reason why it failed */
+export interface Told {
+  id: string;
+  status: "done" | "failed" | "queued" | "running";
+  family: string;
+  format: string;
+  asked: Record<string, string | number | boolean | null>;
+  fileName: string;
+  createdAt: string;
+  finishedAt: string | null;
+  expiresAt: string | null;
+  progress: number | null;
+  rows: number | null;
+  sizeBytes: number;
+  file: string | null;
+  reason: string | null;
+}
+
+/** A query of the dialect of /sql, without FORMAT; `family` may be left out. */
+export interface SqlReport {
+  family: "sql";
+  sql: string;
+  format?: "arrow" | "csv" | "json" | "ndjson";
+}
+
+/** Events of a period, as of GET /export/events. */
+export interface EventsReport {
+  family: "events";
+  format?: "arrow" | "csv" | "json" | "ndjson" | "parquet";
+  startDate?: string | null;
+  endDate?: string | null;
+  timezone?: string | null;
+  eventType?: "experiment_conversion" | "experiment_view" | "marketplace_conversion" | "marketplace_search" | "marketplace_view" | "revenue_transaction" | "service_execution" | "user_session" | null;
+  serviceId?: string | null;
+  userId?: string | null;
+}
+
+export interface ServicesReport {
+  family: "services";
+  startDate?: string | null;
+  endDate?: string | null;
+  timezone?: string | null;
+  granularity?: "day" | "hour" | "month" | "week" | null;
+  compare?: "previous" | null;
+  serviceId?: string | null;
+  category?: string | null;
+  limit?: number;
+  /** a row's field, descending with - before it */
+  sort?: string;
+  /** add each row's executions by bucket */
+  trend?: boolean;
+  format?: "csv" | "json" | "ndjson";
+}
+
+export interface RevenueReport {
+  family: "revenue";
+  startDate?: string | null;
+  endDate?: string | null;
+  timezone?: string | null;
+  granularity?: "day" | "hour" | "month" | "week" | null;
+  compare?: "previous" | null;
+  serviceId?: string | null;
+  creatorId?: string | null;
+  currency?: string | null;
+  limit?: number;
+  format?: "csv" | "json" | "ndjson";
+}
+
+export interface MarketplaceReport {
+  family: "marketplace";
+  startDate?: string | null;
+  endDate?: string | null;
+  timezone?: string | null;
+  granularity?: "day" | "hour" | "month" | "week" | null;
+  compare?: "previous" | null;
+  category?: string | null;
+  serviceId?: string | null;
+  limit?: number;
+  format?: "csv" | "json" | "ndjson";
+}
+
+export interface ExperimentsReport {
+  family: "experiments";
+  startDate?: string | null;
+  endDate?: string | null;
+  timezone?: string | null;
+  granularity?: "day" | "hour" | "month" | "week" | null;
+  compare?: "previous" | null;
+  experimentId?: string | null;
+  format?: "csv" | "json" | "ndjson";
+}
+
+export interface UsersReport {
+  family: "users";
+  startDate?: string | null;
+  endDate?: string | null;
+  timezone?: string | null;
+  granularity?: "day" | "hour" | "month" | "week" | null;
+  compare?: "previous" | null;
+  cohorts?: "week" | null;
+  format?: "csv" | "json" | "ndjson";
+}
+
 /** GET /health; the figures of the engine are there once it is. `failed`: no event is taken until a restart, questions are answered; `reason` says why. */
 export interface Health {
   status: "failed" | "ok" | "recovering" | "stopping";
@@ -531,7 +639,7 @@ export interface SnapshotHealth {
   ageS: number | null;
 }
 
-/** How the archive does; `lag` counts events that are on the disk and not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one */
+/** How the archive does; `lag` counts events that are on the disk and not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
 export interface ArchiveHealth {
   state: string;
   process: number | null;
@@ -540,6 +648,7 @@ export interface ArchiveHealth {
   files: number;
   rows: number;
   sizeBytes: number;
+  firstMs: number | null;
   restarts: number;
   reason: string | null;
 }

@@ -14,6 +14,7 @@ from engine.waiting import DEAL_EVENTS_MAX
 from persistence.journal import Journal
 from tests.columns import views_of
 from tests.living import NOW_MS, GatedDisk, batch, config_of, view
+from tests.persistence.aside_disk import AsideFaultyDisk
 
 INBOX = 8
 """Messages that wait for one shard."""
@@ -33,7 +34,7 @@ class Released:
 
 
 def waiting(events=1):
-    return Waiting(batch(*[view()] * events), Released())
+    return Waiting.of([batch(*[view()] * events)], Released())
 
 
 def barrier():
@@ -71,7 +72,7 @@ class Line:
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
         released = Released()
-        await self.sequencer.queue.put(Waiting(batch(*told), released))
+        await self.sequencer.queue.put(Waiting.of([batch(*told)], released))
         await released.heard.wait()
         self.released.append(told[0]["serviceId"])
         return released.refusal
@@ -122,7 +123,7 @@ async def test_what_fits_exactly_is_taken_and_one_more_is_not(tmp_path, autojump
 
 
 async def test_bytes_bound_the_queue_as_events_do(tmp_path, autojump_clock):
-    size = len(waiting().batch.body)
+    size = waiting().bytes
     queue = Queue(config_of(tmp_path, queue_bytes_max=2 * size))
     await queue.put(waiting())
     await queue.put(waiting())
@@ -245,7 +246,7 @@ async def test_a_group_takes_all_that_waits_in_order(tmp_path):
 
 
 async def test_a_group_ends_before_it_would_pass_its_bounds(tmp_path):
-    size = len(waiting().batch.body)
+    size = waiting().bytes
     for bound in ({"group_events_max": 2}, {"group_bytes_max": 2 * size}):
         queue = Queue(config_of(tmp_path, **bound))
         for _ in range(5):
@@ -258,7 +259,7 @@ async def test_a_batch_beyond_the_bounds_is_a_group_of_its_own(tmp_path):
     for events in (1, 7, 1):
         await queue.put(waiting(events))
     groups = [await queue.gather() for _ in range(3)]
-    assert [[len(w.batch.events) for w in group] for group in groups] == [[1], [7], [1]]
+    assert [[w.events for w in group] for group in groups] == [[1], [7], [1]]
 
 
 async def test_a_barrier_stays_between_what_came_before_and_after_it(tmp_path):
@@ -370,7 +371,7 @@ async def test_who_is_cancelled_while_it_deals_leaves_nothing_undealt(line):
 
 async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
     batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
-    large = Waiting(batches[0], Released(), batches[1:])
+    large = Waiting.of(batches, Released())
     async with trio.open_nursery() as senders:
         disk.hold()
         senders.start_soon(line.send, view("first"))
@@ -392,7 +393,7 @@ async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portio
 
 async def test_a_large_request_is_refused_as_a_whole(line, disk):
     batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
-    large = Waiting(batches[0], Released(), batches[1:])
+    large = Waiting.of(batches, Released())
     disk.room_bytes = 1_500_000
     await line.sequencer.queue.put(large)
     await large.released.heard.wait()
@@ -484,3 +485,37 @@ async def test_a_barrier_after_nothing_new_asks_nobody_for_a_dump(line):
     line.sequencer.queue.put_barrier(snapshot)
     await snapshot.done.wait()
     assert (snapshot.seq, snapshot.dumps) == (1, {})
+
+
+async def test_a_record_that_is_synced_aside_is_acknowledged_when_that_is_done(tmp_path):
+    disk = AsideFaultyDisk()
+    line = Line(config_of(tmp_path), disk)
+    async with trio.open_nursery() as nursery:
+        await line.live(nursery)
+        await line.send(view("first"))  # its file had to be made
+        disk.hold()
+        async with trio.open_nursery() as senders:
+            senders.start_soon(line.send, view("second"))
+            await wait_all_tasks_blocked()
+            senders.start_soon(line.send, view("third"))
+            await wait_all_tasks_blocked()
+            assert line.released == ["first"]
+            assert line.sequencer.taken_seq == 1
+            disk.let_go()
+        line.end()
+    assert line.released == ["first", "second", "third"]
+    assert disk.calls.count("end_sync") == 2
+
+
+async def test_a_sync_aside_that_fails_refuses_its_events_and_all_later_ones(tmp_path):
+    disk = AsideFaultyDisk()
+    line = Line(config_of(tmp_path), disk)
+    async with trio.open_nursery() as nursery:
+        await line.live(nursery)
+        await line.send(view("first"))
+        disk.fail_next("end_sync", errno.EIO)
+        for service in ("second", "third"):
+            assert isinstance(await line.send(view(service)), JournalFailed)
+        line.end()
+    assert line.logged == ["journal failed"]
+    assert len(line.records()) == 1

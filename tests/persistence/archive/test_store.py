@@ -9,6 +9,7 @@ from persistence.archive import manifest as manifests
 from persistence.archive.manifest import BadManifest, Manifest, between
 from persistence.archive.parquet import Merger
 from persistence.archive.store import GRACE_S, ArchiveStore
+from persistence.record import UnknownFormat
 from tests.archives import DAY_MS, NOW_MS, House, view
 
 
@@ -111,7 +112,8 @@ def test_between_finds_the_files_of_whole_days(tmp_path: Path) -> None:
     [
         ("{", "is damaged: Input data was truncated"),
         ('{"files": 3}', "is damaged: Expected `array`"),
-        ('{"format": 2}', "has format 2; this Tallymark reads 1"),
+        ('{"files": []}\n "crc": "00000000"\n}', "is damaged: JSON is malformed"),
+        ('{\n "files": [],\n "crc": "00000000"\n}', "is damaged: its checksum is wrong"),
     ],
 )
 def test_a_manifest_that_cannot_be_understood_is_refused(
@@ -123,9 +125,28 @@ def test_a_manifest_that_cannot_be_understood_is_refused(
     assert isinstance(caught.value, TallymarkError)
 
 
+def test_a_manifest_of_another_format_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format": 2}')
+    with pytest.raises(UnknownFormat, match="has format 2; this Tallymark reads 1"):
+        ArchiveStore(tmp_path)
+
+
+def test_a_manifest_without_a_checksum_is_one_of_before_there_was_any(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text('{"format": 1, "covered_seq": 7}')
+    assert manifests.read(tmp_path) == Manifest(covered_seq=7)
+
+
 def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
     house = house_of(tmp_path / "house", 0, 3)
     manifests.write(tmp_path, house.manifest)
     assert manifests.read(tmp_path) == house.manifest
     assert manifests.read(tmp_path / "nowhere") is None
     assert Manifest().rows == 0
+
+
+def test_the_first_event_of_all_is_known_while_all_are_rows(tmp_path: Path) -> None:
+    assert Manifest().first_ms is None
+    house = house_of(tmp_path / "young", 1, 3, 0)
+    assert house.manifest.first_ms == NOW_MS - 3 * DAY_MS
+    assert house_of(tmp_path / "old", 1, 91).manifest.first_ms is None

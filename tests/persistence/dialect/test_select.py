@@ -286,6 +286,10 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
     ("SELECT dateDiff('day', toDateTime('2025-10-01 23:00:00'), "
      "toDateTime('2025-10-02 01:00:00')) "
      "AS d, addDays(today(), 1) AS t", [{"d": 1, "t": "2025-10-04"}]),
+    ("SELECT addMonths(toDateTime('2025-10-31 10:00:00', 'Europe/Berlin'), n) AS a, "
+     "subtractHours(toDate('2025-10-02'), n) AS b, addDays(toDate('2025-10-01'), n) AS c "
+     "FROM (SELECT uniq(blob1) AS n FROM events)",
+     [{"a": "2025-11-30 10:00:00", "b": "2025-10-01 23:00:00", "c": "2025-10-02"}]),
 ]  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ticks, timeTicks } from "../src/lib/axis";
+import { scaleFor, ticks, timeTicks } from "../src/lib/axis";
 
 test("ticks begin at zero, cover what there is, and are three to six", () => {
   for (const most of [1, 3, 7, 56, 160, 9_812, 524, 1_284_377, 0.42, 16.4]) {
@@ -21,6 +21,13 @@ test("below zero there are ticks too, and zero is one of them", () => {
   const found = ticks(-120, 900, false);
   expect(found).toContain(0);
   expect(found[0]).toBeLessThanOrEqual(-120);
+});
+
+test("a small dip below zero gets the room that it takes, a deep one its ticks", () => {
+  expect(scaleFor(-20, 430, false)).toEqual({ from: -20, to: 450, ticks: [0, 150, 300, 450] });
+  const deep = scaleFor(-120, 430, false);
+  expect(deep.from).toBe(deep.ticks[0]);
+  expect(deep.from).toBeLessThanOrEqual(-120);
 });
 
 test("nothing at all still has an axis", () => {

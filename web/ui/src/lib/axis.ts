@@ -18,6 +18,24 @@ export function ticks(least: number, most: number, isWhole: boolean): number[] {
   return found;
 }
 
+export interface Scale {
+  from: number;
+  to: number;
+  ticks: number[];
+}
+
+/** Of a step, how far below zero values may reach without a tick of their own. */
+const DIP = 0.5;
+
+/** The axis of values: its ends, and the ticks. A dip below zero gets the room it takes, not a step. */
+export function scaleFor(least: number, most: number, isWhole: boolean): Scale {
+  const found = ticks(least, most, isWhole);
+  const [first = 0, second = 0] = found;
+  const to = found.at(-1) ?? 1;
+  if (first < 0 && second === 0 && least > DIP * first) return { from: least, to, ticks: found.slice(1) };
+  return { from: first, to, ticks: found };
+}
+
 function stepFor(extent: number, isWhole: boolean): number {
   const decade = 10 ** Math.floor(Math.log10(extent / 4));
   let best = decade * 10;

@@ -1,6 +1,6 @@
 // How a figure has changed, and whether that is good or bad news: colour only where it is both.
 
-import { NBSP, count, points } from "./format";
+import { NBSP, UNKNOWN, count, points } from "./format";
 
 /** Which way is good; `neutral` never takes a colour. */
 export type Good = "up" | "down" | "neutral";
@@ -12,17 +12,24 @@ export interface Change {
   arrow: "↑" | "↓" | "";
   text: string;
   tone: "good" | "bad" | "plain";
+  /** There is nothing to compare: neither figure, or none that is anything. */
+  isUnknown: boolean;
+  /** There is nothing earlier to compare with. */
+  isNew: boolean;
   /** In words, for those who do not see the arrow. */
   spoken: string;
 }
 
 const COLOUR_FROM: Record<Measure, number> = { amount: 2, latency: 5, rate: 0.3 };
 const SHOWN_MAX = 999;
+const NEW = "new";
 
 const plainChange = (text: string, spoken: string): Change => ({
   arrow: "",
   text,
   tone: "plain",
+  isUnknown: text === UNKNOWN,
+  isNew: text === NEW,
   spoken,
 });
 
@@ -32,12 +39,12 @@ export function change(
   measure: Measure,
   good: Good,
 ): Change {
-  if (now == null) return plainChange("–", "not known");
-  if (before == null) return plainChange("new", "nothing earlier to compare with");
+  if (now == null) return plainChange(UNKNOWN, "not known");
+  if (before == null) return plainChange(NEW, "nothing earlier to compare with");
   const difference = now - before;
   if (measure === "rate") return told(difference, points(difference), measure, good);
   if (before === 0) {
-    return now === 0 ? plainChange("–", "nothing in both periods") : plainChange("new", "none before");
+    return now === 0 ? plainChange(UNKNOWN, "nothing in both periods") : plainChange(NEW, "none before");
   }
   const relative = (100 * difference) / Math.abs(before);
   return told(relative, relativeText(relative), measure, good);
@@ -62,6 +69,8 @@ function told(size: number, text: string, measure: Measure, good: Good): Change 
     arrow: direction === "up" ? "↑" : "↓",
     text,
     tone,
+    isUnknown: false,
+    isNew: false,
     spoken: `${direction === "up" ? "up" : "down"} ${text}`,
   };
 }

@@ -1,7 +1,8 @@
 // uPlot dressed in the page's tokens: axes, lines, bars, the cursor. The one home of the library.
 
 import uPlot from "uplot";
-import { ticks } from "./axis";
+import { scaleFor } from "./axis";
+import { columnsOf, hasTail } from "./columns";
 import { faded, token } from "./theme";
 
 export type LineKind = "line" | "bars";
@@ -13,6 +14,7 @@ export interface PlotLine {
   values: readonly (number | null)[];
   kind: LineKind;
   isDashed: boolean;
+  isStepped: boolean;
   hasArea: boolean;
   isHidden: boolean;
 }
@@ -49,33 +51,10 @@ export interface PlotEvents {
 const AXIS_FONT_PX = 11;
 const LABEL_PX = 58;
 
-type Values = (number | null)[];
-
-/** The columns of uPlot: the last segment of a line whose step is not over is a line of its own. */
-export function columnsOf(spec: PlotSpec): uPlot.AlignedData {
-  const columns: Values[] = [];
-  for (const line of spec.lines) {
-    const values = spec.isLog ? line.values.map(positive) : [...line.values];
-    if (!hasTail(line, spec)) {
-      columns.push(values);
-      continue;
-    }
-    columns.push(values.map((value, at) => (at === spec.running ? null : value)));
-    columns.push(values.map((value, at) => (Math.abs(at - spec.running + 0.5) < 1 ? value : null)));
-  }
-  return [[...spec.xs], ...columns] as uPlot.AlignedData;
-}
-
-const positive = (value: number | null): number | null =>
-  value !== null && value > 0 ? value : null;
-
-const hasTail = (line: PlotLine, spec: PlotSpec): boolean =>
-  line.kind === "line" && !line.isDashed && spec.running > 0;
-
 /** What of a spec cannot change without drawing anew. */
 export function shapeOf(spec: PlotSpec): string {
-  const lines = spec.lines.map(({ label, color, kind, isDashed, hasArea, isHidden }) => [
-    label, color, kind, isDashed, hasArea, isHidden,
+  const lines = spec.lines.map(({ label, color, kind, isDashed, isStepped, hasArea, isHidden }) => [
+    label, color, kind, isDashed, isStepped, hasArea, isHidden,
   ]);
   const { from, to, isLog, running, limit, syncKey } = spec;
   return JSON.stringify([lines, from, to, isLog, running, limit, syncKey]);
@@ -109,8 +88,8 @@ export function optionsFor(
 /** A label in the middle of a tick at the right edge must not be cut; else the plot ends there. */
 function rightRoom(spec: PlotSpec): number {
   const last = spec.xTicks(12).at(-1);
-  const isAtEdge = last !== undefined && spec.to - last.x < 0.03 * (spec.to - spec.from);
-  return isAtEdge && !spec.areTicksAtStart ? 18 : 1;
+  const isAtEdge = last !== undefined && spec.to - last.x < 0.07 * (spec.to - spec.from);
+  return isAtEdge && !spec.areTicksAtStart ? 18 : 2;
 }
 
 function cursorFor(spec: PlotSpec): uPlot.Cursor {
@@ -141,8 +120,9 @@ function yRange(
   low: number | null,
   high: number | null,
 ): uPlot.Range.MinMax {
-  made.now = ticks(low ?? 0, Math.max(high ?? 0, spec.limit ?? 0), spec.isWhole);
-  return [made.now[0] ?? 0, made.now.at(-1) ?? 1];
+  const scale = scaleFor(low ?? 0, Math.max(high ?? 0, spec.limit ?? 0), spec.isWhole);
+  made.now = scale.ticks;
+  return [scale.from, scale.to];
 }
 
 const logRange = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => [
@@ -207,6 +187,7 @@ function widest(plot: uPlot, values: readonly string[] | null): number {
   return Math.max(...values.map((text) => plot.ctx.measureText(text).width));
 }
 
+const steps = uPlot.paths.stepped?.({ align: 1 });
 const bars = uPlot.paths.bars?.({ size: [0.8, 48], gap: 1 });
 
 function seriesOf(line: PlotLine, spec: PlotSpec): uPlot.Series[] {
@@ -220,6 +201,7 @@ function seriesOf(line: PlotLine, spec: PlotSpec): uPlot.Series[] {
     width: line.isDashed ? 1.25 : 1.75,
     points: { show: !line.isDashed, size: 4, fill: stroke, filter: alone } as uPlot.Series.Points,
     ...(line.isDashed ? { dash: [3, 3] } : {}),
+    ...(line.isStepped && steps !== undefined ? { paths: steps } : {}),
     ...(line.hasArea ? { fill: () => faded(line.color, areaAlpha(line.color)) } : {}),
   };
   if (!hasTail(line, spec)) return [own];
@@ -261,8 +243,12 @@ function drawLimit(plot: uPlot, spec: PlotSpec): void {
   ctx.restore();
 }
 
-export function drawPlot(options: uPlot.Options, columns: uPlot.AlignedData, box: HTMLElement): uPlot {
-  return new uPlot(options, columns, box);
+export function drawPlot(spec: PlotSpec, options: uPlot.Options, box: HTMLElement): uPlot {
+  return new uPlot(options, columnsOf(spec) as uPlot.AlignedData, box);
+}
+
+export function redraw(plot: uPlot, spec: PlotSpec): void {
+  plot.setData(columnsOf(spec) as uPlot.AlignedData);
 }
 
 export type Plot = uPlot;

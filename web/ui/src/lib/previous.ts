@@ -3,7 +3,7 @@
 import { useAnswer, url } from "./api";
 import { change, type Change, type Good } from "./change";
 import { beside, type TimeAxis } from "./series";
-import { isoDate } from "./time";
+import { HOUR_MS, daysBetween, isoDate } from "./time";
 import type { Granularity } from "./types";
 import { areHoursKept, previousParams, type View } from "./view";
 
@@ -16,6 +16,7 @@ export interface Previous<R> {
   granularity: Granularity;
   /** The steps asked for are no longer kept that far back; then there are whole days. */
   isCoarser: boolean;
+  zone: string;
 }
 
 type Extra = Record<string, string | number | boolean | undefined>;
@@ -37,17 +38,41 @@ export function usePrevious<A, R extends Row>(
   );
   const isThere = view.isCompared && asked.answer !== undefined && !asked.isOld;
   const rows = isThere && asked.answer !== undefined ? rowsOf(asked.answer) : undefined;
-  return { rows, granularity, isCoarser: view.isCompared && isCoarser };
+  return { rows, granularity, isCoarser: view.isCompared && isCoarser, zone: view.zone };
 }
 
-/** The line of the period before, step beside step; empty where its steps are coarser. */
+/** What an hour of a day of which only the whole is known is said to have had. */
+export type OfDay = "mean" | "same";
+
+/**
+ * The line of the period before, step beside step.
+ *
+ * Where its hours are no longer kept each hour gets what its day had: a count or money the mean of
+ * an hour of that day, a rate that of the whole day. Null where there is nothing to draw.
+ */
 export function previousLine<R extends Row>(
   axis: TimeAxis,
   previous: Previous<R>,
   pick: (row: R) => number | null,
+  ofDay: OfDay,
 ): (number | null)[] | null {
-  if (previous.isCoarser || previous.rows === undefined) return null;
-  return beside(axis, previous.rows, pick);
+  const { rows, isCoarser, zone } = previous;
+  if (rows === undefined) return null;
+  if (!isCoarser) return beside(axis, rows, pick);
+  const first = isoDate(axis.startsMs[0] ?? 0, zone);
+  return axis.startsMs.map((ms) => {
+    const at = daysBetween(first, isoDate(ms, zone));
+    const row = rows[at];
+    const value = row === undefined ? null : pick(row);
+    return value === null || ofDay === "same" ? value : value / hoursOf(rows, at);
+  });
+}
+
+/** 23 or 25 where the clocks were changed. */
+function hoursOf(days: readonly Row[], at: number): number {
+  const [start, next] = [days[at], days[at + 1]].map((day) => Date.parse(day?.start ?? ""));
+  const hours = ((next ?? NaN) - (start ?? NaN)) / HOUR_MS;
+  return Number.isNaN(hours) ? 24 : hours;
 }
 
 export interface SumChange {

@@ -44,6 +44,17 @@ system.addEventListener("change", () => {
   if (remembered(STORED) === null) show(system.matches ? "dark" : "light");
 });
 
+// Paper is light: charts are drawn for it anew, and back when it is done.
+let onScreen: Theme | null = null;
+addEventListener("beforeprint", () => {
+  onScreen = shown();
+  show("light");
+});
+addEventListener("afterprint", () => {
+  if (onScreen !== null) show(onScreen);
+  onScreen = null;
+});
+
 /** What a token is worth now: canvases cannot read custom properties by themselves. */
 export function token(name: string): string {
   return getComputedStyle(root).getPropertyValue(name).trim();

@@ -239,6 +239,16 @@ export interface Health {
   };
   snapshot?: { seq: number; ageS: number | null };
   overCap?: Record<string, number>;
+  archive?: {
+    state: string;
+    lag: number;
+    files: number;
+    rows: number;
+    sizeBytes: number;
+    /** The earliest event of all; null where that is not known. */
+    firstMs?: number | null;
+    reason: string | null;
+  };
 }
 
 export type SqlValue = string | number | boolean | null;
@@ -321,6 +331,14 @@ export interface LoadRun {
   counts: { figure: string; acknowledged: number; unknown: number; counted: number; verdict: string }[];
   seconds?: LoadSecond[];
   reason?: string;
+}
+
+/** What the catalog says of a service or an experiment. */
+export interface CatalogEntry {
+  id: string;
+  name: string;
+  description: string;
+  variants?: { index: number; name: string }[];
 }
 
 export interface ProblemBody {

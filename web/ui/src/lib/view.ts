@@ -5,7 +5,7 @@ import { ask, url } from "./api";
 import { granularityFor, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
-import { DAY_MS, isZone } from "./time";
+import { DAY_MS, HOUR_MS, isZone, monthDay } from "./time";
 import { toast } from "./toasts";
 import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
 import { route, type Route } from "./url";
@@ -22,6 +22,9 @@ export const settings = createStore<Settings>({});
 /** Whether the service had ever seen an event when the page was opened. */
 export const wasEmpty = createStore(false);
 
+/** The instant of the earliest event of all; 0 where that is not known. */
+const firstEventMs = createStore(0);
+
 const STORED_ZONE = "tallymark.zone";
 
 /**
@@ -37,6 +40,7 @@ export async function findSettings(): Promise<void> {
   const told = health.settings ?? {};
   settings.set(told);
   wasEmpty.set(health.events === 0);
+  firstEventMs.set(health.archive?.firstMs ?? 0);
   const zone = told.timezone ?? (await zoneOfAnswers());
   reportingZone.set(zone);
   // Not before there are events: the page of a newcomer must not begin with empty figures.
@@ -57,6 +61,15 @@ export function areHoursKept(startMs: number, nowMs: number): boolean {
 
 export const REFRESH_MS = 30_000;
 const COMPARED_DAYS_MAX = 200;
+
+/** Why a period cannot be compared with the one before; null where it can. */
+function compareReasonOf({ days, startMs, endMs }: Period, zone: string, firstMs: number): string | null {
+  if (days > COMPARED_DAYS_MAX) return "The period before is no longer kept whole.";
+  // A first day, or hour, that began without us is not what spoils a comparison.
+  const missingMs = firstMs - (startMs - (endMs - startMs));
+  if (missingMs < (days < 2 ? HOUR_MS : DAY_MS)) return null;
+  return `There are no events before ${monthDay(firstMs, zone)}: the period before was not counted whole.`;
+}
 
 export interface ViewDefaults {
   range: string;
@@ -104,8 +117,8 @@ export function useView(defaults: ViewDefaults): View {
     if (found === null) complain("range", word, period.label.toLowerCase());
     if (!isKnownZone) complain("time zone", asked, zone);
   }, [word, asked]);
-  const compareReason =
-    period.days > COMPARED_DAYS_MAX ? "The period before is no longer kept whole." : null;
+  const firstMs = useStore(firstEventMs, (value) => value);
+  const compareReason = compareReasonOf(period, zone, firstMs);
   const granularity = granularityFor(period, {
     wanted: here.query["granularity"] ?? null,
     finest: defaults.finest,
@@ -127,6 +140,11 @@ export function useView(defaults: ViewDefaults): View {
     },
     refreshMs: period.isRunning ? REFRESH_MS : 0,
   };
+}
+
+/** The same for a widget with a period of its own. */
+export function isComparable(view: View, period: Period): boolean {
+  return view.route.query["compare"] !== "off" && compareReasonOf(period, view.zone, firstEventMs.get()) === null;
 }
 
 /** The parameters of the period before, for its own series. */

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { columnsOf, drawPlot, optionsFor, shapeOf, type Plot, type PlotSpec, type XTick } from "../lib/plot";
+import { drawPlot, optionsFor, redraw, shapeOf, type Plot, type PlotSpec, type XTick } from "../lib/plot";
 import { useStore } from "../lib/store";
 import { theme } from "../lib/theme";
 import { Legend, Readout, Tooltip, Twin, captionOf } from "./chartparts";
@@ -15,6 +15,8 @@ export interface Line {
   values: readonly (number | null)[];
   kind?: "line" | "bars";
   isDashed?: boolean;
+  /** Level from step to step: one value holds for several. */
+  isStepped?: boolean;
   hasArea?: boolean;
   /** The figure of the range, shown in the legend. */
   value?: string;
@@ -50,8 +52,6 @@ export interface ChartProps {
   syncKey?: string;
   height?: number;
   hasLegend?: boolean;
-  /** What the legend has to say beside its lines. */
-  legendNote?: string | null;
   onRange?: (from: number, to: number) => void;
   onPoint?: (index: number) => void;
 }
@@ -84,7 +84,7 @@ export function ChartFrame(props: ChartProps): JSX.Element {
         </div>
       </div>
       {figure !== undefined && <div class="chart-figure">{figure}</div>}
-      {hasLegend && <Legend lines={lines} note={props.legendNote ?? null} hidden={hidden} onHide={setHidden} />}
+      {hasLegend && <Legend lines={lines} hidden={hidden} onHide={setHidden} />}
       {!isTable && <PlotBox {...props} hidden={hidden} height={height} />}
       <Twin id={twin} {...props} isShown={isTable} height={height} />
       <figcaption class="unseen">{captionOf(props)}</figcaption>
@@ -112,6 +112,7 @@ function specOf(props: BoxProps): PlotSpec {
       values: line.values,
       kind: line.kind ?? "line",
       isDashed: line.isDashed ?? false,
+      isStepped: line.isStepped ?? false,
       hasArea: line.hasArea ?? false,
       isHidden: hidden.has(line.label),
     })),
@@ -166,7 +167,7 @@ function PlotBox(props: BoxProps): JSX.Element {
         setCursor(index === null || left < 0 ? null : { index, left }),
       onSelect: (from: number, to: number) => latest.current.onRange?.(from, to),
     };
-    const drawn = drawPlot(optionsFor(spec, events, { width, height }), columnsOf(spec), element);
+    const drawn = drawPlot(spec, optionsFor(spec, events, { width, height }), element);
     plot.current = drawn;
     drawn.root.setAttribute("aria-hidden", "true");
     const click = (): void => {
@@ -182,7 +183,7 @@ function PlotBox(props: BoxProps): JSX.Element {
   }, [shape, width, height, dark]);
 
   useEffect(() => {
-    plot.current?.setData(columnsOf(specOf(latest.current)));
+    if (plot.current !== null) redraw(plot.current, specOf(latest.current));
   }, [JSON.stringify(spec.xs), JSON.stringify(spec.lines.map(({ values }) => values))]);
 
   const moveTo = (index: number): void => {

@@ -1,7 +1,7 @@
 // What the charts of all views share: the figure above, the unit, the line before, what a drag does.
 
 import type { JSX } from "preact";
-import type { SumChange } from "../lib/previous";
+import type { OfDay, SumChange } from "../lib/previous";
 import { wordFor } from "../lib/period";
 import type { TimeAxis } from "../lib/series";
 import { setQuery } from "../lib/url";
@@ -54,13 +54,18 @@ function against({ before, fullSteps }: SumChange, format: (value: number) => st
   return before === null ? "" : `from ${format(before)}`;
 }
 
-/** Why the period before has no line, where it is compared all the same. */
-export function beforeNote(view: View, isCoarser: boolean): string | null {
-  return isCoarser ? `${capital(view.period.previousLabel)}: kept by day only` : null;
-}
-
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-export function previousOf(view: View, values: (number | null)[]): Line {
-  return { label: capital(view.period.previousLabel), color: "--prev", isDashed: true, values };
+const OF_DAY: Record<OfDay, string> = { mean: "mean hour of each day", same: "by day" };
+
+/** The line of the period before; `ofDay` where its hours are no longer kept. */
+export function previousOf(view: View, values: (number | null)[], ofDay: OfDay | null = null): Line {
+  const name = capital(view.period.previousLabel);
+  return {
+    label: ofDay === null ? name : `${name}, ${OF_DAY[ofDay]}`,
+    color: "--prev",
+    isDashed: true,
+    isStepped: ofDay !== null,
+    values,
+  };
 }

@@ -22,13 +22,12 @@ function Sample({ line }: { line: Line }): JSX.Element {
 
 interface LegendProps {
   lines: readonly Line[];
-  note: string | null;
   hidden: ReadonlySet<string>;
   onHide: (hidden: ReadonlySet<string>) => void;
 }
 
 /** A click hides a line, with Alt it leaves that one alone. */
-export function Legend({ lines, note, hidden, onHide }: LegendProps): JSX.Element {
+export function Legend({ lines, hidden, onHide }: LegendProps): JSX.Element {
   const choose = (label: string, isAlone: boolean): void => {
     const next = new Set(hidden);
     if (isAlone) {
@@ -55,7 +54,6 @@ export function Legend({ lines, note, hidden, onHide }: LegendProps): JSX.Elemen
           {line.value !== undefined && <span class="value">{line.value}</span>}
         </button>
       ))}
-      {note !== null && <span class="dim">{note}</span>}
     </div>
   );
 }

@@ -33,12 +33,13 @@ export function ChangeText({ change }: { change: Change }): JSX.Element {
   );
 }
 
-/** "↑ 6.2 % vs yesterday" */
-export function ChangeLine({ change, than }: { change: Change; than: string }): JSX.Element {
+/** "↑ 6.2 % vs yesterday"; nothing where both are unknown, and "new" stands alone. */
+export function ChangeLine({ change, than }: { change: Change; than: string }): JSX.Element | null {
+  if (change.isUnknown) return null;
   return (
     <>
       <ChangeText change={change} />
-      <span class="than"> vs {than}</span>
+      {!change.isNew && <span class="than"> vs {than}</span>}
     </>
   );
 }

@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { PRESETS, periodOf, stepsOf } from "../lib/period";
 import { createStore, useStore } from "../lib/store";
 import { isoDate, zoneName, zones } from "../lib/time";
+import { toast } from "../lib/toasts";
 import { setQuery } from "../lib/url";
 import type { View } from "../lib/view";
 import { Icon } from "./icons";
@@ -169,9 +170,9 @@ export function CompareButton({ view }: { view: View }): JSX.Element {
       type="button"
       class="button"
       aria-pressed={isCompared}
-      disabled={compareReason !== null}
+      aria-disabled={compareReason !== null}
       title={compareReason ?? (isCompared ? "Stop comparing" : "Compare with the period before")}
-      onClick={() => setQuery({ compare: isCompared ? "off" : null })}
+      onClick={() => (compareReason === null ? setQuery({ compare: isCompared ? "off" : null }) : toast(compareReason))}
     >
       <Icon name="compare" size={14} />
       {isCompared ? (

@@ -22,6 +22,48 @@ export function Spark({ values }: { values: readonly number[] }): JSX.Element {
   );
 }
 
+const WIDE = 100;
+const TALL = 40;
+
+/** A line over the whole width of its box; what is not known is a gap. */
+export function WideSpark({ values, isMoney = false }: {
+  values: readonly (number | null)[];
+  isMoney?: boolean;
+}): JSX.Element | null {
+  const known = values.filter((value) => value !== null);
+  if (known.length < 2) return null;
+  const [least, most] = [Math.min(0, ...known), Math.max(1e-9, ...known)];
+  const x = (at: number): string => ((WIDE * at) / (values.length - 1)).toFixed(2);
+  const y = (value: number): string => (TALL - 1 - ((TALL - 3) * (value - least)) / (most - least)).toFixed(2);
+  const runs = runsOf(values);
+  const line = runs.map((run) => `M${run.map(({ at, value }) => `${x(at)},${y(value)}`).join("L")}`).join("");
+  const area = runs
+    .map((run) => `M${x(run[0]?.at ?? 0)},${TALL}${run.map(({ at, value }) => `L${x(at)},${y(value)}`).join("")}L${x(run.at(-1)?.at ?? 0)},${TALL}Z`)
+    .join("");
+  return (
+    <svg class={`wide-spark${isMoney ? " money" : ""}`} viewBox={`0 0 ${WIDE} ${TALL}`} preserveAspectRatio="none" aria-hidden="true">
+      <path class="area" d={area} />
+      <path class="line" d={line} />
+    </svg>
+  );
+}
+
+interface Known {
+  at: number;
+  value: number;
+}
+
+/** Stretches of known values. */
+function runsOf(values: readonly (number | null)[]): Known[][] {
+  const runs: Known[][] = [];
+  values.forEach((value, at) => {
+    if (value === null) return;
+    if (at === 0 || values[at - 1] === null) runs.push([]);
+    runs.at(-1)?.push({ at, value });
+  });
+  return runs;
+}
+
 /** A bar at the right of a number, relative to the largest of its column. */
 export function InlineBar({ value, most }: { value: number; most: number }): JSX.Element {
   const width = most > 0 && value > 0 ? Math.max(1.5, (52 * value) / most) : 0;

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
 import type { Dashboard } from "../lib/types";
-import { useView } from "../lib/view";
+import { REFRESH_MS, useView } from "../lib/view";
 import { Logo } from "../ui/icons";
 import { Answered } from "../ui/panel";
 import { Widgets } from "./board";
@@ -24,7 +24,8 @@ export function sharedIn({ pathname, search }: { pathname: string; search: strin
 export function Embed({ shared }: { shared: Shared }): JSX.Element {
   const view = useView({ range: "7d", finest: "hour" });
   const base = `/embed/${encodeURIComponent(shared.id)}`;
-  const asked = useAnswer<{ data: Dashboard }>(url(`${base}/dashboard`, { token: shared.token }));
+  // Asked again, so that a page on a wall follows what is changed and ends when the link is taken back.
+  const asked = useAnswer<{ data: Dashboard }>(url(`${base}/dashboard`, { token: shared.token }), REFRESH_MS);
   const name = asked.answer?.data.name ?? "Dashboard";
   useEffect(() => {
     document.title = `${name} · Tallymark`;

@@ -14,6 +14,7 @@ import { Icon } from "../ui/icons";
 import { IntervalHead, IntervalPlot, rateScale, type RateScale } from "../ui/intervals";
 import { Answered, Notice } from "../ui/panel";
 import { Segments } from "../ui/segments";
+import { NameButton, type Nameable } from "./naming";
 
 type Shown = "all" | State;
 
@@ -58,7 +59,7 @@ export function Experiments({ view }: { view: View }): JSX.Element {
             </div>
             <div class="stack">
               {rows.map((row) => (
-                <Experiment key={row.experimentId} row={row} nowMs={view.nowMs} />
+                <Experiment key={row.experimentId} row={row} nowMs={view.nowMs} onNamed={asked.retry} />
               ))}
               {rows.length === 0 && <p class="state">No experiment is in this state.</p>}
             </div>
@@ -69,13 +70,22 @@ export function Experiments({ view }: { view: View }): JSX.Element {
   );
 }
 
-function Experiment({ row, nowMs }: { row: ExperimentRow; nowMs: number }): JSX.Element {
+const nameable = ({ experimentId, experimentName, variants }: ExperimentRow): Nameable => ({
+  kind: "experiments", id: experimentId, name: experimentName, variants,
+});
+
+function Experiment({ row, nowMs, onNamed }: {
+  row: ExperimentRow;
+  nowMs: number;
+  onNamed: () => void;
+}): JSX.Element {
   const verdict = verdictOf(row);
   return (
     <article class="panel experiment" aria-label={row.experimentName}>
       <div class="panel-head">
         <h2>{row.experimentName}</h2>
         {row.experimentId !== row.experimentName && <span class="mono dim">{row.experimentId}</span>}
+        <NameButton what={nameable(row)} onDone={onNamed} />
         <span class="experiment-facts">{factsOf(row, nowMs)}</span>
         <span class={`chip verdict ${verdict.tone}`}>{verdict.chip}</span>
       </div>

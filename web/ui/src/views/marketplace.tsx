@@ -12,7 +12,7 @@ import { linkTo } from "../lib/url";
 import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { PER } from "../lib/period";
-import { beforeNote, previousOf, rangeSetter } from "../ui/charting";
+import { previousOf, rangeSetter } from "../ui/charting";
 import { ChangeText } from "../ui/figure";
 import { Answered, Panel } from "../ui/panel";
 import { InlineBar } from "../ui/spark";
@@ -130,7 +130,7 @@ function RateChart({ view, asked, previous }: WithPrevious): JSX.Element {
         {({ data, previous: before }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
-          const earlier = previousLine(axis, previous, rateOf);
+          const earlier = previousLine(axis, previous, rateOf, "same");
           const line: Line = {
             label: "Conversion rate", color: "--s1", hasArea: true, values: known(axis, rows, rateOf),
           };
@@ -139,7 +139,6 @@ function RateChart({ view, asked, previous }: WithPrevious): JSX.Element {
               title="Conversion rate"
               name="Conversion rate"
               unit={`${PER[view.granularity]}, conversions per view`}
-              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <>
                   {plain(percent(data.conversionRate, 2))}
@@ -152,7 +151,7 @@ function RateChart({ view, asked, previous }: WithPrevious): JSX.Element {
               }
               csv={url("/export/marketplace", { ...view.params, granularity: view.granularity, format: "csv" })}
               {...axis}
-              lines={earlier === null ? [line] : [line, previousOf(view, earlier)]}
+              lines={earlier === null ? [line] : [line, previousOf(view, earlier, previous.isCoarser ? "same" : null)]}
               hasLegend
               yTick={(value) => plain(percent(value, 0))}
               format={(value) => plain(percent(value, 2))}

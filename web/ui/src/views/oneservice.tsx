@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { useAnswer, url, type Asked } from "../lib/api";
 import { change } from "../lib/change";
 import { NBSP, bound, count, counted, duration, percent, plain, short } from "../lib/format";
-import { useHeading } from "../lib/heading";
+import { useHeaderTools, useHeading } from "../lib/heading";
 import { sumChange, usePrevious } from "../lib/previous";
 import { PER, wordFor } from "../lib/period";
 import { failuresSql } from "../lib/queries";
@@ -23,6 +23,7 @@ import { Answered, Notice, PanelHead } from "../ui/panel";
 import { Segments } from "../ui/segments";
 import { FullBar } from "../ui/spark";
 import { Band, Stat } from "../ui/stat";
+import { NameButton } from "./naming";
 import { boundOf, intervalWords } from "./services";
 
 const BOUND_SAID_FROM = 0.5;
@@ -45,6 +46,10 @@ export function OneService({ view }: { view: View }): JSX.Element {
     id,
     ...(row?.category == null ? {} : { chip: row.category }),
   });
+  useHeaderTools(
+    <NameButton what={{ kind: "services", id, name: row?.serviceName ?? id }} onDone={asked.retry} />,
+    [id, row?.serviceName],
+  );
   return (
     <div class="grid">
       <TroubleNotice view={view} id={id} />

@@ -15,7 +15,7 @@ import type { View } from "../lib/view";
 import { RECENT_ERRORS_SQL, failuresSql } from "../lib/queries";
 import { queryLink } from "../lib/sqltext";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
-import { FigureOver, beforeNote, previousOf, rangeSetter, stepOpener } from "../ui/charting";
+import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { CountBar, ErrorRate, Latency, P95Change, ServiceName, thinned } from "../ui/cells";
 import { Answered, Panel } from "../ui/panel";
 import { Spark } from "../ui/spark";
@@ -58,18 +58,17 @@ function ExecutionsChart({ view, services }: { view: View; services: Asked<Servi
         {(answer) => {
           const rows = answer.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
-          const before = previousLine(axis, previous, (row) => row.executions);
+          const before = previousLine(axis, previous, (row) => row.executions, "mean");
           const lines: Line[] = [
             { label: "Executions", color: "--s1", hasArea: true, values: known(axis, rows, (row) => row.executions) },
             { label: "Errors", color: "--bad", values: known(axis, rows, (row) => row.errors) },
           ];
-          if (before !== null) lines.push(previousOf(view, before));
+          if (before !== null) lines.push(previousOf(view, before, previous.isCoarser ? "mean" : null));
           return (
             <ChartFrame
               title={<a href={linkTo(["services"])}>Executions</a>}
               name="Executions"
               unit={PER[view.granularity]}
-              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <FigureOver
                   figure={count(answer.total.executions)}
@@ -109,18 +108,17 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
-          const before = previousLine(axis, previous, (row) => row.gmv);
+          const before = previousLine(axis, previous, (row) => row.gmv, "mean");
           const cash = (value: number): string => plain(money(value, data.currency));
           const lines: Line[] = [
             { label: "GMV", color: "--s3", hasArea: true, values: known(axis, rows, (row) => row.gmv) },
           ];
-          if (before !== null) lines.push(previousOf(view, before));
+          if (before !== null) lines.push(previousOf(view, before, previous.isCoarser ? "mean" : null));
           return (
             <ChartFrame
               title={<a href={linkTo(["revenue"])}>Revenue (GMV)</a>}
               name="Revenue (GMV)"
               unit={`${PER[view.granularity]}, less refunds`}
-              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <FigureOver
                   figure={plain(money(data.gmv, data.currency))}

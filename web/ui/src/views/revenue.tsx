@@ -12,7 +12,7 @@ import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../
 import { linkTo } from "../lib/url";
 import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
-import { FigureOver, beforeNote, previousOf, rangeSetter, stepOpener } from "../ui/charting";
+import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { ChangeLine } from "../ui/figure";
 import { Answered, Notice, Panel } from "../ui/panel";
 import { FullBar, InlineBar } from "../ui/spark";
@@ -127,7 +127,7 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
-          const before = previousLine(axis, previous, (row) => row.gmv);
+          const before = previousLine(axis, previous, (row) => row.gmv, "mean");
           const cash = (value: number): string => plain(money(value, data.currency));
           const line: Line = {
             label: "GMV", color: "--s3", hasArea: true, values: known(axis, rows, (row) => row.gmv),
@@ -137,7 +137,6 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
               title="GMV"
               name="GMV"
               unit={`${PER[view.granularity]}, less refunds`}
-              legendNote={beforeNote(view, previous.isCoarser)}
               figure={
                 <FigureOver
                   figure={cash(data.gmv ?? 0)}
@@ -147,7 +146,7 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
               }
               csv={url("/export/revenue", { ...view.params, granularity: view.granularity, format: "csv" })}
               {...axis}
-              lines={before === null ? [line] : [line, previousOf(view, before)]}
+              lines={before === null ? [line] : [line, previousOf(view, before, previous.isCoarser ? "mean" : null)]}
               hasLegend
               yTick={(value) => moneyTick(value, data.currency)}
               format={cash}

@@ -45,7 +45,10 @@ const STATES: Record<Health["status"], string> = {
 function warningsOf(health: Health): string[] {
   const found: string[] = [];
   if (health.status !== "ok") found.push(`${STATES[health.status]}. ${health.reason ?? ""}`);
-  const { queue, stream, overCap } = health;
+  const { queue, stream, overCap, archive } = health;
+  if (archive?.state === "failed") {
+    found.push(`The archive takes no events: ${archive.reason ?? "its process has ended"}. SQL and exports end where it stopped.`);
+  }
   if (queue !== undefined && queue.depth > FULL_FROM * queue.limit) {
     found.push(
       `The queue is ${fullness(queue.depth, queue.limit)} full. When it is full, senders are told to wait.`,
@@ -80,7 +83,7 @@ function Warnings({ health }: { health: Health }): JSX.Element {
 }
 
 function Figures({ health }: { health: Health }): JSX.Element {
-  const { queue, journal, snapshot, stream } = health;
+  const { queue, journal, snapshot, stream, archive } = health;
   return (
     <Band label="Status" head={<Head health={health} />}>
       <Stat
@@ -104,9 +107,10 @@ function Figures({ health }: { health: Health }): JSX.Element {
         line={snapshot?.ageS == null ? "none written yet" : `old · up to event ${count(snapshot.seq)}`}
       />
       <Stat
-        label="Recovery"
-        figure={[{ text: STATES[health.status], role: "main" }]}
-        line={`running for ${plain(duration(health.uptimeS * 1000))}`}
+        label="Archive"
+        figure={archive === undefined ? [{ text: "off", role: "main" }] : bytes(archive.sizeBytes)}
+        line={archive && archiveWords(archive)}
+        title="Every event as a row, for SQL and exports"
       />
       <Stat
         label="Live streams"
@@ -117,11 +121,19 @@ function Figures({ health }: { health: Health }): JSX.Element {
   );
 }
 
+function archiveWords({ rows, lag, state }: NonNullable<Health["archive"]>): string {
+  if (state !== "running") return state;
+  return lag === 0 ? many(rows, "row", "rows") : `${count(lag)} events behind`;
+}
+
 function Head({ health }: { health: Health }): JSX.Element {
   return (
     <>
-      <h2>Tallymark {health.version}</h2>
+      <h2>{STATES[health.status]}</h2>
       <div class="band-key">
+        <span class="key">
+          Tallymark {health.version}, running for {plain(duration(health.uptimeS * 1000))}
+        </span>
         {health.events !== undefined && <span>{many(health.events, "event", "events")} taken</span>}
         {health.duplicates !== undefined && (
           <span class="key">{many(health.duplicates, "duplicate", "duplicates")} dropped</span>
@@ -139,6 +151,9 @@ interface Chart {
 }
 
 const WINDOW_MS = 15 * 60_000;
+
+/** Room after the newest sample, as a share of the axis: a lone first one is a dot. */
+const EDGE = 0.02;
 
 function Charts({ health, view }: { health: Health; view: View }): JSX.Element {
   const samples = useStore(healthLog, (value) => value);
@@ -167,7 +182,7 @@ function Charts({ health, view }: { health: Health; view: View }): JSX.Element {
             xs={samples.map((sample) => sample.atMs / 1000)}
             lines={[{ label: title, color: "--s1", hasArea: true, values: samples.map(pick) }]}
             from={fromMs / 1000}
-            to={toMs / 1000}
+            to={toMs / 1000 + EDGE * (toMs - fromMs) / 1000}
             xTicks={() => minuteTicks(fromMs, toMs).map((ms) => ({ x: ms / 1000, label: clock(ms, zone) }))}
             nameAt={(at) => `${clockWithSeconds(samples[at]?.atMs ?? 0, zone)} ${zoneName(zone)}`}
             xName="Time"

@@ -16,10 +16,11 @@ import type {
   SqlAnswer, UsersAnswer, VariantRow, Widget,
 } from "../lib/types";
 import { variantName } from "../lib/verdict";
-import { areHoursKept, settings, type View } from "../lib/view";
+import { areHoursKept, isComparable, settings, type View } from "../lib/view";
 import { ChartFrame, type Line } from "../ui/chart";
 import { ChangeLine, FigureText } from "../ui/figure";
-import { Answered } from "../ui/panel";
+import { Answered, Nothing } from "../ui/panel";
+import { WideSpark } from "../ui/spark";
 import { DataTable } from "../ui/table";
 import { ResultChart, ResultTable } from "./result";
 import { FamilyTable } from "./widgettables";
@@ -49,6 +50,7 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
   const isSeen = useSeen(box);
   const own = widgetView(widget, view);
   const asked = useAnswer<Answer>(isSeen ? questionOf(widget, own, source) : null, props.refreshMs);
+  const isUnwritten = familyOf(widget.metric) === "sql" && questionOf(widget, own, source) === null;
   const isFramed = widget.kind === "lineChart" || widget.kind === "barChart";
   return (
     <div ref={box} class={`widget kind-${widget.kind}`}>
@@ -60,9 +62,13 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
         </div>
       )}
       {isFramed && tools !== undefined && <div class="widget-tools">{tools}</div>}
-      <Answered asked={asked} what={widget.title.toLowerCase() || "this widget"} height={height}>
-        {(answer) => <Content {...props} view={own} answer={answer} isEmbedded={source.token !== null} />}
-      </Answered>
+      {isUnwritten ? (
+        <Nothing height={height}>This widget has no query yet. Its form takes one.</Nothing>
+      ) : (
+        <Answered asked={asked} what={widget.title.toLowerCase() || "this widget"} height={height}>
+          {(answer) => <Content {...props} view={own} answer={answer} isEmbedded={source.token !== null} />}
+        </Answered>
+      )}
       {familyOf(widget.metric) === "counters" && source.token === null && (
         <LiveCounter widget={widget} asked={asked} />
       )}
@@ -97,6 +103,7 @@ function widgetView(widget: Widget, view: View): View {
     ...view,
     period,
     granularity,
+    isCompared: isComparable(view, period),
     params: { ...view.params, startDate: period.start, endDate: period.end },
   };
 }
@@ -110,10 +117,14 @@ function questionOf(widget: Widget, view: View, source: Source): Question | null
     // The page has the live counters already; a share link opens only its own.
     return token === null ? null : { url: url(`${source.base}/counters`, { keys: fieldOf(widget.metric), token }) };
   }
-  const { sql, ...filters } = widget.filters;
-  if (family === "sql") return token !== null || sql === undefined ? null : { url: "/sql", body: sql };
+  const { sql, query, ...filters } = widget.filters;
+  if (family === "sql") {
+    // A share link names the query that the service keeps, and never sends one.
+    if (token !== null) return query === undefined ? null : { url: url(`${source.base}/queries/${query}`, { token }) };
+    return sql === undefined || sql.trim() === "" ? null : { url: "/sql", body: sql };
+  }
   const isTable = widget.kind === "table";
-  const hasSeries = widget.kind === "lineChart" || widget.kind === "barChart";
+  const hasSeries = widget.kind === "lineChart" || widget.kind === "barChart" || hasTrend(widget);
   const isCompared = widget.kind === "counter" && view.isCompared && COMPARED.includes(family);
   return {
     url: url(`${source.base}/metrics/${family}`, {
@@ -126,6 +137,10 @@ function questionOf(widget: Widget, view: View, source: Source): Question | null
     }),
   };
 }
+
+/** Whether a figure can be told step by step as well, and so has its trend below it. */
+const hasTrend = ({ kind, metric }: Widget): boolean =>
+  kind === "counter" && metricOf(metric).kinds.includes("lineChart");
 
 const TABLE_ROWS = 25;
 
@@ -159,7 +174,9 @@ function Content(props: ContentProps): JSX.Element | null {
 const currencyOf = (family: Family, answer: Answer): string =>
   family === "revenue" ? (answer as RevenueAnswer).data.currency : "USD";
 
-function Counter({ widget, answer, view }: ContentProps): JSX.Element {
+const TREND_FROM_PX = 96;
+
+function Counter({ widget, answer, view, height }: ContentProps): JSX.Element {
   const family = familyOf(widget.metric);
   const field = fieldOf(widget.metric);
   const figures = answer as ServicesAnswer;
@@ -179,18 +196,30 @@ function Counter({ widget, answer, view }: ContentProps): JSX.Element {
         (view.isCompared && isFair && before !== null ? (
           <ChangeLine change={change(now, before, measure, good)} than="previous" />
         ) : (
-          view.period.dates
+          widget.range === null && view.period.dates
         ))
       }
+      trend={height >= TREND_FROM_PX && hasTrend(widget) ? <Trend {...{ widget, answer, view }} /> : null}
     />
   );
 }
 
-function Figure({ widget, value, currency = "USD", line }: {
+/** The steps that are over, as a line without an axis: the figure above says how much. */
+function Trend({ widget, answer, view }: Pick<ContentProps, "widget" | "answer" | "view">): JSX.Element {
+  const family = familyOf(widget.metric);
+  const rows = seriesOf(family, answer as ServicesAnswer);
+  const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
+  const over = axis.running >= 0 ? axis.running : axis.ahead;
+  const values = rows.slice(0, over).map((row) => stepValue(fieldOf(widget.metric), row));
+  return <WideSpark values={values} isMoney={family === "revenue"} />;
+}
+
+function Figure({ widget, value, currency = "USD", line, trend }: {
   widget: Widget;
   value: number | null;
   currency?: string;
   line?: ComponentChildren;
+  trend?: JSX.Element | null;
 }): JSX.Element {
   return (
     <div class="widget-figure">
@@ -198,6 +227,7 @@ function Figure({ widget, value, currency = "USD", line }: {
         <FigureText figure={drawnAs(metricOf(widget.metric), currency).figure(value)} />
       </div>
       <div class="change-line">{line}</div>
+      {trend}
     </div>
   );
 }

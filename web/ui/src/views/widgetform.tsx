@@ -148,6 +148,7 @@ function Filters({ widget, onChange }: FieldProps): JSX.Element {
 }
 
 function SqlField({ widget, onChange }: FieldProps): JSX.Element {
+  const write = (sql: string): void => onChange({ ...widget, filters: { sql } });
   return (
     <label>
       <span class="label">Query</span>
@@ -156,8 +157,12 @@ function SqlField({ widget, onChange }: FieldProps): JSX.Element {
         rows={10}
         spellcheck={false}
         value={widget.filters["sql"] ?? ""}
-        onChange={(event) => onChange({ ...widget, filters: { sql: event.currentTarget.value } })}
+        onChange={(event) => write(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write(event.currentTarget.value);
+        }}
       />
+      <span class="dim">Runs when you leave the field, or with Ctrl+Enter.</span>
     </label>
   );
 }

@@ -1,0 +1,224 @@
+"""What is read of events while they are hot: columns, so that the events themselves can go.
+
+Just decoded, an event and its texts lie in the nearest caches; a millisecond later they do not,
+and then looking a name up costs twice as much, and letting go of an event seven times. So all
+that is counted of most events is read at once, and only what has to be seen by its own name
+(what has no number yet, and the rarer types) is kept as an event until it is dealt.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate, chain, compress
+from typing import Any, Final, TypeVar
+
+from engine.admission import UNNUMBERED, Admission
+from engine.columns import Keys
+from engine.events import (
+    Event,
+    ExperimentConversion,
+    ExperimentView,
+    MarketplaceConversion,
+    MarketplaceSearch,
+    MarketplaceView,
+    RevenueTransaction,
+    ServiceExecution,
+    UserSession,
+)
+from engine.hashing import DIGEST_BYTES, digests
+
+T = TypeVar("T")
+
+KINDS: Final[tuple[type[Event], ...]] = (
+    ServiceExecution,
+    MarketplaceView,
+    MarketplaceConversion,
+    MarketplaceSearch,
+    RevenueTransaction,
+    ExperimentView,
+    ExperimentConversion,
+    UserSession,
+)
+
+KEYED: Final = 4
+"""So many of them, the first, go to the shard of a number as a column of three integers."""
+
+CALLS, VIEWS, CONVERSIONS, SEARCHES, SALES, EXPOSURES, GOALS, SESSIONS = range(len(KINDS))
+
+_code_of: Final = {kind: code for code, kind in enumerate(KINDS)}.__getitem__
+_CODES: Final = range(len(KINDS))
+_IS: Final = [bytes(code == other for other in range(256)) for code in _CODES]
+"""For `translate`: kinds become 1 where they are this one, else 0."""
+
+
+class Facts:
+    """What some events say, in their order, by type.
+
+    kinds           of each event, its place in KINDS
+    times_ms        of each event, its instant by our clock
+    ids, users      of each event, 64-bit hashes in big-endian bytes, zeros where there is none
+    keys            by which the numbers are to be read
+    numbers         of each keyed type: the pair of each event, UNNUMBERED where it has none
+    unnumbered      of each keyed type: the events without a number
+    latencies_ms    of the calls
+    failures        (place among the calls, error code or '') of those that failed
+    without_result  of the searches, 1 where nothing was found
+    others          the events of the other types, of which there is KINDS[KEYED:]
+    labelled        (place among all events, event) of those that carry a name of something
+    """
+
+    __slots__ = (
+        "failures",
+        "ids",
+        "keys",
+        "kinds",
+        "labelled",
+        "latencies_ms",
+        "numbers",
+        "others",
+        "times_ms",
+        "unnumbered",
+        "users",
+        "without_result",
+    )
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.kinds = bytearray()
+        self.times_ms: list[int] = []
+        self.ids = bytearray()
+        self.users = bytearray()
+        self.numbers: list[list[int]] = [[] for _ in range(KEYED)]
+        self.unnumbered: list[list[Any]] = [[] for _ in range(KEYED)]
+        self.latencies_ms: list[float] = []
+        self.failures: list[tuple[int, str]] = []
+        self.without_result: list[bool] = []
+        self.others: list[list[Any]] = [[] for _ in KINDS[KEYED:]]
+        self.labelled: list[tuple[int, Event]] = []
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def extend(self, later: "Facts") -> None:
+        """Add the facts of later events, whose numbers are of the same keys."""
+        assert later.keys is self.keys
+        base, base_calls = len(self.kinds), len(self.latencies_ms)
+        self.kinds += later.kinds
+        self.times_ms += later.times_ms
+        self.ids += later.ids
+        self.users += later.users
+        self.latencies_ms += later.latencies_ms
+        self.without_result += later.without_result
+        for mine, more in zip(self.numbers, later.numbers, strict=True):
+            mine += more
+        for mine, more in zip(self.unnumbered, later.unnumbered, strict=True):
+            mine += more
+        for mine, more in zip(self.others, later.others, strict=True):
+            mine += more
+        if later.failures:
+            self.failures += [(base_calls + place, code) for place, code in later.failures]
+        if later.labelled:
+            self.labelled += [(base + place, event) for place, event in later.labelled]
+
+    def named(self) -> list[Event]:
+        """The events that may bring a new name, in their order."""
+        found = []
+        rests = [iter(some) for some in (*self.unnumbered, *self.others)]
+        places = [iter(numbers) for numbers in self.numbers]
+        for code in self.kinds:
+            if code >= KEYED or next(places[code]) == UNNUMBERED:
+                found.append(next(rests[code]))
+        return found
+
+    def drop(self, places: Sequence[int]) -> None:
+        """Forget the events at these places, at least one of them."""
+        keep = bytearray(b"\1") * len(self)
+        for place in places:
+            keep[place] = 0
+        kept_of = [bytes(compress(keep, self.kinds.translate(_IS[code]))) for code in _CODES]
+        for code in range(KEYED):
+            is_unnumbered = [number < 0 for number in self.numbers[code]]
+            kept_unnumbered = compress(kept_of[code], is_unnumbered)
+            self.unnumbered[code] = list(compress(self.unnumbered[code], kept_unnumbered))
+            self.numbers[code] = list(compress(self.numbers[code], kept_of[code]))
+        for code, others in enumerate(self.others, KEYED):
+            others[:] = compress(others, kept_of[code])
+        self.latencies_ms = list(compress(self.latencies_ms, kept_of[CALLS]))
+        self.without_result = list(compress(self.without_result, kept_of[SEARCHES]))
+        self.failures = _kept(self.failures, kept_of[CALLS])
+        self.labelled = _kept(self.labelled, keep)
+        self.users = bytearray().join(compress(_digests(self.users), keep))
+        self.ids = bytearray().join(compress(_digests(self.ids), keep))
+        self.times_ms = list(compress(self.times_ms, keep))
+        self.kinds = bytearray(compress(self.kinds, keep))
+
+
+def _kept(placed: Sequence[tuple[int, T]], keep: bytes | bytearray) -> list[tuple[int, T]]:
+    """Those whose place is kept, each with its place among those that are."""
+    if not placed:
+        return []
+    places = list(accumulate(keep))
+    return [(places[place] - 1, what) for place, what in placed if keep[place]]
+
+
+def _digests(joined: bytearray) -> list[bytes]:
+    return [bytes(joined[at : at + DIGEST_BYTES]) for at in range(0, len(joined), DIGEST_BYTES)]
+
+
+def read(events: Sequence[Event], times_ms: Sequence[int], admission: Admission) -> Facts:
+    """The facts of some events, which happened at `times_ms` by our clock.
+
+    It changes nothing but what it returns, which holds no event that it need not.
+    """
+    facts = Facts(admission.keys)
+    facts.times_ms += times_ms
+    facts.kinds += bytes(map(_code_of, map(type, events)))
+    facts.ids += digests([event.event_id for event in events])
+    facts.users += digests([event.user_id for event in events])
+    by_kind: list[list[Any]] = [[] for _ in KINDS]
+    puts = [some.append for some in by_kind]
+    for code, event in zip(facts.kinds, events, strict=True):
+        puts[code](event)
+    _read_keyed(facts, by_kind, admission)
+    _read_calls(facts, by_kind[CALLS])
+    facts.without_result += [search.result_count == 0 for search in by_kind[SEARCHES]]
+    facts.others = by_kind[KEYED:]
+    if _are_labelled(by_kind):
+        facts.labelled += [(n, event) for n, event in enumerate(events) if _has_label(event)]
+    return facts
+
+
+def _read_keyed(facts: Facts, by_kind: Sequence[Sequence[Any]], admission: Admission) -> None:
+    for code in (CALLS, VIEWS, CONVERSIONS):
+        if by_kind[code]:
+            facts.numbers[code] = admission.numbered(by_kind[code])
+    searches = by_kind[SEARCHES]
+    if searches:
+        times_ms = list(compress(facts.times_ms, facts.kinds.translate(_IS[SEARCHES])))
+        facts.numbers[SEARCHES] = admission.numbered_searches(searches, times_ms)
+    for numbers, events, unnumbered in zip(
+        facts.numbers, by_kind, facts.unnumbered, strict=False
+    ):
+        if UNNUMBERED in numbers:
+            unnumbered += compress(events, [number < 0 for number in numbers])
+
+
+def _read_calls(facts: Facts, calls: Sequence[ServiceExecution]) -> None:
+    facts.latencies_ms += [call.latency_ms for call in calls]
+    facts.failures += [
+        (place, call.error_code or "") for place, call in enumerate(calls) if not call.success
+    ]
+
+
+def _are_labelled(by_kind: Sequence[Sequence[Any]]) -> bool:
+    for code in (CALLS, VIEWS):
+        names = [event.service_name for event in by_kind[code]]
+        if names.count(None) < len(names):
+            return True
+    return any(map(_has_label, chain(by_kind[EXPOSURES], by_kind[GOALS])))
+
+
+def _has_label(event: Event) -> bool:
+    if isinstance(event, ServiceExecution | MarketplaceView):
+        return event.service_name is not None
+    if isinstance(event, ExperimentView | ExperimentConversion):
+        return event.experiment_name is not None or event.variant_name is not None
+    return False

@@ -1,0 +1,170 @@
+"""All that is wrong with a data folder: which file, from which byte on, and why.
+
+`persistence.audit` says what a start would do, and ends at the first byte that stops one. This
+looks at every file by itself, so that no flaw hides another; it changes nothing.
+
+Where bytes are covered by one checksum the offset is where these bytes begin: a record of the
+journal, a file of a snapshot behind its magic, a sixteenth of a file of the archive, a page of
+the control store.
+"""
+
+import contextlib
+import re
+import shutil
+import sqlite3
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from engine.errors import Corruption
+from persistence import audit, segment, snapshot
+from persistence.archive import checking
+from persistence.archive import manifest as manifests
+from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
+from persistence.checksums import crcs_of, stretch_bytes
+from persistence.control import FILE_NAME as CONTROL_NAME
+from persistence.files import REAL_DISK
+from persistence.part import BadFile
+
+IDS_FOLDER: Final = "ids"
+_PAGE: Final = re.compile(r"[Pp]age (\d+)")
+
+
+class Damage(NamedTuple):
+    """Bytes of `path` that are not what was written, from `offset_bytes` on."""
+
+    path: Path
+    offset_bytes: int
+    reason: str
+
+
+def damages(data: Path) -> Iterator[Damage]:
+    """What is damaged in the data folder `data`, room by room. Blocks, and reads all bytes.
+
+    A torn tail of the journal is no damage. Raises FolderInUse where a server runs on it, and
+    UnknownFormat where another version wrote it.
+    """
+    with audit.undisturbed(data):
+        last_seq = yield from _of_journal(data / audit.JOURNAL_FOLDER)
+        yield from _of_snapshots(data / audit.SNAPSHOT_FOLDER)
+        covered_seq = yield from _of_archive(data / ARCHIVE_FOLDER)
+        if last_seq is not None and covered_seq > last_seq:
+            yield _short_of(data / audit.JOURNAL_FOLDER, last_seq, covered_seq)
+        yield from _of_control(data / CONTROL_NAME)
+
+
+def _of_journal(folder: Path) -> Generator[Damage, None, int | None]:
+    """Its damages; returns its last number, None where nobody can say."""
+    names = REAL_DISK.names(folder) if folder.is_dir() else []
+    found = [(number, folder / name) for name in names if (number := segment.number_of(name))]
+    next_seq: int | None = None
+    for place, (number, path) in enumerate(found, start=1):
+        if next_seq is not None and number != next_seq:
+            yield Damage(path, 0, f"it begins at number {number}, but {next_seq} comes next")
+        try:
+            data = REAL_DISK.read(path)
+            checked = segment.check(path, data, number, is_newest=place == len(found))
+        except Corruption as damage:
+            yield Damage(path, damage.offset_bytes, damage.reason)
+            next_seq = None  # where it ended nobody can say
+        except OSError as error:
+            yield Damage(path, 0, f"it cannot be read: {error.strerror or error}")
+            next_seq = None
+        else:
+            next_seq = checked.next_seq
+    return None if next_seq is None else next_seq - 1
+
+
+def _short_of(folder: Path, last_seq: int, covered_seq: int) -> Damage:
+    """The archive holds only what the journal held for good: records are gone from its end."""
+    path = folder / max(filter(segment.number_of, REAL_DISK.names(folder)))
+    reason = f"it ends with number {last_seq}, and the archive has events up to {covered_seq}"
+    return Damage(path, path.stat().st_size, reason)
+
+
+def _of_snapshots(folder: Path) -> Iterator[Damage]:
+    names = REAL_DISK.names(folder) if folder.is_dir() else []
+    looked_at: set[str] = set()
+    for name in filter(snapshot.is_manifest, names):
+        try:
+            listed = snapshot.read_manifest(REAL_DISK, folder / name)
+        except BadFile as bad:
+            yield Damage(folder / name, bad.offset_bytes, str(bad))
+            continue
+        for part in (part for chain in listed.sources.values() for part in chain):
+            if part.name in looked_at:
+                continue
+            looked_at.add(part.name)
+            try:
+                snapshot.read_part(REAL_DISK, folder, part)
+            except BadFile as bad:
+                yield Damage(folder / part.name, bad.offset_bytes, str(bad))
+
+
+def _of_archive(folder: Path) -> Generator[Damage, None, int]:
+    """Its damages; returns the number up to which it holds all events."""
+    try:
+        manifest = manifests.read(folder)
+    except BadManifest as bad:
+        yield Damage(folder / manifests.NAME, 0, bad.reason)
+        manifest = None
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror or error}"
+        yield Damage(folder / manifests.NAME, 0, reason)
+        manifest = None
+    if manifest is not None:
+        yield from _of_rows(folder, manifest)
+    yield from _of_snapshots(folder / IDS_FOLDER)
+    return 0 if manifest is None else manifest.covered_seq
+
+
+def _of_rows(folder: Path, manifest: Manifest) -> Iterator[Damage]:
+    for file in manifest.files:
+        path = folder / file.name
+        try:
+            yield from _of_file(path, file)
+        except OSError as error:
+            yield Damage(path, 0, f"it cannot be read: {error.strerror or error}")
+    for flaw in checking.contradictions(manifest):
+        yield Damage(folder / manifests.NAME, 0, flaw)
+    unsealed = [file for file in manifest.files if not file.crcs]  # of before there were any
+    for bad in checking.flaws_of(folder, unsealed) if unsealed else ():
+        yield Damage(bad.path, 0, bad.reason)
+
+
+def _of_file(path: Path, file: File) -> Iterator[Damage]:
+    size_bytes = path.stat().st_size
+    if size_bytes != file.size_bytes:
+        reason = f"it has {size_bytes} bytes, and {file.size_bytes} were written"
+        yield Damage(path, min(size_bytes, file.size_bytes), reason)
+    elif file.crcs:
+        length = stretch_bytes(size_bytes)
+        for place, (found, written) in enumerate(zip(crcs_of(path), file.crcs, strict=True)):
+            if found != written:
+                start, end = place * length, min((place + 1) * length, size_bytes)
+                reason = f"the checksum of the bytes from there to {end} is wrong"
+                yield Damage(path, start, reason)
+
+
+def _of_control(path: Path) -> Iterator[Damage]:
+    """What SQLite says of a copy: opening the file itself could change it."""
+    if not path.exists():
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        for ending in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(f"{path}{ending}", f"{copy}{ending}")
+        db = sqlite3.connect(copy)
+        try:
+            (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+            for (said,) in db.execute("PRAGMA integrity_check").fetchall():
+                if said != "ok":
+                    at = _PAGE.search(said)
+                    offset_bytes = (int(at[1]) - 1) * page_bytes if at else 0
+                    yield Damage(path, offset_bytes, " ".join(said.split()))
+        except sqlite3.DatabaseError as error:
+            yield Damage(path, 0, f"it is no sound database: {error}")
+        finally:
+            db.close()

@@ -1,0 +1,69 @@
+"""The rows of a report that is made by SQL: a process of its own, behind the same walls.
+
+What holds for a query that somebody waits for holds here, but for its deadline, and for how
+much it may answer.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from engine.config import Config
+from engine.errors import NotReady
+from persistence.tabular import Format
+from web.sql import Archived, Asked, Worker, files_of, refusal_in
+
+UNBOUNDED: Final = 2**53
+"""Whoever takes the pieces stops where they are too many."""
+
+ATTEMPTS: Final = 3
+"""How often files that were merged away meanwhile are looked up again."""
+
+
+class SqlRows:
+    """The pieces of one report; `rows` says how many have come."""
+
+    def __init__(
+        self, config: Config, archived: Archived, asked: Asked, format_: Format, *, now_ms: int
+    ) -> None:
+        self._config = config
+        self._archived = archived
+        self._asked = asked
+        self._format = format_
+        self._now_ms = now_ms
+        self.rows = 0
+        self.percent: int | None = None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The file. Raises InvalidQuery, NotReady, ArchiveLate, and Ended where the process has
+        failed."""
+        await self._archived.fresh()
+        worker = Worker(self._config)
+        try:
+            await worker.greet()
+            read = self._asked.read(self._config, now_ms=self._now_ms)
+            head, _ = await worker.ask({**read, "report": self._format})
+            refusal_in(head)
+            for _ in range(ATTEMPTS):
+                question = {
+                    "do": "run",
+                    "files": files_of(self._archived, head),
+                    "limits": {
+                        "deadline_s": self._config.report_deadline_s,
+                        "left_s": self._config.report_deadline_s,
+                        "rows_max": UNBOUNDED,
+                        "bytes_max": UNBOUNDED,
+                    },
+                }
+                told, body = await worker.ask(question)
+                while told.get("piece"):
+                    self.rows = told["rows"]
+                    yield body
+                    told, body = await worker.next()
+                refusal_in(told)
+                if "media" in told:
+                    return
+                if self.rows:  # a file has gone after the first piece had left
+                    break
+            raise NotReady("The files that the report reads were changed.")
+        finally:
+            await worker.end()
