@@ -18,7 +18,7 @@ def rows() -> list[list[str]]:
     """The cells of every promise."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return [row for row in cells if row != HEAD and set("".join(row)) > set("- ")]
+    return [row for row in cells if row != HEAD and set("".join(row)) - set("- ")]
 
 
 def names_in(path: Path) -> set[str]:

@@ -2,9 +2,9 @@
 
     make soak ARGS="--minutes 60 --rate 3000"
 
-Writers, fifty questions a second and a hundred subscribers (profile `mixed` of `tallymark load`)
-against a server of its own with an archive; each row is a sample. Ends with 0 when the load's
-own check counted every event, memory has levelled off, and the queue is empty in the end.
+Writers, fifty questions a second and a hundred subscribers (profile `mixed` of `tallymark
+load`) against a server of its own with an archive; each row is a sample. Ends with 0 when the
+load's own check counted every event, memory has levelled off, and the queue is empty at last.
 Bounds that would be reached after days are set lower, so that they are reached here.
 """
 
