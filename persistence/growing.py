@@ -52,12 +52,9 @@ class GrowingSegment:
         self._sync_s = sync_s
         self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
         self._buffer = bytearray()
-<<<<<<< HEAD
         self._is_cut = False  # and the cut is not on the disk yet
-=======
         self.syncs_aside = disk.syncs_aside
         """Whether `begin` waits for no sync; False once the system has refused to begin one."""
->>>>>>> main
         self._begun_bytes = 0
         self._begun_s = 0.0
 
