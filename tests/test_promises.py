@@ -11,7 +11,15 @@ from tests.server import ROOT
 PAGE = ROOT / "docs" / "promises.md"
 GUARD = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 HEAD = ["promise", "not covered", "guarded by"]
-SECTIONS = ["Durability", "Each once", "Order and freshness", "Bounds", "Security", "Formats"]
+SECTIONS = [
+    "Durability",
+    "Each once",
+    "Order and freshness",
+    "Bounds",
+    "Security",
+    "Damage and backups",
+    "Formats",
+]
 
 
 def rows() -> list[list[str]]:
