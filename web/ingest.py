@@ -4,6 +4,7 @@ It knows no framework, so that whatever carries a request can call it. Its answe
 by pages of any origin: a key that writes is public, and no cookie counts here.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -17,9 +18,11 @@ from engine.config import Config
 from engine.decoding import decode_lenient, decode_many, decode_one
 from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
+from engine.facts import Kept
 from engine.lines import Limits, decode_lines
 from web import wire
 from web.headers import opened
+from web.rates import free
 from web.unpack import Bytes, Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
@@ -54,7 +57,11 @@ class Acceptor(Protocol):
 
     def accepted_times(self) -> AcceptedTimes: ...
 
-    async def accept(self, batch: Batch, *more: Batch) -> None: ...
+    async def accept(self, batch: Batch) -> None: ...
+
+    def keep(self, batch: Batch) -> Kept: ...
+
+    async def accept_kept(self, kept: Sequence[Kept]) -> None: ...
 
 
 class Kind(Enum):
@@ -82,6 +89,9 @@ class BatchAsked(Struct, frozen=True, rename="camel"):
     """The parameters of POST /track/batch and /track/bulk; without one all or nothing."""
 
     on_invalid: Literal["skip"] | None = None
+
+
+_ALL_OR_NOTHING: Final = BatchAsked()
 
 
 class Taken(Struct, frozen=True):
@@ -114,8 +124,11 @@ async def take(
     query: bytes = b"",
     content_type: str | None = None,
     content_encoding: str | None = None,
+    spend: Callable[[int], None] = free,
 ) -> Reply:
     """Decode, keep, acknowledge, or say why not.
+
+    spend  told how many events there are, before they are kept
 
     Returns once the events are as durable as the configuration promises; the arguments are
     those of `decode`. What is no TallymarkError is a bug and is raised.
@@ -123,7 +136,7 @@ async def take(
     try:
         if kind is Kind.BULK:
             packing = _packing(kind, content_type, content_encoding)
-            return _answered(await _take_bulk(engine, body, query, packing))
+            return _answered(await _take_bulk(engine, body, query, packing, spend))
         decoded = decode(
             engine,
             kind,
@@ -132,6 +145,7 @@ async def take(
             content_type=content_type,
             content_encoding=content_encoding,
         )
+        spend(len(decoded.batch.events))
         if decoded.batch.events:
             await engine.accept(decoded.batch)
     except TallymarkError as error:
@@ -171,14 +185,15 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
 
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
-    wire.question(query, NothingAsked)
+    if query:
+        wire.question(query, NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
     return Decoded(batch, _taken(None))
 
 
 def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
-    asked = wire.question(query, BatchAsked)
+    asked = wire.question(query, BatchAsked) if query else _ALL_OR_NOTHING
     times, config = engine.accepted_times(), engine.config
     text_bytes_max, events_max = config.event_text_bytes_max, config.batch_events_max
     if asked.on_invalid is None:
@@ -206,7 +221,11 @@ def _answered(content: bytes) -> Reply:
 
 
 async def _take_bulk(
-    engine: Acceptor, body: Bytes, query: bytes, packing: Packing | None
+    engine: Acceptor,
+    body: Bytes,
+    query: bytes,
+    packing: Packing | None,
+    spend: Callable[[int], None],
 ) -> bytes:
     """The encoded answer: who skips thousands of events is told of each."""
     asked = wire.question(query, BatchAsked)
@@ -220,12 +239,13 @@ async def _take_bulk(
     async with engine.bulk_room.hold(size_bytes) as held:
         pieces = unpacked(body, packing, bytes_max=config.bulk_bytes_max)
         skip = asked.on_invalid is not None
-        steps = decode_lines(pieces, limits=limits, times=times, skip=skip)
-        batches, rejected = await engine.pace.run(steps)
-        held.shrink(sum(len(batch.body) for batch in batches))
-        if batches:
-            await engine.accept(*batches)
-    count = sum(len(batch.events) for batch in batches)
+        steps = decode_lines(pieces, limits=limits, times=times, skip=skip, keep=engine.keep)
+        kept, rejected = await engine.pace.run(steps)
+        count = sum(body.events for body, _ in kept)
+        held.shrink(sum(len(body.data) for body, _ in kept))
+        spend(count)
+        if kept:
+            await engine.accept_kept(kept)
     answer = BatchTaken(count, rejected if skip else UNSET)
     return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
 

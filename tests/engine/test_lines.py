@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.decoding import FAULTS_MAX
 from engine.errors import InvalidEvents, MalformedBody, TooLarge
 from engine.events import AcceptedTimes, Kind, replay
-from engine.lines import Limits, decode_lines
-from tests.harness import run
+from engine.lines import Limits, _has_line_beyond, decode_lines
+from tests.harness import run, unread
 
 VIEW = b'{"eventType":"marketplace_view","serviceId":"s-%d"}'
 NO_VIEW = b'{"eventType":"marketplace_view"}'
@@ -18,7 +20,7 @@ LIMITS = Limits(events_max=1_000, line_bytes_max=500, text_bytes_max=200)
 
 
 def decoded(*pieces, skip=False, limits=LIMITS):
-    return run(decode_lines(pieces, limits=limits, times=TIMES, skip=skip))
+    return run(decode_lines(pieces, limits=limits, times=TIMES, skip=skip, keep=unread))
 
 
 def services(batches):
@@ -161,13 +163,21 @@ def test_what_a_fault_repeats_is_short():
 
 
 def test_each_piece_and_each_faulty_line_is_a_step():
-    good = decode_lines([VIEW % 0 + b"\n"] * 50, limits=LIMITS, times=TIMES, skip=True)
+    good = decode_lines(
+        [VIEW % 0 + b"\n"] * 50, limits=LIMITS, times=TIMES, skip=True, keep=unread
+    )
     assert sum(1 for _ in good) >= 50
     faulty = (NO_VIEW + b"\n") * 900
-    steps = decode_lines([faulty], limits=LIMITS, times=TIMES, skip=True)
+    steps = decode_lines([faulty], limits=LIMITS, times=TIMES, skip=True, keep=unread)
     assert sum(1 for _ in steps) >= 900
 
 
 def test_a_body_of_an_unknown_kind_is_not_guessed_at():
     with pytest.raises(Exception, match="no body of kind 9"):
         replay(9, VIEW % 0)
+
+
+@given(st.lists(st.integers(0, 12), max_size=12), st.integers(1, 10), st.booleans())
+def test_a_line_that_is_too_long_is_found_wherever_it_stands(sizes, bytes_max, ends):
+    chunk = b"\n".join(b"x" * size for size in sizes) + b"\n" * ends
+    assert _has_line_beyond(chunk, bytes_max) == (max(sizes, default=0) > bytes_max)
