@@ -15,6 +15,7 @@ from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence import key
 from persistence.aside import real_disk
+from persistence.files import REAL_DISK, Disk
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
@@ -55,22 +56,22 @@ class Recovered:
     secret: Secret
 
 
-def recover(config: Config) -> Recovered:
+def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     """Bring back what the data folder holds; an empty or absent one is a new beginning.
 
     Raises Corruption, ZoneChanged, WrongKey, JournalFailed, or OSError where the folder cannot
     be used.
     """
     started = perf_counter()
-    secret = key.of(config.data)
+    secret = key.of(config.data, disk or REAL_DISK)
     calendar = Calendar(config.timezone)
     journal = Journal.open(
         config.data / "journal",
         durability=config.durability,
         segment_bytes_max=config.segment_bytes_max,
-        disk=real_disk(),
+        disk=disk or real_disk(),
     )
-    snapshots = SnapshotStore(config.data / "snapshots")
+    snapshots = SnapshotStore(config.data / "snapshots", disk=disk or REAL_DISK)
     sequencing = Sequencing(config, calendar, secret)
     states = [ShardState(config, calendar) for _ in range(config.shards)]
     loaded = snapshots.load_newest()
