@@ -74,6 +74,9 @@ class Config(Struct, frozen=True, kw_only=True):
     log_format: Literal["console", "json"] = "console"
     """Lines for people, or one JSON object a line."""
 
+    pseudonymise: bool = False
+    """Keep a keyed hash in the place of each userId and sessionId, from the first event on."""
+
     # What the figures mean
     timezone: str = "UTC"
     """IANA zone in which hours and days are cut; chosen once for a data folder."""
@@ -459,6 +462,12 @@ def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
             raise InvalidSetting(
                 f"currency_rates from {origins['currency_rates']}: expected rates above 0 of "
                 f"currencies other than {config.reporting_currency}, got {currency} = {rate}"
+            )
+    for name in ("body_bytes_max", "bulk_bytes_max"):
+        if config.pseudonymise and getattr(config, name) > RECORD_BODIES_BYTES_MAX // 2:
+            raise InvalidSetting(
+                f"{name} from {origins[name]}: with pseudonymise at most "
+                f"{RECORD_BODIES_BYTES_MAX // 2}, for bodies may grow by it."
             )
     if bool(config.certfile) != bool(config.keyfile):
         given = "certfile" if config.certfile else "keyfile"

@@ -67,11 +67,16 @@ class Secret:
 
     def __init__(self, key: bytes) -> None:
         assert len(key) == KEY_BYTES
+        self._key = key
         self._mask_key = _derived(key, b"erasure mask")
         self.salt = _derived(key, b"erasure name").hex()
         """Before an id and under SHA-256 it makes the name."""
         self.check = _derived(key, b"check")[:8]
         """Tells keys apart, and nothing else."""
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key of its own, from which the key of the folder cannot be told."""
+        return _derived(self._key, purpose.encode())
 
     def name_of(self, user_id: str) -> bytes:
         """By which the id is known to notices."""

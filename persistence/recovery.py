@@ -79,7 +79,7 @@ def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     if loaded is not None:
         snapshot_seq = loaded.seq
         _load(loaded, config, sequencing, states)
-        _must_be_the_key(secret, loaded, sequencing)
+        _must_be_the_key(secret, loaded, sequencing, config)
     if journal.last_seq < snapshot_seq:
         # Without fsync the end of the journal may be gone that the snapshot covers already.
         journal.restart_after(snapshot_seq)
@@ -123,13 +123,17 @@ def _load(
     restore(states, former)
 
 
-def _must_be_the_key(secret: Secret, loaded: Loaded, sequencing: Sequencing) -> None:
-    """Another key matters while somebody's rows are to be found by it."""
-    known = loaded.meta.get("key", secret.check)
-    if known != secret.check and sequencing.erasures.unswept:
+def _must_be_the_key(
+    secret: Secret, loaded: Loaded, sequencing: Sequencing, config: Config
+) -> None:
+    """Another key matters while rows are to be found by it, or ids are hashed under it."""
+    if loaded.meta.get("key", secret.check) == secret.check:
+        return
+    if sequencing.erasures.unswept or config.pseudonymise:
         raise WrongKey(
-            "Somebody is being erased, and secret.key in the data folder is not the key by "
-            "which that person's rows are known. Restore that file."
+            "secret.key in the data folder is not the key with which it was written, and "
+            "people are known by it: somebody is being erased, or ids are pseudonyms. Restore "
+            "that file."
         )
 
 

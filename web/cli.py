@@ -80,6 +80,11 @@ def _config_options(command: _Command) -> _Command:
         help="A name that the Host header may carry besides those of loopback; repeatable.",
     )(command)
     command = click.option(
+        "--pseudonymise",
+        is_flag=True,
+        help="Keep a keyed hash in the place of each userId and sessionId.",
+    )(command)
+    command = click.option(
         "--load-hooks", is_flag=True, help="Let /load/runs put load on this process."
     )(command)
     command = click.option(

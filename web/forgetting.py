@@ -101,8 +101,9 @@ class Forgetting:
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed: then nothing has happened.
         """
-        self._ids[self._engine.name_of(user_id)] = user_id  # before anybody has to look it up
-        await self._engine.erase(user_id)
+        for kept in self._engine.kept_ids(user_id):
+            self._ids[self._engine.name_of(kept)] = kept  # before anybody has to look it up
+            await self._engine.erase(kept)
         self._wake.set()
         progress = self.progress(user_id)
         await self._drop_reports(progress.asked_at_ms)
@@ -110,7 +111,8 @@ class Forgetting:
 
     def progress(self, user_id: str) -> Progress:
         """How far the latest erasure of a person is. Raises NotFound where there was none."""
-        erasure = self._engine.erasure(user_id)
+        found = [self._engine.erasure(kept) for kept in self._engine.kept_ids(user_id)]
+        erasure = max(filter(None, found), key=lambda one: one.seq, default=None)
         if erasure is None:
             raise NotFound("Nobody has asked for this user to be erased.")
         steps = Steps(

@@ -30,7 +30,12 @@ async def scratch_engine(config: Config) -> AsyncIterator[Engine]:
     """
     folder = await trio.to_thread.run_sync(_new_folder, config.data)
     try:
-        own = msgspec.structs.replace(config, data=folder, snapshot_interval_s=NO_SNAPSHOTS_S)
+        own = msgspec.structs.replace(
+            config,
+            data=folder,
+            snapshot_interval_s=NO_SNAPSHOTS_S,
+            pseudonymise=False,  # nobody is told of there
+        )
         recovered = await trio.to_thread.run_sync(recover, own)
         engine = engine_of(own, recovered, log=lambda *_, **__: None)
         try:

@@ -28,6 +28,7 @@ from engine.erasure import Erasure, Secret, swept
 from engine.errors import JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.facts import Kept
+from engine.pseudonyms import Pseudonyms
 from engine.sequence import Sequencing
 from engine.state import STATE_FORMAT, Dump, ShardState
 from engine.timebucket import DAY_MS, Calendar
@@ -101,6 +102,10 @@ class Engine(Asking):
     ) -> None:
         """secret  by which somebody can be erased; without it nobody can"""
         self._secret = secret
+        self._pseudonyms: Pseudonyms | None = None
+        if config.pseudonymise:
+            assert secret is not None
+            self._pseudonyms = Pseudonyms(secret)
         self._journal = journal
         self._snapshots = snapshots
         self._sequencing = sequencing
@@ -169,14 +174,17 @@ class Engine(Asking):
 
     def keep(self, batch: Batch) -> Kept:
         """What a batch of a large request says, for `accept_kept`; its events may go then."""
-        return self._sequencing.keep(batch)
+        return self._sequencing.keep(self._as_kept(batch))
+
+    def _as_kept(self, batch: Batch) -> Batch:
+        return batch if self._pseudonyms is None else self._pseudonyms.applied(batch)
 
     async def accept(self, batch: Batch) -> None:
         """Keep and count a request; returns when it is durable and every later answer sees it.
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed; nothing of it is kept then.
         """
-        await self._accept(partial(Waiting.of, batch))
+        await self._accept(partial(Waiting.of, self._as_kept(batch)))
 
     async def accept_kept(self, kept: Sequence[Kept]) -> None:
         """As `accept`, of a large request: all of it is kept, or nothing."""
@@ -203,7 +211,7 @@ class Engine(Asking):
         Raises NotReady or JournalFailed.
         """
         self._must_take_events()
-        return self._sequencer.queue.put_now(Waiting.of(batch, released))
+        return self._sequencer.queue.put_now(Waiting.of(self._as_kept(batch), released))
 
     # -- erasures -----------------------------------------------------------------------------
 
@@ -249,6 +257,12 @@ class Engine(Asking):
         """What names of people are made with, as `persistence.archive.columns` needs it."""
         assert self._secret is not None
         return self._secret.salt
+
+    def kept_ids(self, user_id: str) -> tuple[str, ...]:
+        """By which a person may be known: the id, and what stands for it where that is so."""
+        if self._pseudonyms is None:
+            return (user_id,)
+        return (user_id, self._pseudonyms.of_user(user_id))
 
     def name_of(self, user_id: str) -> bytes:
         """By which a person is known to erasures."""

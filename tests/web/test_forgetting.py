@@ -1,5 +1,6 @@
 """A server erases people: gone from answers at once, from the disk in the end."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -235,3 +236,40 @@ def test_a_start_without_the_key_is_refused_while_somebody_is_being_erased(
     key.chmod(0o600)
     server.start()
     assert users_in(server) == {}
+
+
+def test_with_pseudonyms_no_plain_id_is_kept_and_a_plain_id_can_be_erased(
+    tmp_path: Path, settings: str
+) -> None:
+    with Server(tmp_path / "data", *OPTIONS, "--config", settings, "--pseudonymise") as server:
+        user = "anna-of-green-gables"
+        send(server, view(user, sessionId="summer-of-1908", email="anna@avonlea.example"))
+        send(server, view(user), view("ben"))
+        bulk = json.dumps(view(user))
+        server.client.post("/track/bulk", content=bulk).raise_for_status()
+        found = users_in(server)
+        assert sorted(found.values()) == [1, 3]
+        for text in (user, "summer-of-1908", "avonlea"):
+            assert files_with(server.data, text) == []
+        assert server.client.get("/metrics/users").json()["data"]["dau"] == 2
+        server.kill()
+        server.start()
+        assert users_in(server) == found
+        wait_until_erased(server, user)
+        assert list(users_in(server).values()) == [1]
+        assert server.client.get("/metrics/users").json()["data"]["dau"] == 1
+
+
+def test_no_address_is_stored_or_logged(server: Server) -> None:
+    transport = httpx.HTTPTransport(local_address="127.0.0.73")
+    headers = {"X-Forwarded-For": "203.0.113.77", "Forwarded": "for=203.0.113.78"}
+    with httpx.Client(base_url=server.url, transport=transport, headers=headers) as client:
+        client.post("/track/batch", json=[view("ben")]).raise_for_status()
+        assert client.post("/track", content=b"{").status_code == 400
+        assert client.get("/metrics/users").status_code == 200
+        assert client.get("/nowhere").status_code == 404
+    users_in(server)
+    assert server.stop() == 0
+    for address in ("127.0.0.73", "203.0.113.77", "203.0.113.78"):
+        assert files_with(server.data, address) == []
+        assert not any(address in str(line) for line in server.log)
