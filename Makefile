@@ -7,6 +7,8 @@ E2E := .venv/.stamp-e2e
 BENCH_ENV := .venv-bench/.stamp
 AXE := tests/browser/node_modules/.stamp
 TS_CLIENT := clients/typescript/node_modules/.stamp
+PAYLOAD := clients/payload/node_modules/.stamp
+SITE := examples/payload-site
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -19,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients fuzz client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -54,6 +56,17 @@ test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
 	@cd clients/typescript && npm run --silent check && npm test --silent
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients
+
+test-payload: $(ENV) $(PAYLOAD) ## Run the tests of the package for Payload (needs Node 20)
+	@cd clients/payload && npm run --silent check && npm test --silent
+
+payload-packages: $(PAYLOAD) ## Pack what the example site of Payload installs
+	@rm -rf $(SITE)/packages && mkdir $(SITE)/packages
+	@npm pack --silent --pack-destination $(SITE)/packages ./clients/typescript ./clients/payload >/dev/null
+
+payload-demo: $(ENV) payload-packages ## Start Tallymark, demonstration data and a site of Payload (minutes at first)
+	@cd $(SITE) && npm ci --silent
+	@exec $(BIN)/python $(SITE)/demo.py
 
 fuzz: $(ENV) ## Fuzz each reader of foreign bytes, then the whole interface, FUZZ_S seconds each (600)
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
@@ -92,7 +105,7 @@ lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, L
 	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/typescript/node_modules clients/typescript/dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/*/node_modules clients/typescript/dist clients/payload/dist examples/payload-site/node_modules examples/payload-site/.next examples/payload-site/packages .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.
@@ -116,6 +129,13 @@ $(E2E): $(ENV) requirements-e2e.lock
 $(TS_CLIENT): clients/typescript/package-lock.json
 	@$(HAS_NODE) || { echo "The TypeScript client needs Node $(NODE_MIN) or newer with npm." >&2; exit 1; }
 	@cd clients/typescript && npm ci --silent
+	@touch $@
+
+# It takes the client as npm would install it: built.
+$(PAYLOAD): clients/payload/package-lock.json $(TS_CLIENT)
+	@echo "Installing Payload, for its package (a minute or two) ..."
+	@cd clients/typescript && npm run --silent build
+	@cd clients/payload && npm ci --silent
 	@touch $@
 
 $(AXE): tests/browser/package-lock.json

@@ -8,11 +8,13 @@ that is counted of most events is read at once, and only what has to be seen by 
 
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from engine.admission import UNNUMBERED, Admission
 from engine.columns import Keys
 from engine.events import (
+    ABSENT,
+    Body,
     Event,
     ExperimentConversion,
     ExperimentView,
@@ -53,7 +55,7 @@ class Facts:
     """What some events say, in their order, by type.
 
     kinds           of each event, its place in KINDS
-    times_ms        of each event, its instant by our clock
+    times_ms        of each event, its instant by our clock, or ABSENT until `receive`
     ids, users      of each event, 64-bit hashes in big-endian bytes, zeros where there is none
     keys            by which the numbers are to be read
     numbers         of each keyed type: the pair of each event, UNNUMBERED where it has none
@@ -118,6 +120,11 @@ class Facts:
         if later.labelled:
             self.labelled += [(base + place, event) for place, event in later.labelled]
 
+    def receive(self, received_ms: int) -> None:
+        """Say when they were received, for events that carry no instant."""
+        if ABSENT in self.times_ms:
+            self.times_ms = [received_ms if at == ABSENT else at for at in self.times_ms]
+
     def named(self) -> list[Event]:
         """The events that may bring a new name, in their order."""
         found = []
@@ -151,6 +158,13 @@ class Facts:
         self.kinds = bytearray(compress(self.kinds, keep))
 
 
+class Kept(NamedTuple):
+    """A batch that has been read: its body, for the journal, and what it says."""
+
+    body: Body
+    facts: Facts
+
+
 def _kept(placed: Sequence[tuple[int, T]], keep: bytes | bytearray) -> list[tuple[int, T]]:
     """Those whose place is kept, each with its place among those that are."""
     if not placed:
@@ -164,7 +178,7 @@ def _digests(joined: bytearray) -> list[bytes]:
 
 
 def read(events: Sequence[Event], times_ms: Sequence[int], admission: Admission) -> Facts:
-    """The facts of some events, which happened at `times_ms` by our clock.
+    """The facts of some events, which happened at `times_ms` by our clock, or ABSENT.
 
     It changes nothing but what it returns, which holds no event that it need not.
     """

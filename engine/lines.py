@@ -7,13 +7,15 @@ of 230 bytes, 2026-11-22, CPU time, one run).
 """
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.decoding import NOT_JSON, checked, decode_one, invalid, must_fit, renumbered
 from engine.errors import Fault, InvalidEvents, MalformedBody, TooLarge
 from engine.events import AcceptedTimes, Batch, Event, Kind, replay
+
+K = TypeVar("K")
 
 _BLANKS: Final = b" \t\r\n"
 _BLANK_LINES: Final = re.compile(rb"\n[ \t\r\n]+")
@@ -31,25 +33,31 @@ class Limits(NamedTuple):
     text_bytes_max: int
 
 
-class Decoded(NamedTuple):
-    """The events of one request, in chunks, and what is wrong with those left out."""
+class Decoded(NamedTuple, Generic[K]):
+    """What is kept of one request, in chunks, and what is wrong with the events left out."""
 
-    batches: list[Batch]
+    kept: list[K]
     rejected: list[Fault]
 
 
 def decode_lines(
-    pieces: Iterable[bytes], *, limits: Limits, times: AcceptedTimes, skip: bool
-) -> Generator[None, None, Decoded]:
+    pieces: Iterable[bytes],
+    *,
+    limits: Limits,
+    times: AcceptedTimes,
+    skip: bool,
+    keep: Callable[[Batch], K],
+) -> Generator[None, None, Decoded[K]]:
     """Decode what `pieces` are together: JSON objects, one a line; blank lines do not count.
 
     pieces  of some 32 KB, cut anywhere; with an empty one or without, this yields after each
     skip    leave faulty events out and name them; else one of them refuses all
+    keep    what to keep of the events of a chunk, asked as soon as they are there
 
     Raises MalformedBody where a line is no JSON and nothing is to be skipped, TooLarge,
     InvalidEvents with every faulty event, and what `pieces` raises.
     """
-    gathered = _Gathered(limits, times, skip)
+    gathered = _Gathered(limits, times, skip, keep)
     for chunk in _chunks(pieces, limits.line_bytes_max):
         if chunk:
             yield from gathered.add(chunk)
@@ -86,14 +94,15 @@ def _too_long(line_bytes_max: int) -> TooLarge:
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Gathered(Generic[K]):
     """What has been decoded so far; `events` counts the faulty ones too."""
 
     limits: Limits
     times: AcceptedTimes
     skip: bool
+    keep: Callable[[Batch], K]
     events: int = 0
-    batches: list[Batch] = field(default_factory=list)
+    kept: list[K] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, chunk: bytes) -> Generator[None, None, None]:
@@ -102,7 +111,12 @@ class _Gathered:
             batch = _decoded(chunk)
             self._must_fit(self.events + len(batch.events))
             if batch.events:
-                checked(batch, times=self.times, text_bytes_max=self.limits.text_bytes_max)
+                checked(
+                    batch,
+                    times=self.times,
+                    text_bytes_max=self.limits.text_bytes_max,
+                    event_bytes=max(map(len, batch.body.split(b"\n"))),
+                )
         except (*NOT_JSON, MalformedBody, InvalidEvents, TooLarge):
             yield from self._line_by_line(chunk)
         else:
@@ -138,7 +152,7 @@ class _Gathered:
 
     def _keep(self, batch: Batch) -> None:
         if batch.events and (self.skip or not self.faults):
-            self.batches.append(batch)
+            self.kept.append(self.keep(batch))
 
     def _must_fit(self, events: int) -> None:
         if events > self.limits.events_max:
@@ -146,12 +160,12 @@ class _Gathered:
                 f"A batch holds 1 to {self.limits.events_max} events, this one more."
             )
 
-    def whole(self) -> Decoded:
+    def whole(self) -> Decoded[K]:
         """All of it, after the last chunk."""
         must_fit(self.events, self.limits.events_max)
         if self.faults and not self.skip:
             raise invalid(self.faults, of=self.events)
-        return Decoded(self.batches, self.faults)
+        return Decoded(self.kept, self.faults)
 
 
 def _decoded(chunk: bytes) -> Batch:

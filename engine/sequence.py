@@ -25,6 +25,7 @@ from engine.dedup import IdWindow
 from engine.events import (
     ABSENT,
     Batch,
+    Body,
     Event,
     ExperimentConversion,
     ExperimentView,
@@ -45,6 +46,7 @@ from engine.facts import (
     SESSIONS,
     VIEWS,
     Facts,
+    Kept,
     read,
 )
 from engine.hashing import hash64, shard_of
@@ -118,6 +120,16 @@ class Sequencing:
                 end = start + DEAL_EVENTS_MAX
                 yield read(events[start:end], times_ms[start:end], self._admission)
 
+    def keep(self, batch: Batch) -> Kept:
+        """What one batch says, read before it is known when its record will be written.
+
+        For large requests, whose first events would be cold by then. Their sender's clock must
+        not be told, for what it is off by is not known yet either.
+        """
+        assert batch.sent_at_ms == ABSENT
+        body = Body(batch.kind, len(batch.events), batch.body)
+        return Kept(body, read(batch.events, batch.times_ms, self._admission))
+
     def add(self, received_ms: int, facts: Facts) -> None:
         """Take what was read of a record; it waits to be dealt together with the next ones.
 
@@ -130,9 +142,14 @@ class Sequencing:
             waiting.append(Chunk(received_ms, facts.keys))
         waiting[-1].add(received_ms, facts)
 
+    @property
+    def has_due(self) -> bool:
+        """Whether anything can wait no longer."""
+        return bool(self._dealt) or len(self._waiting) > 1
+
     def deal_due(self) -> Generator[list[Group], None, None]:
         """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer."""
-        while self._dealt or len(self._waiting) > 1:
+        while self.has_due:
             yield self._next()
 
     def deal(self) -> Generator[list[Group], None, None]:

@@ -10,7 +10,7 @@ from engine import decoding, events
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
-from engine.events import AcceptedTimes
+from engine.events import AcceptedTimes, Batch
 from engine.sequence import Sequencing
 from engine.state import Group, Question, ShardState, resolved, restore
 from engine.timebucket import Calendar
@@ -67,6 +67,15 @@ class House:
         for facts in self.sequencing.read(record.received_ms, batches):
             self.sequencing.add(record.received_ms, facts)
         self._fold(self.sequencing.deal() if self.is_eager else self.sequencing.deal_due())
+        return self
+
+    def large(self, received_ms: int, batches: Sequence[Batch]) -> "House":
+        """Take a large request, whose batches are read before its record is written."""
+        self.records.append(Record(received_ms, [(b.kind, b.body) for b in batches]))
+        for _, facts in [self.sequencing.keep(batch) for batch in batches]:
+            facts.receive(received_ms)
+            self.sequencing.add(received_ms, facts)
+            self._fold(self.sequencing.deal_due())
         return self
 
     def _fold(self, dealt: Iterable[list[Group]]) -> None:
@@ -218,3 +227,8 @@ def records(told: Iterable[tuple[int, dict[str, Any]]]) -> list[Record]:
             by_time.append((received_ms, []))
         by_time[-1][1].append(event)
     return [Record(received_ms, [_body(batch)]) for received_ms, batch in by_time]
+
+
+def unread(batch: Batch) -> Batch:
+    """For `decode_lines`: keep a batch as it is."""
+    return batch

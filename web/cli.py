@@ -271,6 +271,32 @@ def verify(folder: Path, as_json: bool) -> int:
 
 @tallymark.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.option("--copy", "copies", is_flag=True, help="Share no bytes of a file with DIR.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+def backup(folder: Path, target: Path, *, copies: bool, as_json: bool) -> None:
+    """Put a checked backup of the data folder DIR into the new folder BACKUP.
+
+    A server may be running on DIR, and is not held up.
+    """
+    from web import backup_command
+
+    backup_command.make(folder, target, copies=copies, as_json=as_json)
+
+
+@tallymark.command()
+@click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+def restore(source: Path, folder: Path, *, as_json: bool) -> None:
+    """Make the new data folder DIR from a backup, and prove it by a start."""
+    from web import backup_command
+
+    backup_command.take_back(source, folder, as_json=as_json)
+
+
+@tallymark.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--check", "is_checked", is_flag=True, help="Read every file and compare.")
 @click.option("--rebuild", "is_rebuilt", is_flag=True, help="Make it anew; no server may run.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")

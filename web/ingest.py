@@ -4,6 +4,7 @@ It knows no framework, so that whatever carries a request can call it. Its answe
 by pages of any origin: a key that writes is public, and no cookie counts here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -17,6 +18,7 @@ from engine.config import Config
 from engine.decoding import decode_lenient, decode_many, decode_one
 from engine.errors import Fault, TallymarkError, WrongMediaType
 from engine.events import AcceptedTimes, Batch
+from engine.facts import Kept
 from engine.lines import Limits, decode_lines
 from web import wire
 from web.headers import opened
@@ -54,7 +56,11 @@ class Acceptor(Protocol):
 
     def accepted_times(self) -> AcceptedTimes: ...
 
-    async def accept(self, batch: Batch, *more: Batch) -> None: ...
+    async def accept(self, batch: Batch) -> None: ...
+
+    def keep(self, batch: Batch) -> Kept: ...
+
+    async def accept_kept(self, kept: Sequence[Kept]) -> None: ...
 
 
 class Kind(Enum):
@@ -82,6 +88,9 @@ class BatchAsked(Struct, frozen=True, rename="camel"):
     """The parameters of POST /track/batch and /track/bulk; without one all or nothing."""
 
     on_invalid: Literal["skip"] | None = None
+
+
+_ALL_OR_NOTHING: Final = BatchAsked()
 
 
 class Taken(Struct, frozen=True):
@@ -171,14 +180,15 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
 
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
-    wire.question(query, NothingAsked)
+    if query:
+        wire.question(query, NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
     return Decoded(batch, _taken(None))
 
 
 def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
-    asked = wire.question(query, BatchAsked)
+    asked = wire.question(query, BatchAsked) if query else _ALL_OR_NOTHING
     times, config = engine.accepted_times(), engine.config
     text_bytes_max, events_max = config.event_text_bytes_max, config.batch_events_max
     if asked.on_invalid is None:
@@ -220,12 +230,12 @@ async def _take_bulk(
     async with engine.bulk_room.hold(size_bytes) as held:
         pieces = unpacked(body, packing, bytes_max=config.bulk_bytes_max)
         skip = asked.on_invalid is not None
-        steps = decode_lines(pieces, limits=limits, times=times, skip=skip)
-        batches, rejected = await engine.pace.run(steps)
-        held.shrink(sum(len(batch.body) for batch in batches))
-        if batches:
-            await engine.accept(*batches)
-    count = sum(len(batch.events) for batch in batches)
+        steps = decode_lines(pieces, limits=limits, times=times, skip=skip, keep=engine.keep)
+        kept, rejected = await engine.pace.run(steps)
+        count = sum(body.events for body, _ in kept)
+        held.shrink(sum(len(body.data) for body, _ in kept))
+        if kept:
+            await engine.accept_kept(kept)
     answer = BatchTaken(count, rejected if skip else UNSET)
     return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
 

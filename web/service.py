@@ -1,7 +1,7 @@
 """The engine as the application sees it, from before there is one: NotReady until recovered."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.actors.asking import Directory, RawRows
@@ -15,6 +15,7 @@ from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from engine.events import AcceptedTimes, Batch
+from engine.facts import Kept
 from persistence.recovery import Recovered
 from web.archiving import ArchiveHealth, Archiving
 
@@ -102,9 +103,17 @@ class LateEngine:
         """Room for large requests."""
         return self._recovered().bulk_room
 
-    async def accept(self, batch: Batch, *more: Batch) -> None:
+    def keep(self, batch: Batch) -> Kept:
+        """What a batch of a large request says."""
+        return self._recovered().keep(batch)
+
+    async def accept(self, batch: Batch) -> None:
         """Keep and count a request."""
-        await self._recovered().accept(batch, *more)
+        await self._recovered().accept(batch)
+
+    async def accept_kept(self, kept: Sequence[Kept]) -> None:
+        """Keep and count a large request."""
+        await self._recovered().accept_kept(kept)
 
     def submit(self, batch: Batch, released: Released) -> bool:
         """Keep and count a batch, and call `released` then; False where there is no room."""

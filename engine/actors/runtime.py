@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any, Protocol
 
 import trio
@@ -23,6 +24,7 @@ from engine.config import Config
 from engine.distribution import SECONDS, Distribution
 from engine.errors import JournalFailed, NotReady, TallymarkError
 from engine.events import AcceptedTimes, Batch
+from engine.facts import Kept
 from engine.sequence import Sequencing
 from engine.state import STATE_FORMAT, Dump, ShardState
 from engine.timebucket import DAY_MS, Calendar
@@ -93,6 +95,7 @@ class Engine(Asking):
         self._snapshot_ms = snapshot_ms
         self._archived_seq = archived_seq  # None: nobody else reads the journal
         self._started_ms = clock_ms()
+        self._times = AcceptedTimes(0, 0, 0)
         # One thread at a time for each folder, so that no call meets another; two, so that no
         # acknowledgement waits for a snapshot.
         self._journal_thread = trio.CapacityLimiter(1)
@@ -131,10 +134,10 @@ class Engine(Asking):
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
         now_ms = self._clock_ms()
-        config = self.config
-        return AcceptedTimes(
-            now_ms - config.keep_days * DAY_MS, now_ms + config.future_ms_max, now_ms
-        )
+        if now_ms != self._times.now_ms:
+            first_ms = now_ms - self.config.keep_days * DAY_MS
+            self._times = AcceptedTimes(first_ms, now_ms + self.config.future_ms_max, now_ms)
+        return self._times
 
     @property
     def durable_seq(self) -> int:
@@ -148,13 +151,22 @@ class Engine(Asking):
         except TallymarkError as failure:
             self._note(failure)
 
-    async def accept(self, batch: Batch, *more: Batch) -> None:
-        """Keep and count a request; returns when it is durable and every later answer sees it.
+    def keep(self, batch: Batch) -> Kept:
+        """What a batch of a large request says, for `accept_kept`; its events may go then."""
+        return self._sequencing.keep(batch)
 
-        more  the further batches of a large one: all are kept, or none
+    async def accept(self, batch: Batch) -> None:
+        """Keep and count a request; returns when it is durable and every later answer sees it.
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed; nothing of it is kept then.
         """
+        await self._accept(partial(Waiting.of, batch))
+
+    async def accept_kept(self, kept: Sequence[Kept]) -> None:
+        """As `accept`, of a large request: all of it is kept, or nothing."""
+        await self._accept(partial(Waiting.of_kept, kept))
+
+    async def _accept(self, waiting: Callable[[Released], Waiting]) -> None:
         self._must_take_events()
         acknowledged = trio.Event()
         refusals: list[TallymarkError | None] = []
@@ -163,7 +175,7 @@ class Engine(Asking):
             refusals.append(refusal)
             acknowledged.set()
 
-        await self._sequencer.queue.put(Waiting.of((batch, *more), released))
+        await self._sequencer.queue.put(waiting(released))
         await acknowledged.wait()
         if refusals[0] is not None:
             raise refusals[0]
@@ -175,7 +187,7 @@ class Engine(Asking):
         Raises NotReady or JournalFailed.
         """
         self._must_take_events()
-        return self._sequencer.queue.put_now(Waiting.of((batch,), released))
+        return self._sequencer.queue.put_now(Waiting.of(batch, released))
 
     def _must_take_events(self) -> None:
         if not self._is_running:

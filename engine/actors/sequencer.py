@@ -21,8 +21,8 @@ from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
-from engine.facts import Facts
-from engine.sequence import Sequencing
+from engine.facts import Facts, Kept
+from engine.sequence import TAKE_EVENTS_MAX, Sequencing
 from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
@@ -60,22 +60,26 @@ Released = Callable[[TallymarkError | None], None]
 class Waiting:
     """A request whose sender waits for the acknowledgement.
 
-    batches  those of a large one stay together: in one record, or in none
-    events   of all its batches; `bytes`, of all its bodies
+    batch   what it brings; None where that is `kept`, which stays together: in one record
+    events  of all of it; `bytes`, of its bodies
     """
 
-    batches: Sequence[Batch]
+    batch: Batch | None
+    kept: Sequence[Kept]
     released: Released
     events: int
     bytes: int
 
     @classmethod
-    def of(cls, batches: Sequence[Batch], released: Released) -> Self:
-        """What waits for these batches to be durable and counted."""
-        if len(batches) == 1:
-            return cls(batches, released, len(batches[0].events), len(batches[0].body))
-        events = sum(len(batch.events) for batch in batches)
-        return cls(batches, released, events, sum(len(batch.body) for batch in batches))
+    def of(cls, batch: Batch, released: Released) -> Self:
+        """What waits for this batch to be durable and counted."""
+        return cls(batch, (), released, len(batch.events), len(batch.body))
+
+    @classmethod
+    def of_kept(cls, kept: Sequence[Kept], released: Released) -> Self:
+        """The same of a large request, whose batches have been read already."""
+        events = sum(body.events for body, _ in kept)
+        return cls(None, kept, released, events, sum(len(body.data) for body, _ in kept))
 
 
 @dataclass(slots=True)
@@ -306,17 +310,7 @@ class Sequencer:
         self, gathered: list[Waiting], to_taker: trio.MemorySendChannel[Durable | Barrier]
     ) -> None:
         received_ms = self._clock_ms()
-        batches = [batch for waiting in gathered for batch in waiting.batches]
-        bodies = [Body(b.kind, len(b.events), b.body) for b in batches]
-        for waiting in gathered:
-            waiting.batches = ()
-        # Before the events are cold, and then they can go: engine/facts.py.
-        facts: list[Facts] = []
-        for some in self._sequencing.read(received_ms, batches):
-            if facts:
-                await trio.lowlevel.checkpoint()
-            facts.append(some)
-        del batches
+        bodies, facts = await self._read(received_ms, gathered)
         first_seq = self._journal.last_seq + 1
         refusal = await self._append(received_ms, bodies)
         if refusal is not None:
@@ -326,6 +320,37 @@ class Sequencer:
         last_seq = self._journal.last_seq
         self.group_events.add(last_seq - first_seq + 1)
         await to_taker.send(Durable(received_ms, gathered, facts, last_seq))
+
+    async def _read(
+        self, received_ms: int, gathered: list[Waiting]
+    ) -> tuple[list[Body], list[Facts]]:
+        """The bodies of a record, and what they say, in the same order; the events go."""
+        bodies: list[Body] = []
+        facts: list[Facts] = []
+        unread: list[Batch] = []
+        for waiting in gathered:
+            if waiting.batch is not None:
+                batch, waiting.batch = waiting.batch, None
+                bodies.append(Body(batch.kind, len(batch.events), batch.body))
+                unread.append(batch)
+                continue
+            await self._read_hot(received_ms, unread, facts)
+            for body, kept in waiting.kept:
+                kept.receive(received_ms)
+                bodies.append(body)
+                facts.append(kept)
+            waiting.kept = ()
+        await self._read_hot(received_ms, unread, facts)
+        return bodies, facts
+
+    async def _read_hot(
+        self, received_ms: int, batches: list[Batch], facts: list[Facts]
+    ) -> None:
+        for some in self._sequencing.read(received_ms, batches):
+            facts.append(some)
+            if len(some) >= TAKE_EVENTS_MAX:
+                await trio.lowlevel.checkpoint()
+        batches.clear()
 
     async def _append(self, received_ms: int, bodies: list[Body]) -> TallymarkError | None:
         if self.failure is not None:
@@ -374,7 +399,8 @@ class Sequencer:
                     continue
                 for facts in message.facts:
                     self._sequencing.add(message.received_ms, facts)
-                    await self._send(self._sequencing.deal_due)
+                    if self._sequencing.has_due:
+                        await self._send(self._sequencing.deal_due)
                 self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
                 await _release(message.waiting, None)

@@ -8,7 +8,7 @@ from engine.decoding import FAULTS_MAX
 from engine.errors import InvalidEvents, MalformedBody, TooLarge
 from engine.events import AcceptedTimes, Kind, replay
 from engine.lines import Limits, decode_lines
-from tests.harness import run
+from tests.harness import run, unread
 
 VIEW = b'{"eventType":"marketplace_view","serviceId":"s-%d"}'
 NO_VIEW = b'{"eventType":"marketplace_view"}'
@@ -18,7 +18,7 @@ LIMITS = Limits(events_max=1_000, line_bytes_max=500, text_bytes_max=200)
 
 
 def decoded(*pieces, skip=False, limits=LIMITS):
-    return run(decode_lines(pieces, limits=limits, times=TIMES, skip=skip))
+    return run(decode_lines(pieces, limits=limits, times=TIMES, skip=skip, keep=unread))
 
 
 def services(batches):
@@ -161,10 +161,12 @@ def test_what_a_fault_repeats_is_short():
 
 
 def test_each_piece_and_each_faulty_line_is_a_step():
-    good = decode_lines([VIEW % 0 + b"\n"] * 50, limits=LIMITS, times=TIMES, skip=True)
+    good = decode_lines(
+        [VIEW % 0 + b"\n"] * 50, limits=LIMITS, times=TIMES, skip=True, keep=unread
+    )
     assert sum(1 for _ in good) >= 50
     faulty = (NO_VIEW + b"\n") * 900
-    steps = decode_lines([faulty], limits=LIMITS, times=TIMES, skip=True)
+    steps = decode_lines([faulty], limits=LIMITS, times=TIMES, skip=True, keep=unread)
     assert sum(1 for _ in steps) >= 900
 
 

@@ -18,7 +18,7 @@ from engine.errors import TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.lines import Limits, decode_lines
 from persistence.archive.rows import KINDS, Taking
-from tests.harness import House, Record, run
+from tests.harness import House, Record, run, unread
 from web.unpack import packing_of, unpacked
 
 NOW_MS: Final = 1_759_492_800_000
@@ -115,7 +115,7 @@ def _accepted(way: int, body: bytes) -> Iterator[Batch]:
         else:
             packing = (None, None, "gzip", "zstd")[way - 3]
             pieces = unpacked(body, packing_of(packing), bytes_max=UNPACKED_BYTES_MAX)
-            lines = decode_lines(pieces, limits=LIMITS, times=TIMES, skip=way != 3)
-            yield from run(lines).batches
+            lines = decode_lines(pieces, limits=LIMITS, times=TIMES, skip=way != 3, keep=unread)
+            yield from run(lines).kept
     except TallymarkError as refusal:
         assert 400 <= refusal.status < 500, refusal

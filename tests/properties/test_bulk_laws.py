@@ -13,7 +13,7 @@ from engine.lines import Limits, decode_lines
 from engine.sequence import TAKE_EVENTS_MAX, portions
 from persistence.journal import Journal
 from persistence.recovery import recover
-from tests.harness import ANY_TIME, TEXT_BYTES_MAX, House, Record, run
+from tests.harness import ANY_TIME, TEXT_BYTES_MAX, House, Record, run, unread
 from tests.properties.histories import NOW_MS, history
 from tests.properties.test_engine_laws import everything
 
@@ -30,7 +30,9 @@ def large(told: Told, *, piece_bytes: int, blanks: random.Random) -> list[Batch]
     text = "".join(json.dumps(event) + blanks.choice(ends) for event in told)
     body = text.encode()
     pieces = [body[at : at + piece_bytes] for at in range(0, len(body), piece_bytes)]
-    batches, rejected = run(decode_lines(pieces, limits=LIMITS, times=ANY_TIME, skip=False))
+    batches, rejected = run(
+        decode_lines(pieces, limits=LIMITS, times=ANY_TIME, skip=False, keep=unread)
+    )
     assert rejected == []
     return batches
 
@@ -52,7 +54,10 @@ def test_a_large_request_counts_as_batches_of_its_events_do(
 ) -> None:
     chance = random.Random(seed)
     told = chance.sample(TOLD, events)
-    whole = taken(large(told, piece_bytes=piece_bytes, blanks=chance), shards=shards)
+    batches = large(told, piece_bytes=piece_bytes, blanks=chance)
+    whole = taken(batches, shards=shards)
+    early = House(shards=shards).large(NOW_MS, batches)
+    assert everything(early) == everything(whole)
     parts = House(shards=shards)
     for start in range(0, events, 25):
         parts.track(NOW_MS, *told[start : start + 25])
@@ -85,6 +90,8 @@ def test_a_large_request_replays_from_the_disk_as_it_was_taken(tmp_path: Path) -
     recovered.journal.close()
     assert recovered.report.replayed_events == len(TOLD)
     assert everything(back) == everything(live)
+    early = House(shards=3, **TIGHT).large(NOW_MS, batches)
+    assert everything(early) == everything(live)
 
 
 @given(st.lists(st.integers(1, 3 * TAKE_EVENTS_MAX), min_size=1, max_size=40))

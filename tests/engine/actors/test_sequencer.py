@@ -34,7 +34,7 @@ class Released:
 
 
 def waiting(events=1):
-    return Waiting.of([batch(*[view()] * events)], Released())
+    return Waiting.of(batch(*[view()] * events), Released())
 
 
 def barrier():
@@ -51,9 +51,10 @@ class Line:
         self.logged: list[str] = []
         channels = [trio.open_memory_channel(INBOX) for _ in range(config.shards)]
         self.outboxes = [outbox for _, outbox in channels]
+        self.sequencing = Sequencing(config, Calendar("UTC"))
         self.sequencer = Sequencer(
             config,
-            Sequencing(config, Calendar("UTC")),
+            self.sequencing,
             self.journal,
             [inbox for inbox, _ in channels],
             clock_ms=lambda: NOW_MS,
@@ -71,7 +72,7 @@ class Line:
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
         released = Released()
-        await self.sequencer.queue.put(Waiting.of([batch(*told)], released))
+        await self.sequencer.queue.put(Waiting.of(batch(*told), released))
         await released.heard.wait()
         self.released.append(told[0]["serviceId"])
         return released.refusal
@@ -370,7 +371,7 @@ async def test_who_is_cancelled_while_it_deals_leaves_nothing_undealt(line):
 
 async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
     batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
-    large = Waiting.of(batches, Released())
+    large = Waiting.of_kept([line.sequencing.keep(some) for some in batches], Released())
     async with trio.open_nursery() as senders:
         disk.hold()
         senders.start_soon(line.send, view("first"))
@@ -392,7 +393,7 @@ async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portio
 
 async def test_a_large_request_is_refused_as_a_whole(line, disk):
     batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
-    large = Waiting.of(batches, Released())
+    large = Waiting.of_kept([line.sequencing.keep(some) for some in batches], Released())
     disk.room_bytes = 1_500_000
     await line.sequencer.queue.put(large)
     await large.released.heard.wait()

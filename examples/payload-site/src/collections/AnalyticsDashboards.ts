@@ -1,0 +1,1 @@
+export { AnalyticsDashboards } from "@tallymark/payload";
