@@ -193,7 +193,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Bytes that one export of events may use; more where most events have long texts."""
 
     # Reports: exports that are made while nobody waits
-    reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 1
+    reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 2
     """Reports that are made at the same time; the others stand in line."""
     reports_max: Positive = 200
     """Reports that are kept, those in line among them; beyond it 409."""
