@@ -21,7 +21,7 @@ import { VIEWS, type ViewDef } from "../views/registry";
 import { Icon, Logo } from "./icons";
 import { KeySheet } from "./keysheet";
 import { LiveState, SpokenHeadline } from "./livestate";
-import { CompareButton, Granularities, RangeButton, isRangeOpen } from "./range";
+import { CompareButton, Granularities, RangeButton, isRangeOpen, toggleCompare } from "./range";
 import { Toasts } from "./toasts";
 
 const HEALTH_MS = 10_000;
@@ -114,13 +114,13 @@ function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
       "?": showKeys,
       "/": () => document.querySelector<HTMLElement>("[data-search]")?.focus(),
       d: () => def.hasRange && isRangeOpen.set(!isRangeOpen.get()),
-      c: () => def.hasCompare && setQuery({ compare: view.isCompared ? "off" : null }),
+      c: () => def.hasCompare && toggleCompare(view),
       "[": () => shift(-1),
       "]": () => shift(1),
       l: togglePause,
       t: toggleTheme,
     });
-  }, [def, view.period, view.zone, view.isCompared]);
+  }, [def, view.period, view.zone, view.isCompared, view.compareReason]);
 }
 
 interface Counts {
