@@ -226,6 +226,9 @@ class Reports:
             reason = str(error)
         except OSError as error:
             reason = f"Its file cannot be written: {error.strerror or error}."
+        except Exception as bug:  # as in a request: it fails, and nothing else does
+            self._log("report failed", id=report.id, exc_info=bug)
+            reason = wire.INTERNAL.detail
         else:
             return msgspec.structs.replace(
                 report,
