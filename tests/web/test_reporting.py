@@ -8,6 +8,7 @@ import trio
 
 from engine.config import Config
 from web.exporting import Exports
+from web.gate import ANYBODY, Asking
 from web.making import Makers
 from web.reporting import Reports
 from web.wire import Called
@@ -56,7 +57,8 @@ async def test_a_bug_fails_its_report_and_no_other_and_the_log_has_it(tmp_path: 
 
 
 def called(body: bytes = b"", **path: str) -> Called:
-    return Called(path=path, headers={}, query=b"", body=body)
+    asking = Asking("POST", b"", None, None, None, None, None, "", None)
+    return Called(path, {}, b"", body, asking, ANYBODY)
 
 
 async def ended(reports: Reports, key: str) -> dict[str, Any]:
