@@ -130,6 +130,13 @@ class Facts:
         if np.count_nonzero(absent):  # a fifth of what any() takes
             times_ms[absent] = received_ms
 
+    def renumber(self, keys: Keys) -> None:
+        """Say the numbers by other keys."""
+        pairs, self.keys = self.keys.pairs, keys
+        for code, numbers in enumerate(self.numbers):
+            again = [UNNUMBERED if n == UNNUMBERED else keys.number(pairs[n]) for n in numbers]
+            self.numbers[code] = array("q", again)
+
     def named(self) -> list[Event]:
         """The events that may bring a new name, in their order."""
         found = []
