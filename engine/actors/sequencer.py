@@ -52,6 +52,17 @@ class Journal(Protocol):
         """It is durable, or the same is raised as `append` raises."""
 
 
+class InThread(Protocol):
+    """Runs a call that blocks, one at a time for each limiter, and never abandons it.
+
+    `trio.to_thread.run_sync`, or what a simulation puts in the place of threads.
+    """
+
+    async def __call__(
+        self, call: Callable[..., None], /, *args: object, limiter: trio.CapacityLimiter
+    ) -> None: ...
+
+
 Released = Callable[[TallymarkError | None], None]
 """Called once: with None when a batch is durable and counted, else with why it is not."""
 
@@ -275,6 +286,7 @@ class Sequencer:
         *,
         clock_ms: Callable[[], int],
         journal_thread: trio.CapacityLimiter,
+        in_thread: InThread,
         pace: Pace,
         log: Callable[..., object],
     ) -> None:
@@ -284,6 +296,7 @@ class Sequencer:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._journal_thread = journal_thread
+        self._in_thread = in_thread
         self._pace = pace
         self._log = log
         self.queue = Queue(config)
@@ -376,7 +389,7 @@ class Sequencer:
     async def _keep(self, received_ms: int, bodies: list[Body]) -> None:
         journal, first_seq = self._journal, self._journal.last_seq + 1
         if not journal.can_begin(bodies) or self._journal_thread.borrowed_tokens:
-            await trio.to_thread.run_sync(
+            await self._in_thread(
                 journal.append, first_seq, received_ms, bodies, limiter=self._journal_thread
             )
             return
