@@ -291,7 +291,12 @@ ADMIN_KEY_VARIABLE: Final = "TALLYMARK_ADMIN_KEY"
 KEY_VARIABLE: Final = "TALLYMARK_KEY"
 """The key of the commands that speak to a server."""
 
-NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, ADMIN_KEY_VARIABLE, KEY_VARIABLE})
+OF_CLIENTS: Final = frozenset(
+    {KEY_VARIABLE, "TALLYMARK_URL", "TALLYMARK_READ_KEY", "TALLYMARK_WRITE_KEY"}
+)
+"""What sites that ask a server keep in an environment that may be the server's too."""
+
+NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, ADMIN_KEY_VARIABLE, *OF_CLIENTS})
 """The variables that are no settings."""
 
 _AT_MOST: Final = (
