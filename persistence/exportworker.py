@@ -85,7 +85,7 @@ def rows(wanted: Wanted, files: list[str]) -> tuple[str, list[str | int]]:
         if value is not None:
             tests.append(f"{quoted(column)} = ?")
             values.append(value)
-    source = source_of(files, hidden=wanted.hidden)
+    source = source_of(wanted.files, hidden=wanted.hidden, paths=files)
     return f"SELECT {shown} FROM {source} WHERE {' AND '.join(tests)}", values
 
 

@@ -149,8 +149,7 @@ def replay(
             forget = sequencing.note(record.first_seq, record.received_ms, record.notice)
             _forget(forget, states)
             continue
-        for facts in sequencing.read(record.received_ms, _batches(record, journal)):
-            sequencing.add(record.received_ms, facts)
+        for _ in sequencing.take_in(record.received_ms, _batches(record, journal)):
             _fold(sequencing.deal_due(), states)
     _fold(sequencing.deal(), states)
     return replayed

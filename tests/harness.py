@@ -69,8 +69,8 @@ class House:
             self._note(record)
             return self
         batches = [events.replay(kind, body) for kind, body in record.bodies]
-        for facts in self.sequencing.read(record.received_ms, batches):
-            self.sequencing.add(record.received_ms, facts)
+        for _ in self.sequencing.take_in(record.received_ms, batches):
+            pass
         self._fold(self.sequencing.deal() if self.is_eager else self.sequencing.deal_due())
         return self
 

@@ -152,6 +152,10 @@ class Archiving:
             return True
         return manifest.covered_seq >= seq and all(one.seq > seq for one in manifest.erasing)
 
+    def is_whole(self) -> bool:
+        """Whether it has begun with the first event. Raises BadManifest."""
+        return not self._read_manifest().gaps
+
     def health(self) -> ArchiveHealth:
         """How it does."""
         try:

@@ -127,7 +127,8 @@ FILED: Final = (
 """The columns of every file whose name ends with SUFFIX, in their order."""
 
 SUFFIX: Final = ".v2.parquet"
-"""Files whose names end otherwise are of version 1, and have the columns STORED."""
+FORMER_SUFFIX: Final = ".parquet"
+"""Files whose names end with this alone are of version 1, and have the columns STORED."""
 
 SORTED_BY: Final = ("index1", "timestamp", "timestampMillis", "seq")
 """The order of rows in a file; `seq` makes it total."""
@@ -222,17 +223,24 @@ _NEEDED_TO_HIDE: Final = frozenset(("userId", "seq"))
 
 
 def source_of(
-    files: Sequence[str], only: Collection[str] | None = None, hidden: Hidden | None = None
+    files: Sequence[str],
+    only: Collection[str] | None = None,
+    *,
+    hidden: Hidden | None = None,
+    paths: Sequence[str] | None = None,
 ) -> str:
     """What a FROM takes to read the STORED columns of these files, of whichever version.
 
+    files   by their names in the archive, which tell the version
     only    names of the columns that are needed: to name the others costs a millisecond
     hidden  rows that are left out
+    paths   by which they can be read, where that is not by their names
     """
     if not files or hidden is None or not hidden.gone:
-        return _source_of(files, only)
+        return _source_of(files, paths or files, only)
     shown = [c.name for c in STORED if only is None or c.name in only]
-    source = _source_of(files, None if only is None else {*only, *_NEEDED_TO_HIDE})
+    needed = None if only is None else {*only, *_NEEDED_TO_HIDE}
+    source = _source_of(files, paths or files, needed)
     return _seen_of(
         source, 'held."userId"', hidden, ", ".join(map(quoted, shown)) or "1 AS one"
     )
@@ -268,14 +276,14 @@ def text_of(text: str) -> str:
     return f"decode(unhex({literal(text.encode().hex())}))"
 
 
-def _source_of(files: Sequence[str], only: Collection[str] | None) -> str:
+def _source_of(files: Sequence[str], paths: Sequence[str], only: Collection[str] | None) -> str:
     columns = [column for column in STORED if only is None or column.name in only]
     if not files:
         nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in columns)
         return f"(SELECT {nothing or '1 AS one'} LIMIT 0)"
     of_filed = ", ".join(map(_stored_of_filed, columns))
     of_stored = ", ".join(quoted(column.name) for column in columns)
-    return _union(files, of_filed or "1 AS one", of_stored or "1 AS one")
+    return _union(files, paths, of_filed or "1 AS one", of_stored or "1 AS one")
 
 
 def named_in(sql: Iterable[str]) -> frozenset[str]:
@@ -286,7 +294,7 @@ def named_in(sql: Iterable[str]) -> frozenset[str]:
 
 def filed_source_of(files: Sequence[str], hidden: Hidden | None = None) -> str:
     """The FILED columns of these files, but for hidden rows; there is at least one file."""
-    source = _union(files, _FILED, _FILED_OF_STORED)
+    source = _union(files, files, _FILED, _FILED_OF_STORED)
     if hidden is None or not hidden.gone:
         return source
     uuid = quoted(uuid_of("userId"))
@@ -304,9 +312,13 @@ def columns_of(file: str) -> list[tuple[str, str]]:
     return [(c.name, c.sql_type) for c in (FILED if file.endswith(SUFFIX) else STORED)]
 
 
-def _union(files: Sequence[str], of_filed: str, of_stored: str) -> str:
-    now = [file for file in files if file.endswith(SUFFIX)]
-    former = [file for file in files if not file.endswith(SUFFIX)]
+def _union(files: Sequence[str], paths: Sequence[str], of_filed: str, of_stored: str) -> str:
+    # By another name than its own, a file of now would be read as one of before, without ids.
+    assert all(file.endswith(FORMER_SUFFIX) for file in files)
+    now: list[str] = []
+    former: list[str] = []
+    for file, path in zip(files, paths, strict=True):
+        (now if file.endswith(SUFFIX) else former).append(path)
     selects = [
         f"SELECT {columns} FROM {_read(some)}"
         for columns, some in ((of_filed, now), (of_stored, former))

@@ -74,7 +74,7 @@ def exported(files: list[str], format_: Format, **filters: Any) -> bytes:
     """An export of these files by the worker's own statement."""
     given = {"start_ms": 0, "end_ms": 2**50, "event_type": None, "service": None, "user": None}
     given = {**given, "hidden": Hidden("", ()), "memory_bytes": 2**27}
-    wanted = Wanted(files=(), format=format_, **{**given, **filters})
+    wanted = Wanted(files=tuple(files), format=format_, **{**given, **filters})
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "export"
         sql, values = statement(wanted, files, str(output))
