@@ -126,8 +126,7 @@ def replay(
     """Take and fold every record after `after_seq`, as live did; returns how many events."""
     replayed = 0
     for record in journal.replay(after_seq):
-        for facts in sequencing.read(record.received_ms, _batches(record, journal)):
-            sequencing.add(record.received_ms, facts)
+        for _ in sequencing.take_in(record.received_ms, _batches(record, journal)):
             _fold(sequencing.deal_due(), states)
         replayed += record.events
     _fold(sequencing.deal(), states)
