@@ -1,7 +1,7 @@
 // What a view is seen through: period, zone, granularity and comparison, all from the address.
 
 import { useEffect, useMemo } from "preact/hooks";
-import { ask, url } from "./api";
+import { Problem, ask, keyAsked, url } from "./api";
 import { granularityFor, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
@@ -40,6 +40,10 @@ export async function findSettings(): Promise<void> {
   const last = remembered(STORED_ZONE);
   if (last !== null && isZone(last)) reportingZone.set(last);
   const health = await ask<Health>("/health");
+  if (health.version === undefined) {
+    keyAsked.set(true);
+    throw new Problem(401, "The service asks for a key.");
+  }
   const told = health.settings ?? {};
   settings.set(told);
   wasEmpty.set(health.events === 0);

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { useAnswer, url } from "../lib/api";
+import { Problem, ask, useAnswer, url } from "../lib/api";
 import { NBSP, count } from "../lib/format";
 import { headerTools, heading } from "../lib/heading";
 import { log } from "../lib/healthlog";
@@ -12,7 +12,7 @@ import { moved } from "../lib/period";
 import { useStore } from "../lib/store";
 import { theme, toggleTheme } from "../lib/theme";
 import { zoneName } from "../lib/time";
-import { copy } from "../lib/toasts";
+import { copy, toast } from "../lib/toasts";
 import type { Dashboard, ExperimentsAnswer, Health, ServicesAnswer } from "../lib/types";
 import { go, hashOf, kept, linkTo, setQuery, type Route } from "../lib/url";
 import { settings, useView, wasEmpty, type View } from "../lib/view";
@@ -175,6 +175,7 @@ function Nav({ route, health, isEmpty }: {
       <div class="nav-group nav-foot">
         {group("foot")}
         <ThemeButton />
+        <SignOutButton class="nav-item" />
       </div>
     </nav>
   );
@@ -215,6 +216,28 @@ function ThemeButton(): JSX.Element {
       <span class="text">Theme: {now}</span>
     </button>
   );
+}
+
+/** There is something to sign out of only where the service asks for keys. */
+function SignOutButton({ class: name }: { class: string }): JSX.Element | null {
+  const hasKeys = useStore(settings, ({ keys }) => keys === true);
+  return hasKeys ? (
+    <button type="button" class={name} title="Sign out" onClick={() => void signOut()}>
+      <Icon name="leave" />
+      <span class="text">Sign out</span>
+    </button>
+  ) : null;
+}
+
+async function signOut(): Promise<void> {
+  try {
+    await ask("/session", { method: "DELETE" });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    toast(`Could not sign out. ${error.message}`, { isError: true });
+    return;
+  }
+  location.reload();
 }
 
 interface HeaderProps {
@@ -337,6 +360,7 @@ function MoreSheet(): JSX.Element {
         <Icon name="moon" />
         Change the theme
       </button>
+      <SignOutButton class="menu-item" />
     </div>
   );
 }
