@@ -50,6 +50,16 @@ $(UI): $(UI_SOURCES)
 test: lint ## Run all checks and tests but those of the clients and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
+.PHONY: test-long test-crash soak
+test-long: $(ENV) ## Crash the engine ten thousand times on a simulated disk (minutes)
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/simulation/long
+
+test-crash: $(ENV) ## Kill, starve and damage real servers (about ten minutes; root for a small disk)
+	@$(BIN)/pytest -q tests/crash tests/crash/long
+
+soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="--minutes 60 --rate 3000")
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
 	@$(BIN)/pytest -q -n 2 tests/browser
 
