@@ -21,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-export bench-http bench-sql bench-stream bench-counters lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-export bench-http bench-sql bench-stream bench-counters lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -100,6 +100,8 @@ format: $(ENV) ## Put all code into the house format
 bench: $(ENV) ## Measure CPU per event, events per second and latencies
 	@$(BIN)/python -m bench
 
+bench-beside: $(ENV) ## Measure how a heavy query moves the latency of events
+	@$(BIN)/python -m bench.beside
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
 bench-export: $(ENV) ## Measure the memory of an export of a million events
