@@ -22,7 +22,7 @@ import orjson
 import trio
 
 from engine.config import Config
-from persistence.archive.columns import SORTED_BY, STORED, quoted
+from persistence.archive.columns import SORTED_BY, STORED, SUFFIX, filed_of, quoted
 from persistence.archive.parquet import ROW_GROUP_ROWS
 from web.sql import Asked, Sql
 
@@ -130,9 +130,10 @@ def _made(folder: Path, events: int) -> tuple[list[Path], Path]:
     with duckdb.connect(config={"temp_directory": str(folder)}) as connection:
         for day in range(DAYS):
             first, last = day * events // DAYS, (day + 1) * events // DAYS
-            path = folder / f"{day:02}.parquet"
+            path = folder / f"{day:02}{SUFFIX}"
+            day_of = f"({source} WHERE n >= {first} AND n < {last})"
             connection.execute(
-                f"COPY (SELECT {columns} FROM ({source} WHERE n >= {first} AND n < {last}) "
+                f"COPY (FROM {filed_of(f'(SELECT {columns} FROM {day_of})')} "
                 f"ORDER BY {order}) TO '{path}' {_FORMAT}"
             )
             files.append(path)

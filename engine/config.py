@@ -46,13 +46,19 @@ class Config(Struct, frozen=True, kw_only=True):
     data: Path = Path("data")
     """Folder of the journal, snapshots and archive; made when absent, for one process alone."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
-    """Address to listen on; one beyond loopback needs `allow_public`."""
+    """Address to listen on; one beyond loopback needs keys, or `allow_public`."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     """TCP port to listen on; 0 takes a free one and logs which."""
     allow_public: bool = False
     """Listen beyond loopback without keys: whoever reaches the port can do everything."""
     allowed_hosts: tuple[str, ...] = ()
     """Names that the Host header may carry besides 127.0.0.1, [::1] and localhost."""
+    keys_file: str = ""
+    """File of keys, one a line, besides those of `tallymark keys`; its owner's alone (0600)."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read answers with a key of theirs; events come from any."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."""
     certfile: str = ""
     """File of the TLS certificate and its chain; given, the service speaks HTTPS and HTTP/2."""
     keyfile: str = ""
@@ -119,6 +125,20 @@ class Config(Struct, frozen=True, kw_only=True):
     """Open GET /stream connections."""
     stop_deadline_s: Positive = 10
     """Seconds that a clean stop may take before what is left is cancelled."""
+
+    # How much somebody may ask
+    key_events_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
+    """Events a second that one key may send; beyond it 429. 0: as many as it likes."""
+    address_events_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
+    """Events a second that may come from one address, or one /64 of IPv6; 0: any number."""
+    key_requests_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
+    """Requests a second other than events with one key; beyond it 429. 0: any number."""
+    address_requests_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
+    """Requests a second other than events from one address, or /64 of IPv6; 0: any number."""
+    rate_burst_s: Annotated[int, Meta(ge=1, le=3_600)] = 10
+    """Seconds of these four rates that may be used at once by who was quiet before."""
+    failed_keys_per_minute_max: Annotated[int, Meta(ge=1, le=2**20)] = 20
+    """Keys that do not work, from one address; beyond it such a key is told 429 and not 401."""
 
     # Load runs
     load_hooks: bool = False
@@ -263,7 +283,16 @@ SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
 
 ENVIRONMENT_PREFIX: Final = "TALLYMARK_"
 CONFIG_VARIABLE: Final = "TALLYMARK_CONFIG"
-"""The one variable that is no setting: the path of the TOML file."""
+"""The path of the TOML file."""
+
+ADMIN_KEY_VARIABLE: Final = "TALLYMARK_ADMIN_KEY"
+"""The first admin key; no setting, for those are shown."""
+
+KEY_VARIABLE: Final = "TALLYMARK_KEY"
+"""The key of the commands that speak to a server."""
+
+NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, ADMIN_KEY_VARIABLE, KEY_VARIABLE})
+"""The variables that are no settings."""
 
 _AT_MOST: Final = (
     ("keep_hours_days", "keep_days"),
@@ -291,7 +320,7 @@ def from_environ(environ: Mapping[str, str]) -> Layer:
     return Source.ENVIRONMENT, {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS
     }
 
 
@@ -432,16 +461,12 @@ def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
         raise InvalidSetting(
             f"{given} from {origins[given]}: TLS needs both certfile and keyfile, or neither."
         )
-    if not (is_loopback(config.host) or config.allow_public):
-        raise InvalidSetting(
-            f"host from {origins['host']}: {config.host} can be reached from other machines, "
-            f"and there are no keys to ask for. Listen on 127.0.0.1, or say allow_public "
-            f"(--allow-public) if something in front of it keeps strangers out."
-        )
 
 
 _DB_URL: Final = re.compile(r"https?://[^/\s]+/[!-~]*\{id\}[!-~]*")
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+")
+_ANCESTOR: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+")
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
+"""As a browser sends it: exact, so without wildcards, a path or a slash at its end."""
 
 
 def _must_be_addresses(config: Config, origins: Mapping[str, str]) -> None:
@@ -450,12 +475,21 @@ def _must_be_addresses(config: Config, origins: Mapping[str, str]) -> None:
             f"db_url from {origins['db_url']}: expected an address with {{id}} after the host, "
             f"such as http://127.0.0.1:9000/services/{{id}}, got {config.db_url!r}"
         )
-    for origin in config.embed_ancestors:
-        if not _ORIGIN.fullmatch(origin):
+    for name, pattern in (("embed_ancestors", _ANCESTOR), ("cors_origins", _ORIGIN)):
+        for origin in getattr(config, name):
+            if not pattern.fullmatch(origin):
+                raise InvalidSetting(
+                    f"{name} from {origins[name]}: expected origins such as "
+                    f"https://shop.example, got {origin!r}"
+                )
+    for proxy in config.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
             raise InvalidSetting(
-                f"embed_ancestors from {origins['embed_ancestors']}: expected origins such as "
-                f"https://shop.example, got {origin!r}"
-            )
+                f"trusted_proxies from {origins['trusted_proxies']}: expected addresses or "
+                f"networks such as 10.0.0.0/8, got {proxy!r}"
+            ) from None
 
 
 def _must_fit_together(config: Config, origins: Mapping[str, str]) -> None:

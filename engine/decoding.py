@@ -64,7 +64,8 @@ def decode_one(body: bytes, *, times: AcceptedTimes, text_bytes_max: int) -> Bat
         raise invalid([_fault(0, refusal)], of=1) from None
     except NOT_JSON as refusal:
         raise _malformed(refusal) from None
-    return checked(batch, times=times, text_bytes_max=text_bytes_max)
+    has_long = len(body) > text_bytes_max
+    return checked(batch, times=times, text_bytes_max=text_bytes_max, has_long=has_long)
 
 
 def decode_many(
@@ -86,7 +87,8 @@ def decode_many(
     except NOT_JSON as refusal:
         raise _malformed(refusal) from None
     must_fit(len(batch.events), events_max)
-    return checked(batch, times=times, text_bytes_max=text_bytes_max)
+    has_long = len(body) > text_bytes_max
+    return checked(batch, times=times, text_bytes_max=text_bytes_max, has_long=has_long)
 
 
 def decode_lenient(
@@ -204,11 +206,11 @@ def invalid(faults: list[Fault], *, of: int) -> InvalidEvents:
 
 
 def checked(
-    batch: Batch, *, times: AcceptedTimes, text_bytes_max: int, event_bytes: int | None = None
+    batch: Batch, *, times: AcceptedTimes, text_bytes_max: int, has_long: bool
 ) -> Batch:
     """What msgspec cannot say: instants, and sizes in bytes. Returns `batch`.
 
-    event_bytes  none of its events takes more in the body, as far as that is known
+    has_long  whether an event may take more than `text_bytes_max` in the body
 
     Raises InvalidEvents or TooLarge.
     """
@@ -218,7 +220,7 @@ def checked(
     # as many as it has letters, which msgspec has counted: both loops are for rare bodies.
     if not body.isascii() or b"\\" in body:
         faults += _byte_faults(batch.events)
-    if (event_bytes or len(body)) > text_bytes_max:
+    if has_long:
         _must_have_short_texts(batch.events, text_bytes_max)
     if faults:
         raise invalid(sorted(faults), of=len(batch.events))

@@ -6,9 +6,12 @@ that is counted of most events is read at once, and only what has to be seen by 
 (what has no number yet, and the rarer types) is kept as an event until it is dealt.
 """
 
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress
 from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
 
 from engine.admission import UNNUMBERED, Admission
 from engine.columns import Keys
@@ -85,14 +88,14 @@ class Facts:
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
         self.kinds = bytearray()
-        self.times_ms: list[int] = []
+        self.times_ms = array("q")
         self.ids = bytearray()
         self.users = bytearray()
-        self.numbers: list[list[int]] = [[] for _ in range(KEYED)]
+        self.numbers = [array("q") for _ in range(KEYED)]
         self.unnumbered: list[list[Any]] = [[] for _ in range(KEYED)]
-        self.latencies_ms: list[float] = []
+        self.latencies_ms = array("d")
         self.failures: list[tuple[int, str]] = []
-        self.without_result: list[bool] = []
+        self.without_result = array("b")
         self.others: list[list[Any]] = [[] for _ in KINDS[KEYED:]]
         self.labelled: list[tuple[int, Event]] = []
 
@@ -109,8 +112,8 @@ class Facts:
         self.users += later.users
         self.latencies_ms += later.latencies_ms
         self.without_result += later.without_result
-        for mine, more in zip(self.numbers, later.numbers, strict=True):
-            mine += more
+        for numbers, more_numbers in zip(self.numbers, later.numbers, strict=True):
+            numbers += more_numbers
         for mine, more in zip(self.unnumbered, later.unnumbered, strict=True):
             mine += more
         for mine, more in zip(self.others, later.others, strict=True):
@@ -122,8 +125,10 @@ class Facts:
 
     def receive(self, received_ms: int) -> None:
         """Say when they were received, for events that carry no instant."""
-        if ABSENT in self.times_ms:
-            self.times_ms = [received_ms if at == ABSENT else at for at in self.times_ms]
+        times_ms = np.frombuffer(self.times_ms, np.int64)
+        absent = times_ms == ABSENT
+        if absent.any():
+            times_ms[absent] = received_ms
 
     def named(self) -> list[Event]:
         """The events that may bring a new name, in their order."""
@@ -145,16 +150,16 @@ class Facts:
             is_unnumbered = [number < 0 for number in self.numbers[code]]
             kept_unnumbered = compress(kept_of[code], is_unnumbered)
             self.unnumbered[code] = list(compress(self.unnumbered[code], kept_unnumbered))
-            self.numbers[code] = list(compress(self.numbers[code], kept_of[code]))
+            self.numbers[code] = array("q", compress(self.numbers[code], kept_of[code]))
         for code, others in enumerate(self.others, KEYED):
             others[:] = compress(others, kept_of[code])
-        self.latencies_ms = list(compress(self.latencies_ms, kept_of[CALLS]))
-        self.without_result = list(compress(self.without_result, kept_of[SEARCHES]))
+        self.latencies_ms = array("d", compress(self.latencies_ms, kept_of[CALLS]))
+        self.without_result = array("b", compress(self.without_result, kept_of[SEARCHES]))
         self.failures = _kept(self.failures, kept_of[CALLS])
         self.labelled = _kept(self.labelled, keep)
         self.users = bytearray().join(compress(_digests(self.users), keep))
         self.ids = bytearray().join(compress(_digests(self.ids), keep))
-        self.times_ms = list(compress(self.times_ms, keep))
+        self.times_ms = array("q", compress(self.times_ms, keep))
         self.kinds = bytearray(compress(self.kinds, keep))
 
 
@@ -177,13 +182,22 @@ def _digests(joined: bytearray) -> list[bytes]:
     return [bytes(joined[at : at + DIGEST_BYTES]) for at in range(0, len(joined), DIGEST_BYTES)]
 
 
-def read(events: Sequence[Event], times_ms: Sequence[int], admission: Admission) -> Facts:
-    """The facts of some events, which happened at `times_ms` by our clock, or ABSENT.
+def read(
+    events: Sequence[Event],
+    times_ms: Sequence[int],
+    admission: Admission,
+    *,
+    received_ms: int | None,
+) -> Facts:
+    """The facts of some events; it changes nothing, and keeps no event that it need not.
 
-    It changes nothing but what it returns, which holds no event that it need not.
+    times_ms     of each event, its instant by our clock, or ABSENT
+    received_ms  when they were received, if that is known yet
     """
     facts = Facts(admission.keys)
-    facts.times_ms += times_ms
+    facts.times_ms = array("q", times_ms)
+    if received_ms is not None:
+        facts.receive(received_ms)
     facts.kinds += bytes(map(_code_of, map(type, events)))
     facts.ids += digests([event.event_id for event in events])
     facts.users += digests([event.user_id for event in events])
@@ -193,7 +207,7 @@ def read(events: Sequence[Event], times_ms: Sequence[int], admission: Admission)
         puts[code](event)
     _read_keyed(facts, by_kind, admission)
     _read_calls(facts, by_kind[CALLS])
-    facts.without_result += [search.result_count == 0 for search in by_kind[SEARCHES]]
+    facts.without_result.extend([search.result_count == 0 for search in by_kind[SEARCHES]])
     facts.others = by_kind[KEYED:]
     if _are_labelled(by_kind):
         facts.labelled += [(n, event) for n, event in enumerate(events) if _has_label(event)]
@@ -203,20 +217,19 @@ def read(events: Sequence[Event], times_ms: Sequence[int], admission: Admission)
 def _read_keyed(facts: Facts, by_kind: Sequence[Sequence[Any]], admission: Admission) -> None:
     for code in (CALLS, VIEWS, CONVERSIONS):
         if by_kind[code]:
-            facts.numbers[code] = admission.numbered(by_kind[code])
+            facts.numbers[code].extend(admission.numbered(by_kind[code]))
     searches = by_kind[SEARCHES]
     if searches:
         times_ms = list(compress(facts.times_ms, facts.kinds.translate(_IS[SEARCHES])))
-        facts.numbers[SEARCHES] = admission.numbered_searches(searches, times_ms)
-    for numbers, events, unnumbered in zip(
-        facts.numbers, by_kind, facts.unnumbered, strict=False
-    ):
-        if UNNUMBERED in numbers:
-            unnumbered += compress(events, [number < 0 for number in numbers])
+        facts.numbers[SEARCHES].extend(admission.numbered_searches(searches, times_ms))
+    for code, numbers in enumerate(facts.numbers):
+        is_unnumbered = np.frombuffer(numbers, np.int64) == UNNUMBERED
+        if is_unnumbered.any():
+            facts.unnumbered[code] += compress(by_kind[code], is_unnumbered.tolist())
 
 
 def _read_calls(facts: Facts, calls: Sequence[ServiceExecution]) -> None:
-    facts.latencies_ms += [call.latency_ms for call in calls]
+    facts.latencies_ms.extend([call.latency_ms for call in calls])
     facts.failures += [
         (place, call.error_code or "") for place, call in enumerate(calls) if not call.success
     ]

@@ -84,9 +84,19 @@ def _chunks(pieces: Iterable[bytes], line_bytes_max: int) -> Iterator[bytes]:
 
 
 def _of_short_lines(chunk: bytes, line_bytes_max: int) -> bytes:
-    if len(chunk) > line_bytes_max and max(map(len, chunk.split(b"\n"))) > line_bytes_max:
+    if _has_line_beyond(chunk, line_bytes_max):
         raise _too_long(line_bytes_max)
     return chunk
+
+
+def _has_line_beyond(chunk: bytes, bytes_max: int) -> bool:
+    """Whether a line has more bytes, looked at in steps as long as a line may be."""
+    start = 0
+    while len(chunk) - start > bytes_max:
+        start = chunk.rfind(b"\n", start, start + bytes_max + 1) + 1
+        if not start:
+            return True
+    return False
 
 
 def _too_long(line_bytes_max: int) -> TooLarge:
@@ -111,12 +121,9 @@ class _Gathered(Generic[K]):
             batch = _decoded(chunk)
             self._must_fit(self.events + len(batch.events))
             if batch.events:
-                checked(
-                    batch,
-                    times=self.times,
-                    text_bytes_max=self.limits.text_bytes_max,
-                    event_bytes=max(map(len, batch.body.split(b"\n"))),
-                )
+                bytes_max = self.limits.text_bytes_max
+                has_long = _has_line_beyond(batch.body, bytes_max)
+                checked(batch, times=self.times, text_bytes_max=bytes_max, has_long=has_long)
         except (*NOT_JSON, MalformedBody, InvalidEvents, TooLarge):
             yield from self._line_by_line(chunk)
         else:

@@ -7,7 +7,6 @@ one type of event after the other: what numpy and list comprehensions do for man
 costs a fraction of what a loop over them does.
 """
 
-from array import array
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.admission import UNNUMBERED, Admission
 from engine.codec import pack, unpack_all
-from engine.columns import Column, Table, column, dealt, hashes_column
+from engine.columns import Column, Table, dealt, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
 from engine.events import (
@@ -115,10 +114,13 @@ class Sequencing:
             times_ms: list[int] = []
             for batch in portion:
                 events += batch.events
-                times_ms += instants_ms(batch, received_ms)
+                is_corrected = batch.sent_at_ms != ABSENT
+                times_ms += instants_ms(batch, received_ms) if is_corrected else batch.times_ms
             for start in range(0, len(events), DEAL_EVENTS_MAX):
-                end = start + DEAL_EVENTS_MAX
-                yield read(events[start:end], times_ms[start:end], self._admission)
+                some = slice(start, start + DEAL_EVENTS_MAX)
+                yield read(
+                    events[some], times_ms[some], self._admission, received_ms=received_ms
+                )
 
     def keep(self, batch: Batch) -> Kept:
         """What one batch says, read before it is known when its record will be written.
@@ -128,7 +130,7 @@ class Sequencing:
         """
         assert batch.sent_at_ms == ABSENT
         body = Body(batch.kind, len(batch.events), batch.body)
-        return Kept(body, read(batch.events, batch.times_ms, self._admission))
+        return Kept(body, read(batch.events, batch.times_ms, self._admission, received_ms=None))
 
     def add(self, received_ms: int, facts: Facts) -> None:
         """Take what was read of a record; it waits to be dealt together with the next ones.
@@ -209,7 +211,7 @@ class Sequencing:
             self._recent.begin(start_ms, end_ms)
 
     def _fill(self, groups: Sequence[Group], facts: Facts) -> None:
-        times_ms = column(facts.times_ms)
+        times_ms = np.frombuffer(facts.times_ms, np.int64)
         kinds = np.frombuffer(facts.kinds, np.uint8)
         counts: list[int] = np.bincount(kinds, minlength=len(KINDS)).tolist()
         ends = [0, *accumulate(counts)]
@@ -258,13 +260,11 @@ class Sequencing:
         if not count:
             return
         table = np.zeros((3, count), np.int64)
-        table[0] = column([*chain.from_iterable(facts.numbers)])
+        table[0] = np.concatenate([np.frombuffer(n, np.int64) for n in facts.numbers])
         table[1] = times_ms[:count]
         self._number(facts, table)
-        latencies = array("d", facts.latencies_ms)
-        table[2, : len(latencies)] = np.frombuffer(latencies, np.int64)
-        without_result = array("b", facts.without_result)
-        table[2, count - len(without_result) :] = np.frombuffer(without_result, np.int8)
+        table[2, : sizes[CALLS]] = np.frombuffer(facts.latencies_ms, np.int64)
+        table[2, count - sizes[SEARCHES] :] = np.frombuffer(facts.without_result, np.int8)
         self._failures(facts, table, groups)
         # 64 shards at the most: each place is a byte, by which numpy sorts quickest.
         places = self._admission.keys.homes(table[0])

@@ -30,7 +30,7 @@ from persistence import audit, snapshot
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.checksums import crc_of
-from persistence.control import FILE_NAME as CONTROL_NAME
+from persistence.database import FILE_NAME as CONTROL_NAME
 from persistence.files import MODE, REAL_DISK, write_whole
 from persistence.lock import LOCK_NAME
 from persistence.part import BadFile

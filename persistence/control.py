@@ -1,14 +1,13 @@
 """The control store: dashboards, the catalog's names and secrets, in one SQLite file.
 
 What people set up by hand, a few hundred small rows: unlike events they are changed and removed
-one by one, so they do not belong into a journal. SQLite looks after its own files and syncs,
-which do not go through `persistence.files`. Every call blocks; a caller makes one at a time.
+one by one, so they do not belong into a journal. Every call blocks; a caller makes one at a
+time. The keys in the same file have a door of their own, `persistence.keys`.
 
 Contents are JSON that the caller has checked; only what the store itself must compare (id,
 name, revision) stands in columns. Times are epoch ms and come from the caller.
 """
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,19 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from engine.errors import (
-    ChangedMeanwhile,
-    DiskFull,
-    LimitReached,
-    NameTaken,
-    UnusableControlStore,
-)
-from persistence.files import MODE
+from engine.errors import ChangedMeanwhile, LimitReached, NameTaken, UnusableControlStore
+from persistence.database import FILE_NAME, connect, unusable, writing
 
-FILE_NAME: Final = "control.db"
 SECRET_BYTES: Final = 32
-BUSY_S: Final = 5.0
-"""How long somebody else (a backup, the sqlite3 shell) may hold the file."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -42,6 +32,19 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             updated_ms INTEGER NOT NULL, PRIMARY KEY (kind, id)
         ) STRICT, WITHOUT ROWID""",
         "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL) STRICT",
+    ),
+    (
+        """CREATE TABLE keys (
+            digest BLOB PRIMARY KEY, role TEXT NOT NULL, label TEXT NOT NULL,
+            created_ms INTEGER NOT NULL, revoked_ms INTEGER, used_ms INTEGER
+        ) STRICT""",
+        """CREATE TABLE sessions (
+            digest BLOB PRIMARY KEY, key BLOB NOT NULL, expires_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE key_changes (
+            made INTEGER NOT NULL, applied INTEGER NOT NULL, server INTEGER
+        ) STRICT""",
+        "INSERT INTO key_changes VALUES (0, 0, NULL)",
     ),
 )
 """Statements by version, from 1; what was released is never changed, only added to."""
@@ -93,20 +96,13 @@ class ControlStore:
         Raises UnusableControlStore for a file that is damaged or from a newer version.
         """
         path = folder / FILE_NAME
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, MODE))  # SQLite would let all read it
-        db = sqlite3.connect(
-            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
+        db = connect(path)
         try:
-            _must_be_whole(db, path)
             store = cls(db)
             store._migrate(path, now_ms, first)
         except sqlite3.DatabaseError as error:
             db.close()
-            raise UnusableControlStore(
-                f"{path} cannot be used: {error}. Restore it from a backup, or move it away to "
-                f"begin without dashboards and names."
-            ) from error
+            raise unusable(path, error) from error
         except BaseException:
             db.close()
             raise
@@ -118,7 +114,7 @@ class ControlStore:
 
     def secret(self, name: str) -> bytes:
         """A random secret of SECRET_BYTES; made when it is first asked for, then kept."""
-        with self._writing() as db:
+        with writing(self._db) as db:
             db.execute(
                 "INSERT OR IGNORE INTO secrets VALUES (?, ?)",
                 (name, secrets.token_bytes(SECRET_BYTES)),
@@ -140,7 +136,7 @@ class ControlStore:
 
     def add(self, sketch: Sketch, *, now_ms: int, dashboards_max: int) -> Kept:
         """Keep a new one. Raises NameTaken or LimitReached."""
-        with self._writing() as db:
+        with writing(self._db) as db:
             (count,) = db.execute("SELECT count(*) FROM dashboards").fetchone()
             if count >= dashboards_max:
                 raise LimitReached(
@@ -157,7 +153,7 @@ class ControlStore:
 
         Raises ChangedMeanwhile or NameTaken.
         """
-        with self._writing() as db:
+        with writing(self._db) as db:
             if not self._is_there(sketch.id, revision):
                 return None
             with _names_apart(sketch.name):
@@ -170,7 +166,7 @@ class ControlStore:
 
     def remove(self, key: str, *, revision: int | None) -> bool:
         """Remove one; whether there was one. Raises ChangedMeanwhile, as `replace` does."""
-        with self._writing() as db:
+        with writing(self._db) as db:
             if not self._is_there(key, revision):
                 return False
             db.execute("DELETE FROM dashboards WHERE id = ?", (key,))
@@ -178,7 +174,7 @@ class ControlStore:
 
     def share(self, key: str, share: bytes | None) -> Kept | None:
         """Share one, or with None no longer: a share that is there already stays as it is."""
-        with self._writing() as db:
+        with writing(self._db) as db:
             if share is None:
                 db.execute("UPDATE dashboards SET share = NULL WHERE id = ?", (key,))
             else:
@@ -197,7 +193,7 @@ class ControlStore:
 
     def put(self, entry: Entry, *, entries_max: int) -> None:
         """Keep an entry in place of what had its kind and id. Raises LimitReached."""
-        with self._writing() as db:
+        with writing(self._db) as db:
             (others,) = db.execute(
                 "SELECT count(*) FROM catalog WHERE NOT (kind = ? AND id = ?)", entry[:2]
             ).fetchone()
@@ -210,31 +206,14 @@ class ControlStore:
 
     def drop(self, kind: str, key: str) -> bool:
         """Remove an entry; whether there was one."""
-        with self._writing() as db:
+        with writing(self._db) as db:
             gone = db.execute("DELETE FROM catalog WHERE kind = ? AND id = ?", (kind, key))
             return gone.rowcount > 0
 
     # -- inside -------------------------------------------------------------------------------
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is on the disk at its end, or nothing."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite itself rolls back after some failures
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
-                raise
-            raise DiskFull("The control store cannot grow: the disk is full.") from error
-
     def _migrate(self, path: Path, now_ms: int, first: Iterable[Sketch]) -> None:
-        with self._writing() as db:
+        with writing(self._db) as db:
             db.execute(
                 "CREATE TABLE IF NOT EXISTS migrations"
                 " (version INTEGER PRIMARY KEY, applied_ms INTEGER NOT NULL) STRICT"
@@ -292,14 +271,3 @@ def _names_apart(name: str) -> Iterator[None]:
         raise NameTaken(
             f"A dashboard named {name[:64]!a} is there already. Choose another name."
         ) from error
-
-
-def _must_be_whole(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")  # in WAL the default leaves the last commits behind
-    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise UnusableControlStore(
-            f"{path} is damaged: {found}. Restore it from a backup, or move it away to begin "
-            f"without dashboards and names."
-        )

@@ -51,6 +51,8 @@ class GrowingSegment:
         self._sync_s = sync_s
         self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
         self._buffer = bytearray()
+        self.syncs_aside = disk.syncs_aside
+        """Whether `begin` waits for no sync; False once the system has refused to begin one."""
         self._begun_bytes = 0
         self._begun_s = 0.0
 
@@ -132,7 +134,8 @@ class GrowingSegment:
         self._begun_bytes, self._begun_s = size_bytes, perf_counter()
         try:
             return self._disk.begin_sync(self._handle)
-        except OSError:  # too many are under way in this system
+        except OSError:  # not for this file, or too many are under way in this system
+            self.syncs_aside = False
             self._sync()
             self._file_bytes += size_bytes
             self._begun_bytes = 0

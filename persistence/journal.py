@@ -136,8 +136,8 @@ class Journal:
         """Whether `begin` would not wait for the disk, as far as that can be told."""
         growing = self._growing
         return (
-            self._disk.syncs_aside
-            and growing is not None
+            growing is not None
+            and growing.syncs_aside
             and growing.size_bytes + size_of(bodies) <= self._segment_bytes_max
             and perf_counter() > self._slow_until_s
         )

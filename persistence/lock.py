@@ -37,6 +37,21 @@ def hold(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds `folder`. A start at this very instant may find it held by us."""
+    try:
+        handle = os.open(folder / LOCK_NAME, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _holder(handle: int) -> str:
     """What the holder has written about itself; "?" in the instant before it does."""
     return os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "?"

@@ -23,7 +23,7 @@ from persistence.archive import checking
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
 from persistence.checksums import crcs_of, stretch_bytes
-from persistence.control import FILE_NAME as CONTROL_NAME
+from persistence.database import FILE_NAME as CONTROL_NAME
 from persistence.files import REAL_DISK
 from persistence.part import BadFile
 

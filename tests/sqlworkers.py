@@ -16,7 +16,7 @@ from typing import Any, Self
 import duckdb
 import orjson
 
-from persistence.archive.columns import STORED
+from persistence.archive.columns import STORED, SUFFIX, filed_of
 from tests.server import ROOT
 
 MIB = 1024 * 1024
@@ -35,10 +35,11 @@ ABSENT = {
 
 
 def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
-    """A Parquet file of these rows; what a row does not say is absent."""
+    """A Parquet file of these rows; what a row does not say is absent. Its name is another."""
+    path = path.with_suffix(SUFFIX)
     columns = ", ".join(f"'{column.name}': '{column.sql_type}'" for column in STORED)
     names = [column.name for column in STORED]
-    told = path.with_suffix(".csv")
+    told = path.with_name(path.name + ".csv")
     with told.open("w", newline="") as file:  # row by row into a table takes 10 ms each
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(names)
@@ -51,7 +52,7 @@ def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
         "escape = '\"')"
     )
     with duckdb.connect() as connection:
-        connection.execute(f"COPY (FROM {source}) TO '{path}' (FORMAT parquet)")
+        connection.execute(f"COPY (FROM {filed_of(source)}) TO '{path}' (FORMAT parquet)")
     told.unlink()
     return str(path)
 

@@ -1,4 +1,4 @@
-"""Who may: as long as there are no keys, those who reach us by a name of this machine."""
+"""By which names this machine is reached, and from which pages, where that decides who may."""
 
 from collections.abc import Collection
 from typing import Final
@@ -34,14 +34,15 @@ def must_be_our_page(
 
     What is no browser says nothing of the kind, and may. Raises Forbidden.
     """
-    if method in _CHANGES_NOTHING:
-        return
-    if site is None:  # browsers of old, and those that reach us by plain HTTP
-        is_ours = origin is None or origin.partition("://")[2] == host
-    else:
-        is_ours = site in ("same-origin", "none")
-    if not is_ours:
+    if method not in _CHANGES_NOTHING and not is_our_page(host, origin, site):
         raise Forbidden("Pages of other origins may send events, and change nothing else.")
+
+
+def is_our_page(host: str | None, origin: str | None, site: str | None) -> bool:
+    """Whether a request comes from a page of ours, or from no page at all."""
+    if site is None:  # browsers of old, and those that reach us by plain HTTP
+        return origin is None or origin.partition("://")[2] == host
+    return site in ("same-origin", "none")
 
 
 def _without_port(host: str) -> str:

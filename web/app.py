@@ -8,6 +8,7 @@ import trio
 from quart import Request, Response, g, request
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 from werkzeug.routing import MapAdapter
@@ -15,28 +16,34 @@ from werkzeug.routing import MapAdapter
 from engine.config import Config
 from engine.errors import TallymarkError
 from web import body, ingest, queries, wire
-from web.access import must_be_our_host, must_be_our_page
 from web.asgi import Connection, NoWebsocket
 from web.control import Control
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
+from web.gate import STRANGER, Asking, Gate
 from web.handlers import Answer, Handlers, Service, Shared, answers_of, response_of
+from web.headers import shared
 from web.ingest import Kind
 from web.live import Live
 from web.loadruns import LoadRuns
 from web.making import Makers
 from web.meter import NO_ROUTE, Meter
 from web.reporting import Reports
-from web.routes import ROUTES
+from web.routes import NO_SUCH, ROUTES
 from web.scratch import scratch_engine
 from web.sql import Sql
-from web.wire import INTERNAL
+from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
 
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
-_PATHS: Final = {route.name: route.path for route in ROUTES}
-_READS_BODY: Final = frozenset(route.name for route in ROUTES if route.takes)
+_ROUTES: Final = {route.name: route for route in ROUTES}
+_NEVER_COUNTED: Final = frozenset({"health", "ready"})
+"""Whoever watches over the service never asks too often."""
+
+_PREFLIGHT_METHODS: Final = ("GET", "POST")
+PREFLIGHT_S: Final = 600
+"""For how long a page need not ask again what it may."""
 
 
 class Application(QuartTrio):
@@ -55,8 +62,10 @@ class Application(QuartTrio):
         exporting: Exports,
         reports: Reports,
         meter: Meter,
+        gate: Gate,
     ) -> None:
         super().__init__(__name__, static_folder=None)
+        self.gate = gate
         self.live = live
         self.exporting = exporting
         self.reports = reports
@@ -92,19 +101,21 @@ def create_app(
     live = Live(
         service.counters,
         lambda: service.accepted_times().now_ms,
+        is_welcome=control.keyring.gate.is_good,
         subscribers_max=config.stream_subscribers_max,
     )
-    names = trio.CancelScope()
+    setting_up, minding = trio.CancelScope(), trio.CancelScope()
     meter = Meter()
     load_runs = LoadRuns(service, config, scratch_engine)
     exporting = Exports(config, service, log=log.warning)
+    gate = control.keyring.gate
     reports = Reports(
         config,
         Makers(config, service, answers_of(service), exporting, sql),
         now_ms=lambda: time_ns() // 1_000_000,
         log=log.warning,
     )
-    app = Application(live, load_runs, exporting, reports, meter)
+    app = Application(live, load_runs, exporting, reports, meter, gate)
     shared = Shared(live, load_runs, exporting, reports, meter)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
@@ -119,7 +130,8 @@ def create_app(
             provide_automatic_options=False,
         )
     _count_answers(app, meter)
-    _refuse_strangers(app, config)
+    _refuse_strangers(app, gate)
+    _answer_other_origins(app, gate)
     _refuse_in_problems(app)
 
     async def start() -> None:
@@ -128,14 +140,20 @@ def create_app(
         app.nursery.start_soon(exporting.run)
         app.nursery.start_soon(reports.run)
         app.nursery.start_soon(looking_up)
+        app.nursery.start_soon(minding_keys)
 
     async def looking_up() -> None:
-        with names:
+        with setting_up:
             await control.run()
+
+    async def minding_keys() -> None:
+        with minding:
+            await control.keyring.run(live.end_unwelcome)
 
     async def stop() -> None:
         app.end_streams()
-        names.cancel()
+        setting_up.cancel()
+        minding.cancel()
 
     app.before_serving(start)
     app.after_serving(stop)
@@ -147,30 +165,99 @@ def _count_answers(app: Application, meter: Meter) -> None:
         g.started_s = perf_counter()
 
     async def after(response: ResponseTypes) -> ResponseTypes:
-        route = _PATHS.get(request.endpoint or "", NO_ROUTE)
+        route = _ROUTES.get(request.endpoint or "")
+        path = NO_ROUTE if route is None else route.path
         problem = response.problem if isinstance(response, Answer) else ""
-        meter.answered(route, perf_counter() - g.started_s, problem)
+        meter.answered(path, perf_counter() - g.started_s, problem)
         return response
 
     app.before_request(before)
     app.after_request(after)
 
 
-def _refuse_strangers(app: Application, config: Config) -> None:
+def _refuse_strangers(app: Application, gate: Gate) -> None:
     async def before() -> None:
-        if request.endpoint not in _READS_BODY and _has_body(request):
-            await body.discard(aiter(request.body))  # nobody reads it, see `web.body`
-        if not config.allow_public:
-            must_be_our_host(request.headers.get("Host"), config.allowed_hosts)
-        if request.path not in _INGEST_PATHS:
-            must_be_our_page(
-                request.method,
-                host=request.headers.get("Host"),
-                origin=request.headers.get("Origin"),
-                site=request.headers.get("Sec-Fetch-Site"),
-            )
+        route = _ROUTES.get(request.endpoint or "")
+        g.asking, g.grant = _asking(request), STRANGER
+        try:
+            if route is None or not route.takes:
+                await _discard_body()  # nobody reads it, see `web.body`
+            g.grant = gate.admit(route or NO_SUCH, g.asking)
+            if request.path not in _INGEST_PATHS and request.endpoint not in _NEVER_COUNTED:
+                gate.count_request(g.grant, g.asking)
+        except TallymarkError:
+            if route is not None and route.takes:
+                await _discard_body()
+            raise
 
     app.before_request(before)
+
+
+def _answer_other_origins(app: Application, gate: Gate) -> None:
+    """Pages of `cors_origins` may read what is shared; a cookie never counts for them."""
+
+    async def preflight() -> Response | None:
+        origin = request.headers.get("Origin")
+        if request.method != "OPTIONS" or not gate.allows_origin(origin):
+            return None
+        if request.path in _INGEST_PATHS:
+            return None
+        methods = [method for method in _PREFLIGHT_METHODS if _is_shared(app, method)]
+        if not methods:
+            return None
+        allowed = (
+            ("Access-Control-Allow-Methods", ", ".join(methods)),
+            ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+            ("Access-Control-Max-Age", str(PREFLIGHT_S)),
+        )
+        return response_of(Reply(204, shared(allowed, origin), b""))
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        origin = request.headers.get("Origin")
+        route = _ROUTES.get(request.endpoint or "")
+        if route is not None and route.is_shared and gate.allows_origin(origin):
+            for name, value in shared((), origin):
+                response.headers.add(name, value)
+        return response
+
+    app.before_request(preflight)
+    app.after_request(after)
+
+
+def _is_shared(app: Application, method: str) -> bool:
+    """Whether pages of `cors_origins` may use this method on the path that is asked for."""
+    try:
+        name, _ = app.url_map.bind("localhost").match(request.path, method)
+    except HTTPException:
+        return False
+    return _ROUTES[name].is_shared
+
+
+def _asking(asked: Request) -> Asking:
+    headers = asked.headers
+    return Asking(
+        method=asked.method,
+        query=asked.query_string,
+        authorization=_joined(headers, "Authorization"),
+        cookie=_joined(headers, "Cookie", by="; "),
+        host=headers.get("Host"),
+        origin=headers.get("Origin"),
+        site=headers.get("Sec-Fetch-Site"),
+        peer=asked.remote_addr or "",
+        forwarded=_joined(headers, "X-Forwarded-For"),
+        proto=headers.get("X-Forwarded-Proto"),
+    )
+
+
+def _joined(headers: Headers, name: str, *, by: str = ", ") -> str | None:
+    """As `web.framing` reads it: a header that is there and empty is not absent."""
+    values = headers.getlist(name)
+    return by.join(values) if values else None
+
+
+async def _discard_body() -> None:
+    if _has_body(request):
+        await body.discard(aiter(request.body))
 
 
 def _has_body(asked: Request) -> bool:

@@ -1,4 +1,4 @@
-"""The command `tallymark`: serve, demo, import, load, verify, archive, sql, export and more.
+"""The command `tallymark`: serve, keys, demo, import, load, verify, archive, sql and more.
 
 What a command needs is imported when it runs: `tallymark version` should not wait for NumPy.
 
@@ -18,11 +18,13 @@ from typing import Any, Final, TypeVar
 import click
 import orjson
 
-from engine.config import Resolved, written
+from engine.config import KEY_VARIABLE, Resolved, written
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from load.errors import LoadError
 from web import settings
+from web.keycli import keys
 from web.loadcli import load
+from web.printing import table
 
 FAILED: Final = 1
 WRONG_WORDS: Final = 2
@@ -41,6 +43,7 @@ _CONFIG_OPTIONS: Final = (
     ("--data", "DIR", "Folder of the journal, the snapshots and the archive."),
     ("--host", "ADDRESS", "Address to listen on."),
     ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
+    ("--keys-file", "FILE", "Keys besides those of `tallymark keys`, one a line; mode 0600."),
     ("--certfile", "FILE", "TLS certificate and its chain; needs --keyfile."),
     ("--keyfile", "FILE", "Private key of the certificate."),
     ("--durability", "fsync|write|none", "What an acknowledgement waits for."),
@@ -66,7 +69,7 @@ def _config_options(command: _Command) -> _Command:
     command = click.option(
         "--allow-public",
         is_flag=True,
-        help="Listen beyond loopback without keys.",
+        help="Listen beyond loopback without keys: something in front keeps strangers out.",
     )(command)
     command = click.option(
         "--allowed-host",
@@ -88,6 +91,13 @@ def _config_options(command: _Command) -> _Command:
     for name, metavar, text in reversed(_CONFIG_OPTIONS):
         command = click.option(name, metavar=metavar, help=text)(command)
     return command
+
+
+def _key_option(text: str) -> Callable[[_Command], _Command]:
+    """`--key`; the environment keeps it out of the list of processes and of the history."""
+    return click.option(
+        "--key", envvar=KEY_VARIABLE, show_envvar=True, metavar="KEY", help=text
+    )
 
 
 def _resolved(config_file: Path | None, options: Mapping[str, _Option]) -> Resolved:
@@ -144,12 +154,12 @@ def config(config_file: Path | None, as_json: bool, **options: _Option) -> None:
         click.echo(orjson.dumps(both, default=_plain, option=orjson.OPT_INDENT_2))
         return
     rows = [(name, written(value), resolved.origins[name]) for name, value in values.items()]
-    click.echo(_table(("setting", "value", "from"), rows))
+    click.echo(table(("setting", "value", "from"), rows))
 
 
 @tallymark.command()
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
-@click.option("--key", help="A write key, where the server asks for one.")
+@_key_option("A write key, where the server asks for one.")
 @click.option("--seed", type=int, default=2025, show_default=True, help="Another, other data.")
 @click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True)
 @click.option("--services", type=click.IntRange(min=1), default=40, show_default=True)
@@ -207,7 +217,7 @@ def demo(
     help="TOML file that says which column becomes which field.",
 )
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
-@click.option("--key", help="A write key, where the server asks for one.")
+@_key_option("A write key, where the server asks for one.")
 @click.option(
     "--shift-to-end",
     type=click.DateTime(["%Y-%m-%d"]),
@@ -319,7 +329,7 @@ def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) 
 @tallymark.command()
 @click.argument("query")
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
-@click.option("--key", help="A read key, where the server asks for one.")
+@_key_option("A read key, where the server asks for one.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -359,7 +369,7 @@ def sql(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
 @click.option("--url", help=f"Where the server is; without it and DIR {DEFAULT_URL}.")
-@click.option("--key", help="A read key, where the server asks for one.")
+@_key_option("A read key, where the server asks for one.")
 @click.option(
     "--of",
     "what",
@@ -428,15 +438,8 @@ def version_() -> None:
         click.echo("tallymark, not installed: run from its source")
 
 
+tallymark.add_command(keys)
 tallymark.add_command(load)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    )
 
 
 def _plain(value: object) -> str:

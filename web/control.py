@@ -1,4 +1,4 @@
-"""What people set up, as one part of the house: dashboards, shares, the catalog, look-ups."""
+"""What people set up, as one part of the house: keys, dashboards, the catalog, look-ups."""
 
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -11,7 +11,9 @@ from engine.state import Names
 from persistence.control import ControlStore
 from web.catalog import Catalog
 from web.dashboards import Dashboards
+from web.keyring import Keyring
 from web.lookup import LookUp, Overlay
+from web.sessions import Sessions
 from web.sharing import SECRET, Shares
 from web.starters import first_dashboards
 from web.wire import Called, Reply
@@ -24,11 +26,18 @@ class Control:
 
     handlers    {name of the route: what answers it}
     dashboards  for the routes that a share token opens
+    keyring     the keys, and the gate that goes by them
     """
 
     def __init__(
-        self, store: ControlStore, config: Config, *, now_ms: Callable[[], int]
+        self,
+        store: ControlStore,
+        config: Config,
+        *,
+        keyring: Keyring,
+        now_ms: Callable[[], int],
     ) -> None:
+        self.keyring = keyring
         self._store = store
         self._thread = trio.CapacityLimiter(1)
         self._look_up = LookUp(config) if config.db_url else None
@@ -36,16 +45,28 @@ class Control:
         self.dashboards = Dashboards(
             store, config, Shares(store.secret(SECRET)), thread=self._thread, now_ms=now_ms
         )
+        self._sessions = Sessions(keyring)
         self.handlers = self._handlers()
 
     @classmethod
-    def open(cls, config: Config, *, now_ms: Callable[[], int]) -> Self:
-        """Over the store of the data folder. Blocks. Raises UnusableControlStore."""
+    def open(cls, config: Config, *, now_ms: Callable[[], int], admin_key: str = "") -> Self:
+        """Over the store of the data folder. Blocks.
+
+        admin_key  one that works besides those of the store; none where it is empty
+
+        Raises UnusableControlStore, or InvalidSetting for keys that are none.
+        """
         store = ControlStore.open(config.data, now_ms=now_ms(), first=first_dashboards())
-        return cls(store, config, now_ms=now_ms)
+        try:
+            keyring = Keyring.open(config, admin_key=admin_key, now_ms=now_ms)
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, config, keyring=keyring, now_ms=now_ms)
 
     def close(self) -> None:
         """Close the store."""
+        self.keyring.close()
         self._store.close()
 
     def over(self, carried: Names, /) -> Known:
@@ -60,6 +81,7 @@ class Control:
     def _handlers(self) -> dict[str, Handler]:
         boards, catalog = self.dashboards, self._catalog
         return {
+            **self._sessions.handlers,
             "dashboards": boards.list,
             "createDashboard": boards.create,
             "importDashboard": boards.take_over,

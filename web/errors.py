@@ -27,6 +27,13 @@ class LoadRunUnderWay(TallymarkError):
     title = "Load run under way"
 
 
+class Unauthorized(TallymarkError):
+    """No key, or none that works: which of the two is not said."""
+
+    status = 401
+    title = "Unauthorized"
+
+
 class ReportUnfinished(TallymarkError):
     """The file of a report that is not there: it is in line, being made, or has failed."""
 
@@ -111,3 +118,23 @@ class TooManyStreams(Overloaded):
     """All places for subscribers of the live stream are taken."""
 
     title = "Too many streams"
+
+
+class RateLimited(Overloaded):
+    """More than somebody may do in a second.
+
+    policy    which limit it is
+    quota     units that its bucket holds
+    window_s  in which an empty one fills
+    """
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, policy: str, *, quota: int, window_s: int, retry_after_s: int) -> None:
+        super().__init__(
+            f"The limit {policy!a} is reached. Try again in {retry_after_s} s.", retry_after_s
+        )
+        self.policy = policy
+        self.quota = quota
+        self.window_s = window_s

@@ -54,6 +54,7 @@ class Head(Struct, frozen=True, kw_only=True):
     raw             its bytes, as they came
     path, query     of the target, as they came: the query without its question mark
     host            of the target if that is absolute, else of the header; None in HTTP/1.0 only
+    site            Sec-Fetch-Site, and forwarded and proto: X-Forwarded-For and -Proto
     length          Content-Length; 0 without, None where the body is chunked
     keeps           whether the connection may carry another request after this one
     continues       whether the sender waits for 100 before the body
@@ -71,6 +72,10 @@ class Head(Struct, frozen=True, kw_only=True):
     content_encoding: str | None
     authorization: str | None
     origin: str | None
+    site: str | None
+    cookie: str | None
+    forwarded: str | None
+    proto: str | None
     length: int | None
     keeps: bool
     continues: bool
@@ -154,6 +159,10 @@ def _head(
         content_encoding=_joined(headers, "content-encoding"),
         authorization=_joined(headers, "authorization"),
         origin=_joined(headers, "origin"),
+        site=_joined(headers, "sec-fetch-site"),
+        cookie=_joined(headers, "cookie", by="; "),
+        forwarded=_joined(headers, "x-forwarded-for"),
+        proto=_joined(headers, "x-forwarded-proto"),
         length=_length(headers, is_newer=is_newer),
         keeps=is_newer and "close" not in tokens,
         continues=_continues(headers, is_newer=is_newer),
@@ -210,6 +219,6 @@ def _tokens(headers: dict[str, list[str]], name: str) -> set[str]:
     return {value.strip(" \t") for value in values} - {""}
 
 
-def _joined(headers: dict[str, list[str]], name: str) -> str | None:
+def _joined(headers: dict[str, list[str]], name: str, *, by: str = ", ") -> str | None:
     values = headers.get(name)
-    return None if values is None else ", ".join(values)
+    return None if values is None else by.join(values)

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 import trio
-from quart import Response, request
+from quart import Response, g, request
 from quart.wrappers.response import ResponseBody
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
@@ -28,6 +28,7 @@ from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import Meter
 from web.pages import Pages
+from web.rates import free
 from web.reporting import Reports
 from web.route import Route
 from web.routes import ROUTES
@@ -79,6 +80,7 @@ class Handlers:
     ) -> None:
         self._service = service
         self._sql = sql
+        self._gate = control.keyring.gate
         self._config = config
         self._live = shared.live
         self._load_runs = shared.load_runs
@@ -180,8 +182,11 @@ class Handlers:
         )
 
     async def _take(self, kind: Kind) -> Response:
+        spend: Callable[[int], None] = free
         try:
             content = await self._content(kind.body_bytes_max(self._config))
+            if self._gate.counts_events:
+                spend = self._gate.events(g.grant, g.asking)
         except TallymarkError as error:
             return response_of(ingest.refused(error, kind))
         reply = await ingest.take(
@@ -191,6 +196,7 @@ class Handlers:
             query=request.query_string,
             content_type=_joined("Content-Type"),
             content_encoding=_joined("Content-Encoding"),
+            spend=spend,
         )
         return response_of(reply)
 
@@ -227,7 +233,9 @@ class Handlers:
             content = b""
             if route.takes:
                 content = await self._document()
-            called = wire.Called(path_parameters, _headers(), request.query_string, content)
+            called = wire.Called(
+                path_parameters, _headers(), request.query_string, content, g.asking, g.grant
+            )
             return response_of(await handle(called))
 
         return handler
@@ -260,6 +268,7 @@ class Handlers:
         if request.method == "HEAD":
             return response_of(wire.sent(b"", media=STREAM_MEDIA))
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
+        subscriber.grant = g.grant
         return streamed_of(subscriber)
 
     async def _start_run(self) -> Response:
@@ -318,16 +327,23 @@ class Handlers:
             subscribers=self._live.subscribers, limit=self._config.stream_subscribers_max
         )
         uptime_s = monotonic() - self._started_s
+        if not self._knows_all():
+            return health.terse(self._service)
         return health.health_of(
             self._service,
             version=self._version,
             uptime_s=uptime_s,
             stream=stream,
-            settings=health.told(self._config),
+            settings=health.told(self._config, keys=self._gate.is_asked),
         )
 
     async def _ready(self, _: NothingAsked) -> health.Ready:
-        return health.ready(self._service)
+        return health.ready(self._service, is_terse=not self._knows_all())
+
+    @staticmethod
+    def _knows_all() -> bool:
+        """Whether whoever asks may know more than that the service lives."""
+        return bool(g.grant.may("read"))
 
     async def _described(self) -> Response:
         wire.question(request.query_string, NothingAsked)

@@ -48,6 +48,18 @@ def frameable(ancestors: Sequence[str]) -> tuple[tuple[str, str], ...]:
     )
 
 
+def shared(
+    headers: Sequence[tuple[str, str]], origin: str | None
+) -> tuple[tuple[str, str], ...]:
+    """Headers of an answer that pages of this one origin may read, by a key and no cookie."""
+    return (
+        *headers,
+        ("Access-Control-Allow-Origin", origin or ""),
+        ("Access-Control-Expose-Headers", "ETag, Retry-After, RateLimit, RateLimit-Policy"),
+        ("Vary", "Origin"),
+    )
+
+
 def opened(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Headers of an answer as ingest gives them: without what is for data alone."""
     own = [one for one in headers if one not in DATA_HEADERS]

@@ -1,6 +1,7 @@
 """What the service says of itself: whether it lives, whether it is ready, and how it goes."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, Protocol
 
@@ -11,6 +12,8 @@ from engine.actors.health import JournalHealth, QueueHealth, SnapshotHealth
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from web.archiving import ArchiveHealth
+
+Status = Literal["ok", "recovering", "stopping", "failed"]
 
 
 class StreamHealth(Struct, frozen=True, kw_only=True):
@@ -27,19 +30,22 @@ class ToldSettings(Struct, frozen=True, kw_only=True, rename="camel"):
     reporting_currency: str
     keep_hours_days: int
     load_runs: bool
+    keys: bool
 
 
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     """GET /health; the figures of the engine are there once it is.
 
+    Whoever has no key that may read, where there are keys, is told the status alone.
+
     `failed`: no event is taken until a restart, questions are answered; `reason` says why.
     """
 
-    status: Literal["ok", "recovering", "stopping", "failed"]
-    version: str
-    uptime_s: float
-    stream: StreamHealth
-    settings: ToldSettings
+    status: Status
+    version: str | UnsetType = UNSET
+    uptime_s: float | UnsetType = UNSET
+    stream: StreamHealth | UnsetType = UNSET
+    settings: ToldSettings | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     events_per_second: float | UnsetType = UNSET
     events: int | UnsetType = UNSET
@@ -79,13 +85,17 @@ def running_version() -> str:
         return "source"
 
 
-def told(config: Config) -> ToldSettings:
-    """What of the settings everybody may know."""
+def told(config: Config, *, keys: bool) -> ToldSettings:
+    """What of the settings whoever reads may know.
+
+    keys  whether the service asks for keys
+    """
     return ToldSettings(
         timezone=config.timezone,
         reporting_currency=config.reporting_currency,
         keep_hours_days=config.keep_hours_days,
         load_runs=config.load_hooks,
+        keys=keys,
     )
 
 
@@ -98,18 +108,10 @@ def health_of(
     settings: ToldSettings,
 ) -> Health:
     """How it goes, whatever the state."""
-    status: Literal["ok", "recovering", "stopping", "failed"] = "ok"
-    reason: str | UnsetType = UNSET
     figures: Mapping[str, Any] = {}
-    try:
+    with suppress(NotReady):
         figures = structs.asdict(engine.health())
-    except NotReady as not_yet:
-        status, reason = "recovering", str(not_yet)
-    else:
-        if engine.failure is not None:
-            status, reason = "failed", str(engine.failure)
-        elif not engine.is_ready:
-            status = "stopping"
+    status, reason = _status(engine)
     archive = engine.archive_health()
     return Health(
         status=status,
@@ -123,10 +125,30 @@ def health_of(
     )
 
 
-def ready(engine: Watched) -> Ready:
-    """Raises NotReady, or JournalFailed where only a restart helps."""
+def terse(engine: Watched) -> Health:
+    """That it lives, for whoever may not know more."""
+    status, _ = _status(engine)
+    return Health(status=status)
+
+
+def _status(engine: Watched) -> tuple[Status, str | UnsetType]:
+    """What it is doing, and why where it is not what it should."""
+    try:
+        engine.health()
+    except NotReady as not_yet:
+        return "recovering", str(not_yet)
     if engine.failure is not None:
-        raise engine.failure
+        return "failed", str(engine.failure)
+    return ("ok" if engine.is_ready else "stopping"), UNSET
+
+
+def ready(engine: Watched, *, is_terse: bool) -> Ready:
+    """Raises NotReady, or JournalFailed where only a restart helps.
+
+    is_terse  without the reason, which may name files
+    """
+    if engine.failure is not None:
+        raise JournalFailed("The journal has failed.") if is_terse else engine.failure
     if not engine.is_ready:
         raise NotReady("Tallymark is recovering or stopping; GET /health says which.")
     return Ready()

@@ -55,8 +55,11 @@ reason why nothing was answered.
 class Takes(Protocol):
     """What the hub asks of whoever takes the hot routes."""
 
-    def body_bytes_max(self, head: Head) -> int | None:
-        """What the body of this request may have; None where it is not for a hot route."""
+    def body_bytes_max(self, line: Line, head: Head) -> int | None:
+        """What the body of this request may have; None where it is not for a hot route.
+
+        Raises the TallymarkError for which it is not even read.
+        """
 
     def take(self, line: Line, head: Head, content: bytes) -> None:
         """Have it answered, now or later, but once."""

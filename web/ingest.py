@@ -4,7 +4,7 @@ It knows no framework, so that whatever carries a request can call it. Its answe
 by pages of any origin: a key that writes is public, and no cookie counts here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -22,6 +22,7 @@ from engine.facts import Kept
 from engine.lines import Limits, decode_lines
 from web import wire
 from web.headers import opened
+from web.rates import free
 from web.unpack import Bytes, Packing, packing_of, unpacked
 from web.wire import Internal, Reply
 
@@ -123,8 +124,11 @@ async def take(
     query: bytes = b"",
     content_type: str | None = None,
     content_encoding: str | None = None,
+    spend: Callable[[int], None] = free,
 ) -> Reply:
     """Decode, keep, acknowledge, or say why not.
+
+    spend  told how many events there are, before they are kept
 
     Returns once the events are as durable as the configuration promises; the arguments are
     those of `decode`. What is no TallymarkError is a bug and is raised.
@@ -132,7 +136,7 @@ async def take(
     try:
         if kind is Kind.BULK:
             packing = _packing(kind, content_type, content_encoding)
-            return _answered(await _take_bulk(engine, body, query, packing))
+            return _answered(await _take_bulk(engine, body, query, packing, spend))
         decoded = decode(
             engine,
             kind,
@@ -141,6 +145,7 @@ async def take(
             content_type=content_type,
             content_encoding=content_encoding,
         )
+        spend(len(decoded.batch.events))
         if decoded.batch.events:
             await engine.accept(decoded.batch)
     except TallymarkError as error:
@@ -216,7 +221,11 @@ def _answered(content: bytes) -> Reply:
 
 
 async def _take_bulk(
-    engine: Acceptor, body: Bytes, query: bytes, packing: Packing | None
+    engine: Acceptor,
+    body: Bytes,
+    query: bytes,
+    packing: Packing | None,
+    spend: Callable[[int], None],
 ) -> bytes:
     """The encoded answer: who skips thousands of events is told of each."""
     asked = wire.question(query, BatchAsked)
@@ -234,6 +243,7 @@ async def _take_bulk(
         kept, rejected = await engine.pace.run(steps)
         count = sum(body.events for body, _ in kept)
         held.shrink(sum(len(body.data) for body, _ in kept))
+        spend(count)
         if kept:
             await engine.accept_kept(kept)
     answer = BatchTaken(count, rejected if skip else UNSET)

@@ -4,6 +4,7 @@ The same functions answer here as behind Quart (`web.ingest`, `web.live`, `web.w
 no client can tell which of the two it got; tests/web/test_lane.py sends each case through both.
 """
 
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Final, Protocol
@@ -17,6 +18,8 @@ from engine.events import Batch
 from web import ingest, wire
 from web.access import must_be_our_host
 from web.framing import Head
+from web.gate import Asking, Gate, Grant
+from web.headers import shared
 from web.hub import Hub
 from web.ingest import Acceptor, Decoded, Kind
 from web.line import Line
@@ -31,6 +34,8 @@ from web.live import (
     wanted,
 )
 from web.meter import NO_ROUTE, Meter
+from web.rates import free
+from web.routes import STREAM, TRACK
 from web.wire import INTERNAL, Internal, Reply
 
 HOSTS_KNOWN_MAX: Final = 64
@@ -60,8 +65,11 @@ class Lane:
 
     hub: Hub
 
-    def __init__(self, service: Service, config: Config, live: Live, meter: Meter) -> None:
+    def __init__(
+        self, service: Service, config: Config, live: Live, meter: Meter, gate: Gate
+    ) -> None:
         self._service = service
+        self._gate = gate
         self._config = config
         self._live = live
         self._meter = meter
@@ -70,9 +78,14 @@ class Lane:
         self._rendered_on = b""
         self._chunked: tuple[bytes, bytes] = (b"", b"")
 
-    def body_bytes_max(self, head: Head) -> int | None:
-        """What the body of this request may have; None where it is not for a hot route."""
+    def body_bytes_max(self, line: Line, head: Head) -> int | None:
+        """What the body of this request may have; None where it is not for a hot route.
+
+        Raises a TallymarkError where whoever asks may not: no body of a stranger is held.
+        """
         if head.method == "POST" and head.path in _KINDS:
+            if self._gate.is_asked:
+                self._writer(line, head)
             return _KINDS[head.path].body_bytes_max(self._config)
         if head.method == "GET" and head.path == _STREAM and not head.length and head.is_newer:
             return 0
@@ -103,17 +116,26 @@ class Lane:
             self._answer(line, head, _refused(INTERNAL, head), asked_s)
 
     def _must_be_our_host(self, host: str | None) -> None:
-        if self._config.allow_public or host in self._hosts:
+        if self._config.allow_public or host in self._hosts or self._gate.is_asked:
             return
         must_be_our_host(host, self._config.allowed_hosts)
         if len(self._hosts) < HOSTS_KNOWN_MAX:
             self._hosts.add(host)
+
+    def _writer(self, line: Line, head: Head) -> Grant:
+        """Who sends: for a known head one look-up, by a text whose hash is known too."""
+        grant = self._gate.writers.get(head.authorization or "")
+        if grant is None or grant.key is None:
+            return self._gate.admit(TRACK, _asking(line, head))
+        grant.key.is_used = True
+        return grant
 
     # -- ingest -------------------------------------------------------------------------------
 
     def _ingest(
         self, line: Line, head: Head, kind: Kind, content: bytes, asked_s: float
     ) -> None:
+        spend = self._spend(line, head)
         decoded = ingest.decode(
             self._service,
             kind,
@@ -122,6 +144,7 @@ class Lane:
             content_type=head.content_type,
             content_encoding=head.content_encoding,
         )
+        spend(len(decoded.batch.events))
         answer = decoded.answer  # by itself: the events go when they are read
         if not decoded.batch.events:
             self._answer(line, head, answer, asked_s)
@@ -135,6 +158,11 @@ class Lane:
 
         if not self._service.submit(decoded.batch, released):
             self.hub.start(self._wait_for_room, decoded, released)
+
+    def _spend(self, line: Line, head: Head) -> Callable[[int], None]:
+        if not self._gate.counts_events:
+            return free
+        return self._gate.events(self._writer(line, head), _asking(line, head))
 
     async def _wait_for_room(self, decoded: Decoded, released: Released) -> None:
         """The rare case: the queue is full, and may have room within its second."""
@@ -155,7 +183,10 @@ class Lane:
                 query=head.query,
                 content_type=head.content_type,
                 content_encoding=head.content_encoding,
+                spend=self._spend(line, head),
             )
+        except TallymarkError as error:
+            reply = ingest.refused(error, Kind.BULK)
         except Exception as error:
             log.error("request failed", method="POST", path=head.path, exc_info=error)
             reply = _refused(INTERNAL, head)
@@ -181,12 +212,17 @@ class Lane:
     def _answer(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
         self._meter.answered(_route(head), perf_counter() - asked_s, reply.problem)
         is_last = line.must_close
+        if head.path == _STREAM and self._gate.allows_origin(head.origin):
+            reply = reply._replace(headers=shared(reply.headers, head.origin))
         line.answer(self.hub.rendered(reply, is_last=is_last), is_last=is_last)
 
     # -- the live stream ----------------------------------------------------------------------
 
     async def _stream(self, line: Line, head: Head, asked_s: float) -> None:
         try:
+            asking = _asking(line, head)
+            grant = self._gate.admit(STREAM, asking)
+            self._gate.count_request(grant, asking)
             asked = wire.question(head.query, StreamAsked)
             keys = wanted(asked.keys)
             if keys is not None and self._service.is_ready:
@@ -200,12 +236,16 @@ class Lane:
         else:
             self._meter.answered(_STREAM, perf_counter() - asked_s)
             listener = _Listener(self, line, keys=keys, interval_ticks=asked.interval)
-            line.stream(self._opening(), partial(self._live.leave, listener))
+            listener.grant = grant
+            line.stream(self._opening(head.origin), partial(self._live.leave, listener))
             self._live.enter(listener)
 
-    def _opening(self) -> bytes:
+    def _opening(self, origin: str | None) -> bytes:
         lines = [b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", b"Date: %b" % self.hub.date]
-        lines += [f"{name}: {value}".encode() for name, value in _STREAM_HEADERS]
+        headers = _STREAM_HEADERS
+        if self._gate.allows_origin(origin):
+            headers = shared(headers, origin)
+        lines += [f"{name}: {value}".encode() for name, value in headers]
         return b"\r\n".join((*lines, b"", _chunk(GREETING)))
 
     def chunked(self, frame: bytes) -> bytes:
@@ -232,6 +272,21 @@ class _Listener(Subscriber):
     def end(self) -> None:
         """End the stream and its connection."""
         self._line.end_stream(_LAST_CHUNK)
+
+
+def _asking(line: Line, head: Head) -> Asking:
+    return Asking(
+        head.method,
+        head.query,
+        head.authorization,
+        head.cookie,
+        head.host,
+        head.origin,
+        head.site,
+        line.peer,
+        head.forwarded,
+        head.proto,
+    )
 
 
 def _chunk(content: bytes) -> bytes:

@@ -66,7 +66,7 @@ class Keeper(Protocol):
 
     def read_head(self, raw: bytes) -> Head: ...
 
-    def body_bytes_max(self, head: Head) -> int | None:
+    def body_bytes_max(self, line: "Line", head: Head) -> int | None:
         """None: this request is not for us, but for `send_elsewhere`."""
 
     def reserve(self, size: int) -> None: ...
@@ -142,6 +142,14 @@ class Line:
     def must_close(self) -> bool:
         """Whether the answer to this request is the last on the connection."""
         return self._keeper.is_stopping or self.head is None or not self.head.keeps
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end; empty where that has gone."""
+        try:
+            return str(self.sock.getpeername()[0])
+        except (OSError, IndexError):
+            return ""
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -236,7 +244,7 @@ class Line:
         return True
 
     def _begin(self, head: Head) -> None:
-        limit = self._keeper.body_bytes_max(head)
+        limit = self._keeper.body_bytes_max(self, head)
         if limit is None:
             behind, self._received = self._received, b""
             self.state = State.ELSEWHERE

@@ -15,6 +15,7 @@ from quart.wrappers.response import ResponseBody
 
 from engine.errors import InvalidQuestion, Overloaded, TallymarkError
 from web.errors import TooManyStreams
+from web.gate import ANYBODY, Grant
 
 Counters = Mapping[str, int | float | None]
 
@@ -49,6 +50,9 @@ class StreamAsked(Struct, frozen=True):
 
     interval: Annotated[int, Meta(ge=1, le=10, description="seconds between frames")] = 1
     keys: KeyList | None = None
+    token: Annotated[str, Meta(max_length=64, description="of POST /stream/tokens")] | None = (
+        None
+    )
 
 
 def wanted(keys: str | None) -> tuple[str, ...] | None:
@@ -84,8 +88,10 @@ class Live:
         counters: Callable[[], Awaitable[Counters]],
         now_ms: Callable[[], int],
         *,
+        is_welcome: Callable[[Grant], bool],
         subscribers_max: int,
     ) -> None:
+        self._is_welcome = is_welcome
         self._counters = counters
         self._now_ms = now_ms
         self._subscribers_max = subscribers_max
@@ -125,6 +131,13 @@ class Live:
         self._life.cancel()
         subscribers, self._subscribers = self._subscribers, set()
         for subscriber in subscribers:
+            subscriber.end()
+
+    def end_unwelcome(self) -> None:
+        """End the streams of those whose key has been revoked, or whose session is over."""
+        over = [one for one in self._subscribers if not self._is_welcome(one.grant)]
+        for subscriber in over:
+            self.leave(subscriber)
             subscriber.end()
 
     def enter(self, subscriber: "Subscriber") -> None:
@@ -172,7 +185,12 @@ class Live:
 
 
 class Subscriber:
-    """One stream, of whatever carries it: which frames it gets, and when."""
+    """One stream, of whatever carries it: which frames it gets, and when.
+
+    grant  what opened it
+    """
+
+    grant: Grant = ANYBODY
 
     def __init__(self, *, keys: tuple[str, ...] | None, interval_ticks: int) -> None:
         self.keys = keys

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 import click
 
+from engine.config import KEY_VARIABLE
 from load.errors import LoadError
 
 if TYPE_CHECKING:
@@ -111,7 +112,13 @@ class _Common(TypedDict):
 
 _COMMON_OPTIONS: Final = (
     click.argument("url"),
-    click.option("--key", help="A key that may write and read, where the server asks for one."),
+    click.option(
+        "--key",
+        envvar=KEY_VARIABLE,
+        show_envvar=True,
+        metavar="KEY",
+        help="An admin key, where the server asks for one: it writes, and reads the counts.",
+    ),
     click.option(
         "--profile",
         "name",

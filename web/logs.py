@@ -5,8 +5,9 @@ Requests are not logged. The words of the lines (`starting`, `listening on …`,
 """
 
 import logging
+import re
 import sys
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -42,13 +43,25 @@ def _json() -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(serializer=_dumps),
+        _without_secrets,
     ]
 
 
 def _console() -> list[Processor]:
     colors = sys.stderr.isatty()
     formatter = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)]
+    console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)
+    return [console, _without_secrets]
+
+
+_SECRETS: Final = re.compile(
+    r"(tm_[wra]_)[0-9A-Za-z]{8,}|(\b(?:key|token|tallymark_session)=)[^&\s\"';]+"
+)
+
+
+def _without_secrets(_logger: object, _level: str, line: Any) -> str:  # noqa: ANN401  # structlog has one type for all steps
+    """The line as it is written: whatever it came from, keys and tokens stay out of it."""
+    return _SECRETS.sub(lambda found: f"{found[1] or found[2]}***", line)
 
 
 def _dumps(event: EventDict, **_: object) -> str:

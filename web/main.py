@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 import trio
 
-from engine.config import Config
-from engine.errors import TallymarkError
+from engine.config import ADMIN_KEY_VARIABLE, Config, is_loopback
+from engine.errors import InvalidSetting, TallymarkError
 from persistence.files import REAL_DISK
 from persistence.lock import hold
 from persistence.recovery import Recovered, recover
@@ -52,6 +52,7 @@ def serve(config: Config) -> int:
     process so that recovery can do its work, is logged, and the code is 1.
     """
     logs.set_up(config)
+    admin_key = os.environ.pop(ADMIN_KEY_VARIABLE, "")  # no other process of ours needs it
     _raise_file_limit(config.connections_max + OTHER_FILES)
     log.info(
         "starting",
@@ -65,8 +66,9 @@ def serve(config: Config) -> int:
     try:
         _make_folder(config)
         with hold(config.data):
-            control = Control.open(config, now_ms=_now_ms)
+            control = Control.open(config, now_ms=_now_ms, admin_key=admin_key)
             try:
+                _must_not_be_exposed(config, control)
                 trio.run(_live, config, control)
             finally:
                 control.close()
@@ -103,7 +105,7 @@ async def _live(config: Config, control: Control) -> None:
                             listeners,
                             stop=stop,
                             grace_s=config.stop_deadline_s / 2,
-                            lane=Lane(service, config, app.live, app.meter),
+                            lane=Lane(service, config, app.live, app.meter, app.gate),
                         )
                     )
                     for url in urls:
@@ -135,6 +137,18 @@ async def _live(config: Config, control: Control) -> None:
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
             f"acknowledged is lost; the next start replays what the snapshot does not cover."
         )
+
+
+def _must_not_be_exposed(config: Config, control: Control) -> None:
+    """Whoever can be reached by others asks them for a key. Raises InvalidSetting."""
+    if is_loopback(config.host) or config.allow_public or control.keyring.gate.has_keys:
+        return
+    raise InvalidSetting(
+        f"host: {config.host} can be reached from other machines, and there is no key to ask "
+        f"for. Make one with `tallymark keys add --role admin --data {config.data}`, or listen "
+        f"on 127.0.0.1, or say allow_public (--allow-public) if something in front of it keeps "
+        f"strangers out."
+    )
 
 
 def _now_ms() -> int:

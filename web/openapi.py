@@ -8,12 +8,16 @@ from msgspec import Struct
 
 from engine.errors import TallymarkError
 from web import wire
-from web.errors import BadRequest, Misdirected
+from web.errors import BadRequest, Forbidden, Misdirected, RateLimited, Unauthorized
+from web.gate import COOKIE
 from web.route import Refusals, Route
 from web.wire import INTERNAL, PROBLEM_JSON, Problem
 
 ANY_ROUTE: Final = (BadRequest, Misdirected)
 """Refusals that every route may give, beside the 500 of a bug."""
+
+WITH_KEYS: Final = (Unauthorized, Forbidden, RateLimited)
+"""Refusals of every route that asks for a key, where there are keys."""
 
 DESCRIPTION: Final = (
     "Real-time analytics for marketplaces. HEAD works wherever GET does. Parameters that are "
@@ -21,6 +25,14 @@ DESCRIPTION: Final = (
     "renamed. Every refusal is application/problem+json, but text/plain where SQL is asked on "
     "the path of Analytics Engine."
 )
+
+SECURITY: Final = {
+    "key": {"type": "http", "scheme": "bearer"},
+    "beacon": {"type": "apiKey", "in": "query", "name": "key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "token": {"type": "apiKey", "in": "query", "name": "token"},
+}
+"""How whoever asks may show what they may, where there are keys."""
 
 _REF_PREFIX: Final = "#/components/schemas/"
 _REF: Final = _REF_PREFIX + "{name}"
@@ -39,7 +51,7 @@ def describe(routes: Iterable[Route], *, version: str) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "Tallymark", "version": version, "description": DESCRIPTION},
         "paths": paths,
-        "components": {"schemas": schemas.components},
+        "components": {"schemas": schemas.components, "securitySchemes": SECURITY},
     }
 
 
@@ -93,6 +105,9 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         "summary": route.summary,
         "responses": {str(route.status): _answer(route, schemas)} | _problems(route, schemas),
     }
+    if route.role != "open":
+        operation["description"] = f"Where there are keys: one of role {_roles(route)}."
+        operation["security"] = [{way: []} for way in _ways(route)]
     parameters = [_path_parameter(name) for name in route.path_parameters]
     parameters += _query_parameters(route.asked)
     if parameters:
@@ -107,6 +122,16 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
     return operation
 
 
+def _roles(route: Route) -> str:
+    return "admin" if route.role == "admin" else f"{route.role} or admin"
+
+
+def _ways(route: Route) -> list[str]:
+    """How a key for this route may be shown."""
+    ways = ["key", "beacon" if route.role == "write" else "session"]
+    return [*ways, "token"] if route.takes_token else ways
+
+
 def _answer(route: Route, schemas: _Schemas) -> Json:
     if route.media is None:
         return {"description": route.summary}
@@ -116,7 +141,8 @@ def _answer(route: Route, schemas: _Schemas) -> Json:
 
 
 def _problems(route: Route, schemas: _Schemas) -> Json:
-    refusals: Refusals = (*route.refusals, *ANY_ROUTE)
+    asked = () if route.role == "open" else WITH_KEYS
+    refusals: Refusals = (*dict.fromkeys((*route.refusals, *asked, *ANY_ROUTE)),)
     problem = {PROBLEM_JSON: {"schema": schemas.of(Problem)}}
     if route.plain:
         problem = {"text/plain": {"schema": {"type": "string"}}}
@@ -158,7 +184,7 @@ def _query_parameter(name: str, field: Json, *, required: bool) -> Json:
 
 def every_refusal(routes: Iterable[Route]) -> set[type[TallymarkError]]:
     """All refusals that any of the routes may give."""
-    return {*ANY_ROUTE}.union(*(route.refusals for route in routes))
+    return {*ANY_ROUTE, *WITH_KEYS}.union(*(route.refusals for route in routes))
 
 
 def encoded(routes: Iterable[Route], *, version: str) -> bytes:

@@ -8,6 +8,7 @@ from engine.config import Config
 from web import wire
 from web.assets import Asset, cache_of, read_assets
 from web.errors import NotFound
+from web.gate import must_may
 from web.headers import PAGE_HEADERS, frameable
 from web.home import home
 from web.ingest import NothingAsked
@@ -62,6 +63,7 @@ class Pages:
         """GET /: the page for whoever takes HTML, the names of the routes for all others."""
         if "text/html" in (called.header("Accept") or ""):
             return self._index.reply(called, PAGE_HEADERS)
+        must_may(called.grant, "read")
         wire.question(called.query, NothingAsked)
         reply = wire.answered(home(self._version))
         return reply._replace(headers=(*reply.headers, ("Vary", "Accept")))

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.errors import TallymarkError
+from web.gate import Needed
 from web.ingest import NothingAsked
 
 Refusals = tuple[type[TallymarkError], ...]
@@ -16,6 +17,7 @@ class Route:
     """One method of one path.
 
     name      of the handler in `web.app`, and the operationId
+    role      what a key must be able to, where there are keys; "open" to whoever has none
     path      with {name} where a part of it is a parameter
     asked     the Struct of its query parameters
     answer    the type of its answer's body; None where the body is no JSON of ours
@@ -25,12 +27,15 @@ class Route:
     refusals  besides those that any route may give
     plain     whether refusals are plain text, and not problem+json
     rest      whether its last parameter is all the rest of the path, slashes too
+    is_asking  whether it only asks, though it is no GET: pages of `cors_origins` may do so
+    takes_token  whether `?token=` of POST /stream/tokens opens it
     """
 
     name: str
     method: str
     path: str
     summary: str
+    role: Needed
     asked: type[Struct] = NothingAsked
     answer: Any = None
     media: str | None = "application/json"
@@ -41,6 +46,8 @@ class Route:
     refusals: Refusals = ()
     plain: bool = False
     rest: bool = False
+    is_asking: bool = False
+    takes_token: bool = False
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
@@ -56,3 +63,8 @@ class Route:
             head, _, last = pattern.rpartition("<")
             return f"{head}<path:{last}"
         return pattern
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether pages of `cors_origins` may read its answers."""
+        return self.role == "read" and (self.method == "GET" or self.is_asking)

@@ -72,6 +72,7 @@ _TEXTS: Final = (MEDIA["json"], MEDIA["ndjson"])
 def _export(family: str, summary: str) -> Route:
     return Route(
         name=f"export{family.capitalize()}",
+        role="read",
         method="GET",
         path=f"/export/{family}",
         summary=summary,
@@ -85,6 +86,7 @@ def _export(family: str, summary: str) -> Route:
 def _preflight(name: str, path: str) -> Route:
     return Route(
         name=name,
+        role="open",
         method="OPTIONS",
         path=path,
         summary="Preflight for pages of other origins.",
@@ -96,6 +98,7 @@ def _preflight(name: str, path: str) -> Route:
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         name="home",
+        role="open",
         method="GET",
         path="/",
         summary="The dashboard for browsers; for all others the way to everything else.",
@@ -103,6 +106,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="track",
+        role="write",
         method="POST",
         path="/track",
         summary="Track one event; it is on disk and counted when this answers.",
@@ -114,6 +118,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _preflight("trackPreflight", "/track"),
     Route(
         name="trackBatch",
+        role="write",
         method="POST",
         path="/track/batch",
         summary="Track 1 to 25 events, all or nothing unless onInvalid=skip.",
@@ -126,6 +131,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _preflight("trackBatchPreflight", "/track/batch"),
     Route(
         name="trackBulk",
+        role="write",
         method="POST",
         path="/track/bulk",
         summary=("Track many events, one JSON object a line; gzip or zstd may pack them."),
@@ -138,6 +144,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _preflight("trackBulkPreflight", "/track/bulk"),
     Route(
         name="services",
+        role="read",
         method="GET",
         path="/metrics/services",
         summary="Executions, latency percentiles and error rates by service.",
@@ -147,6 +154,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="revenue",
+        role="read",
         method="GET",
         path="/metrics/revenue",
         summary="Money: GMV, MRR, fees, earnings, by currency.",
@@ -156,6 +164,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="marketplace",
+        role="read",
         method="GET",
         path="/metrics/marketplace",
         summary="Searches, views, conversions, and what is looked for most.",
@@ -165,6 +174,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="experiments",
+        role="read",
         method="GET",
         path="/metrics/experiments",
         summary="A/B tests: variants, winner, and how sure that is.",
@@ -174,6 +184,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="users",
+        role="read",
         method="GET",
         path="/metrics/users",
         summary="Active users, retention, churn, sessions.",
@@ -183,6 +194,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="counters",
+        role="read",
         method="GET",
         path="/counters",
         summary="The live counters: today, the last seven days, the last minutes.",
@@ -192,6 +204,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="counter",
+        role="read",
         method="GET",
         path="/counters/{key}",
         summary="One live counter.",
@@ -200,6 +213,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="stream",
+        role="read",
+        takes_token=True,
         method="GET",
         path="/stream",
         summary="The live counters as server-sent events, also while the service recovers.",
@@ -209,6 +224,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="sqlSent",
+        role="read",
+        is_asking=True,
         method="POST",
         path=_SQL_PATH,
         summary="Run a query over every event: Analytics Engine's dialect, and more.",
@@ -219,6 +236,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="sqlAsked",
+        role="read",
         method="GET",
         path=_SQL_PATH,
         summary="The same, with the query in the URL.",
@@ -227,6 +245,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="compatibleSent",
+        role="read",
+        is_asking=True,
         method="POST",
         path=_COMPATIBLE_PATH,
         summary="Run a query of Analytics Engine as its clients send it, any Content-Type.",
@@ -238,6 +258,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="compatibleAsked",
+        role="read",
         method="GET",
         path=_COMPATIBLE_PATH,
         summary="The same, with the query in the URL.",
@@ -252,6 +273,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _export("users", "GET /metrics/users as a flat table in a file."),
     Route(
         name="exportEvents",
+        role="read",
         method="GET",
         path="/export/events",
         summary="Every event of a period as a file, streamed, in no particular order.",
@@ -262,6 +284,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="reports",
+        role="read",
         method="GET",
         path="/exports",
         summary="The reports that are kept, the newest first.",
@@ -270,6 +293,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="createReport",
+        role="read",
         method="POST",
         path="/exports",
         summary="Have a report made: figures, events or a query, as a file for later.",
@@ -295,6 +319,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="report",
+        role="read",
         method="GET",
         path="/exports/{report}",
         summary="How far a report is.",
@@ -303,6 +328,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="reportFile",
+        role="read",
         method="GET",
         path="/exports/{report}/file",
         summary="The file of a report that is done.",
@@ -312,6 +338,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="removeReport",
+        role="read",
         method="DELETE",
         path="/exports/{report}",
         summary="Remove a report and its file, or give up what is being made.",
@@ -321,6 +348,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="health",
+        role="open",
         method="GET",
         path="/health",
         summary="What the service is doing; 200 as long as it lives.",
@@ -328,6 +356,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="ready",
+        role="open",
         method="GET",
         path="/ready",
         summary="Whether events are taken and questions answered now.",
@@ -336,6 +365,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="startLoadRun",
+        role="admin",
         method="POST",
         path="/load/runs",
         summary="Start a synthetic load run inside the process, one at a time.",
@@ -356,6 +386,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="loadRuns",
+        role="admin",
         method="GET",
         path="/load/runs",
         summary="The load runs of this process, the newest first.",
@@ -364,6 +395,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="loadRun",
+        role="admin",
         method="GET",
         path="/load/runs/{run}",
         summary="One load run, second by second.",
@@ -372,6 +404,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="loadRunStream",
+        role="admin",
         method="GET",
         path="/load/runs/{run}/stream",
         summary="The seconds of a load run as server-sent events, then how it ended.",
@@ -380,6 +413,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="stopLoadRun",
+        role="admin",
         method="DELETE",
         path="/load/runs/{run}",
         summary="Stop a load run; answers when all that it sent is counted.",
@@ -388,6 +422,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="prometheus",
+        role="read",
         method="GET",
         path="/metrics/prometheus",
         summary="What the service counts of itself, for Prometheus.",
@@ -395,9 +430,21 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="openapi",
+        role="read",
         method="GET",
         path="/openapi.json",
         summary="This description.",
     ),
     *SETUP_ROUTES,
+)
+
+_BY_NAME: Final = {route.name: route for route in ROUTES}
+
+TRACK: Final = _BY_NAME["track"]
+"""What every route of ingest asks of a key, its two others too."""
+
+STREAM: Final = _BY_NAME["stream"]
+
+NO_SUCH: Final = Route(
+    name="", role="open", method="", path="", summary="What no other route answers."
 )

@@ -17,12 +17,15 @@ from engine.errors import (
     Unanswerable,
     WrongMediaType,
 )
+from persistence.keys import Role
 from web.catalog import ExperimentGiven, NamedList, OneNamed, ServiceGiven
 from web.dashboards import DashboardList, Exported, Given, OneDashboard, Shared
 from web.embedding import ASKED, FAMILIES, CountersShownAsked, ShownAsked
 from web.errors import Forbidden, NotFound, SlowBody
+from web.gate import Needed
 from web.queries import REFUSALS as QUERY_REFUSALS
 from web.route import Refusals, Route
+from web.sessions import Session, StreamToken
 
 JSON: Final = ("application/json",)
 HTML: Final = "text/html"
@@ -42,6 +45,7 @@ _QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotRead
 def _get(name: str, path: str, summary: str, answer: Any, *refusals: Any) -> Route:  # noqa: ANN401  # a type
     return Route(
         name=name,
+        role="read",
         method="GET",
         path=path,
         summary=summary,
@@ -50,9 +54,17 @@ def _get(name: str, path: str, summary: str, answer: Any, *refusals: Any) -> Rou
     )
 
 
-def _delete(name: str, path: str, summary: str, *refusals: Any, rest: bool = False) -> Route:  # noqa: ANN401  # as above
+def _delete(
+    name: str,
+    path: str,
+    summary: str,
+    *refusals: Any,  # noqa: ANN401  # as above
+    role: Role = "read",
+    rest: bool = False,
+) -> Route:
     return Route(
         name=name,
+        role=role,
         method="DELETE",
         path=path,
         summary=summary,
@@ -63,9 +75,12 @@ def _delete(name: str, path: str, summary: str, *refusals: Any, rest: bool = Fal
     )
 
 
-def _file(name: str, path: str, summary: str, media: str, *, rest: bool = False) -> Route:
+def _file(
+    name: str, path: str, summary: str, media: str, *, role: Needed = "open", rest: bool = False
+) -> Route:
     return Route(
         name=name,
+        role=role,
         method="GET",
         path=path,
         summary=summary,
@@ -86,6 +101,7 @@ def _catalog(kind: str, one: str, given: type[Any]) -> tuple[Route, ...]:
         ),
         Route(
             name=f"named{name}",
+            role="read",
             method="GET",
             path=path,
             summary=f"What the catalog says about one {one}.",
@@ -95,6 +111,7 @@ def _catalog(kind: str, one: str, given: type[Any]) -> tuple[Route, ...]:
         ),
         Route(
             name=f"name{name}",
+            role="admin",
             method="PUT",
             path=path,
             summary="Give a name, which wins over those that events carry.",
@@ -104,7 +121,13 @@ def _catalog(kind: str, one: str, given: type[Any]) -> tuple[Route, ...]:
             refusals=(*_BODY, LimitReached),
             rest=True,
         ),
-        _delete(f"unname{name}", path, "Leave the name to the events again.", rest=True),
+        _delete(
+            f"unname{name}",
+            path,
+            "Leave the name to the events again.",
+            role="admin",
+            rest=True,
+        ),
     )
 
 
@@ -112,6 +135,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
     _get("dashboards", "/dashboards", "All dashboards, the oldest first.", DashboardList),
     Route(
         name="createDashboard",
+        role="read",
         method="POST",
         path="/dashboards",
         summary="Keep a new dashboard.",
@@ -123,6 +147,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="importDashboard",
+        role="read",
         method="POST",
         path="/dashboards/import",
         summary="Keep a dashboard that was exported, under a free name.",
@@ -141,6 +166,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="replaceDashboard",
+        role="read",
         method="PUT",
         path="/dashboards/{id}",
         summary="Replace a dashboard; with If-Match only the version that was read.",
@@ -164,6 +190,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="shareDashboard",
+        role="read",
         method="POST",
         path="/dashboards/{id}/share",
         summary="The link that shows a dashboard read-only, the same until it is taken back.",
@@ -180,6 +207,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
 _SHARED: Final[tuple[Route, ...]] = (
     Route(
         name="embed",
+        role="open",
         method="GET",
         path="/embed/{dashboard}",
         summary="The page of a shared dashboard, for a frame or a link.",
@@ -188,6 +216,7 @@ _SHARED: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="embedDashboard",
+        role="open",
         method="GET",
         path="/embed/{dashboard}/dashboard",
         summary="The dashboard that a token opens.",
@@ -197,6 +226,7 @@ _SHARED: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="embedCounters",
+        role="open",
         method="GET",
         path="/embed/{dashboard}/counters",
         summary="Live counters that a shared dashboard shows.",
@@ -207,6 +237,7 @@ _SHARED: Final[tuple[Route, ...]] = (
     *(
         Route(
             name=f"embed{family.capitalize()}",
+            role="open",
             method="GET",
             path=f"/embed/{{dashboard}}/metrics/{family}",
             summary=f"As /metrics/{family}, with the filters of a widget of the dashboard.",
@@ -218,6 +249,7 @@ _SHARED: Final[tuple[Route, ...]] = (
     ),
     Route(
         name="embedQuery",
+        role="open",
         method="GET",
         path="/embed/{dashboard}/queries/{query}",
         summary="The rows of a query that a shared dashboard holds, as /sql answers them.",
@@ -226,15 +258,50 @@ _SHARED: Final[tuple[Route, ...]] = (
     ),
 )
 
+_SESSIONS: Final[tuple[Route, ...]] = (
+    _get("session", "/session", "Who asks: the role, and until when a cookie holds.", Session),
+    Route(
+        name="signIn",
+        role="read",
+        method="POST",
+        path="/session",
+        summary="Swap a key that may read for a cookie of this page.",
+        answer=Session,
+        refusals=(Forbidden, DiskFull),
+    ),
+    Route(
+        name="signOut",
+        role="open",
+        method="DELETE",
+        path="/session",
+        summary="End the session of the cookie.",
+        media=None,
+        status=204,
+        refusals=(Forbidden, DiskFull),
+    ),
+    Route(
+        name="streamToken",
+        role="read",
+        method="POST",
+        path="/stream/tokens",
+        summary="A token for the address of one GET /stream, good once and for a minute.",
+        answer=StreamToken,
+        status=201,
+        is_asking=True,
+        refusals=(Forbidden, Overloaded),
+    ),
+)
+
 _PAGES: Final[tuple[Route, ...]] = (
     _file("ui", "/ui/{path}", "A file of the dashboard page.", "*/*", rest=True),
-    _file("docs", "/docs", "This description as a page.", HTML),
+    _file("docs", "/docs", "This description as a page.", HTML, role="read"),
     _file("docsStyle", "/docs/style.css", "What that page looks like.", "text/css"),
 )
 
 SETUP_ROUTES: Final[tuple[Route, ...]] = (
     *_DASHBOARDS,
     *_SHARED,
+    *_SESSIONS,
     *_catalog("services", "service", ServiceGiven),
     *_catalog("experiments", "experiment", ExperimentGiven),
     *_PAGES,

@@ -18,7 +18,8 @@ from engine.errors import (
     TallymarkError,
     WrongMediaType,
 )
-from web.errors import MethodNotAllowed
+from web.errors import MethodNotAllowed, RateLimited, Unauthorized
+from web.gate import Asking, Grant
 from web.headers import DATA_HEADERS
 
 QUERY_BYTES_MAX: Final = 8 * 1024
@@ -31,7 +32,7 @@ JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
 
 IGNORED_PARAMETER: Final = "key"
-"""What beacons present in place of an Authorization header; no key is asked for here."""
+"""What beacons present in place of an Authorization header; `web.gate` has read it."""
 
 
 Asked = TypeVar("Asked", bound=Struct)
@@ -56,6 +57,7 @@ class Called:
     path     {name in the route's path: its part of the request's, decoded}
     headers  of the request, their names in small letters
     query    as in the request line, without the question mark
+    asking   what of it says who asks, and `grant` what that may
     body     whole, empty where the route takes none
     """
 
@@ -63,6 +65,8 @@ class Called:
     headers: Mapping[str, str]
     query: bytes
     body: bytes
+    asking: Asking
+    grant: Grant
 
     def header(self, name: str) -> str | None:
         """One header, None where it is absent."""
@@ -249,6 +253,14 @@ def _faults(error: TallymarkError | Internal) -> tuple[Fault, ...] | UnsetType:
 def headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:
     """What a refusal says in headers: when to come again, what else to do."""
     match error:
+        case RateLimited():
+            return (
+                ("Retry-After", str(error.retry_after_s)),
+                ("RateLimit-Policy", f'"{error.policy}";q={error.quota};w={error.window_s}'),
+                ("RateLimit", f'"{error.policy}";r=0;t={error.retry_after_s}'),
+            )
+        case Unauthorized():
+            return (("WWW-Authenticate", 'Bearer realm="tallymark"'),)
         case Overloaded():
             return (("Retry-After", str(error.retry_after_s)),)
         case MethodNotAllowed():

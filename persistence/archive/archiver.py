@@ -7,7 +7,7 @@ older of two dumps of the ids: `trimmable_seq` tells how far it may be trimmed.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ import msgspec
 
 from engine.config import Config
 from engine.errors import Corruption, TallymarkError
-from engine.events import Batch
 from engine.state import Dump
 from engine.timebucket import DAY_MS
 from persistence.archive import merging
@@ -23,7 +22,7 @@ from persistence.archive.follower import Follower, JournalGap
 from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap
 from persistence.archive.merging import day_of
 from persistence.archive.parquet import Content, Merger, PartWriter
-from persistence.archive.rows import Taken, Taking, batches_of
+from persistence.archive.rows import Span, Taking, Told, batches_of
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
 from persistence.checksums import crcs_of
 from persistence.record import Record
@@ -33,6 +32,10 @@ JOURNAL_FOLDER: Final = "journal"
 
 PART_EVENTS_MAX: Final = 100_000
 """Events after which a part is written, however many more there are."""
+
+TAKEN_EVENTS: Final = 4_096
+"""Events that are decoded before rows are made of them: so many that an array of them costs
+little, and so few that the processor's cache still has them."""
 
 IDS_SOURCE: Final = "ids"
 IDS_EVENTS_MAX: Final = 2_000_000
@@ -125,33 +128,38 @@ class Archiver:
         return records
 
     def _commit(self, records: list[Record]) -> None:
-        taken = [self._take(record) for record in records]
+        found = [span for span in self._taken(records) if span.rows]
         last_seq = records[-1].last_seq
-        rows = sum(len(of_kind) for one in taken for of_kind in one.rows.values())
         self._follower.sync()
         part = None
-        if rows:
+        if found:
             content = Content(
-                rows=rows,
-                weight=sum(one.weight for one in taken),
+                rows=sum(span.rows for span in found),
+                weight=sum(span.weight for span in found),
                 first_seq=records[0].first_seq,
                 last_seq=last_seq,
-                first_ms=min(one.first_ms for one in taken if one.rows),
-                last_ms=max(one.last_ms for one in taken if one.rows),
+                first_ms=min(span.first_ms for span in found),
+                last_ms=max(span.last_ms for span in found),
                 size_bytes=0,
             )
             part = self._write(content)
         self.store.advance(last_seq, self._taking.tally, part)
 
-    def _take(self, record: Record) -> Taken:
-        taken = self._taking.take(
-            record.first_seq, record.received_ms, _decoded(record, self._config.data)
-        )
-        self._writer.add(taken.rows)
-        return taken
+    def _taken(self, records: Sequence[Record]) -> Iterator[Span]:
+        """Have all records taken by the writer, some at a time."""
+        told: list[Told] = []
+        events = 0
+        for record in records:
+            told.append(_decoded(record, self._config.data))
+            events += record.events
+            if events >= TAKEN_EVENTS or record is records[-1]:
+                taken = self._taking.take(told)
+                self._writer.add(taken)
+                yield taken.span()
+                told, events = [], 0
 
     def _write(self, content: Content) -> File:
-        file = made("", content, self._clock_ms())
+        file = msgspec.structs.replace(made("", content, self._clock_ms()), sorted=False)
         name = self.store.free_name(
             folder_of(day_of(file)), content.first_seq, content.last_seq
         )
@@ -193,7 +201,7 @@ class Archiver:
                     0,
                     f"it covers number {covered_seq}, where no record of the journal ends",
                 )
-            self._taking.pass_by(record.received_ms, _decoded(record, self._config.data))
+            self._taking.pass_by([_decoded(record, self._config.data)])
             ids_seq = record.last_seq
         self._taking.tally = msgspec.structs.replace(self.store.manifest.tally)
         return follower
@@ -260,9 +268,10 @@ class Upkeep:
             raise
 
 
-def _decoded(record: Record, data: Path) -> list[Batch]:
+def _decoded(record: Record, data: Path) -> Told:
     try:
-        return list(batches_of(record.bodies))
+        batches = list(batches_of(record.bodies))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the events from number {record.first_seq} on no longer decode ({error})"
         raise Corruption(data / JOURNAL_FOLDER, 0, reason) from error
+    return Told(record.first_seq, record.received_ms, batches)

@@ -1,15 +1,17 @@
 """What a row of the archive holds, and the SQL that shows rows as Analytics Engine would.
 
-Two tables of columns. STORED is what every Parquet file holds, in this order: the fields of an
-event under their names on the wire, null where absent, and what sorting and pruning need. SHOWN
-is what a query sees: the 44 columns of Analytics Engine, never null, then every field. What can
-be said by other columns is not stored but made by the query: `select_of` writes it.
+Three tables of columns. STORED is what a row holds, in this order: the fields of an event under
+their names on the wire, null where absent, and what sorting and pruning need. FILED is how a
+Parquet file holds it: the same, but for ids. An id that is a UUID as they are usually written
+lies in a column of that type, 16 bytes instead of 36, and else as text. SHOWN is what a query
+sees: the 44 columns of Analytics Engine, never null, then every field. What can be said by
+other columns is not stored but made by the query: `select_of` writes it.
 
 `timestamp`, `index1` and `blob2` are stored as they are shown, so that a filter on them reaches
 the files and skips row groups; docs/formats/archive.md says the rest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 DEFAULT_TABLE: Final = "events"
@@ -94,7 +96,38 @@ STORED: Final = (
     _field("duration", "DOUBLE", "duration"),
     _field("cohort", "VARCHAR", "cohort"),
 )  # fmt: skip
-"""The columns of every file, in their order."""
+"""The columns of every row, in their order."""
+
+IDS: Final = (
+    "eventId", "userId", "sessionId", "executionId", "orderId", "creatorId", "subscriptionId",
+)  # fmt: skip
+"""Columns of STORED with many values, which are often UUIDs."""
+
+UUID: Final = "UUID"
+UUID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""An id is filed as a UUID if it is of this form, so that its text can be told again."""
+
+
+class Filed(NamedTuple):
+    """A column as it lies in a file."""
+
+    name: str
+    sql_type: str
+
+
+def uuid_of(name: str) -> str:
+    """The column of FILED that holds an id of IDS where it is a UUID."""
+    return f"{name}Uuid"
+
+
+FILED: Final = (
+    *(Filed(column.name, column.sql_type) for column in STORED),
+    *(Filed(uuid_of(name), UUID) for name in IDS),
+)
+"""The columns of every file whose name ends with SUFFIX, in their order."""
+
+SUFFIX: Final = ".v2.parquet"
+"""Files whose names end otherwise are of version 1, and have the columns STORED."""
 
 SORTED_BY: Final = ("index1", "timestamp", "timestampMillis", "seq")
 """The order of rows in a file; `seq` makes it total."""
@@ -166,11 +199,53 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
     return f"SELECT {shown} FROM {source_of(files)}"
 
 
-def source_of(files: Sequence[str]) -> str:
-    """What a FROM takes to read the STORED columns of these files."""
+def source_of(files: Sequence[str], only: Collection[str] | None = None) -> str:
+    """What a FROM takes to read the STORED columns of these files, of whichever version.
+
+    only  names of the columns that are needed: to name the others costs a millisecond
+    """
+    columns = [column for column in STORED if only is None or column.name in only]
     if not files:
-        nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in STORED)
-        return f"(SELECT {nothing} LIMIT 0)"
+        nothing = ", ".join(f"NULL::{c.sql_type} AS {quoted(c.name)}" for c in columns)
+        return f"(SELECT {nothing or '1 AS one'} LIMIT 0)"
+    of_filed = ", ".join(map(_stored_of_filed, columns))
+    of_stored = ", ".join(quoted(column.name) for column in columns)
+    return _union(files, of_filed or "1 AS one", of_stored or "1 AS one")
+
+
+def named_in(sql: Iterable[str]) -> frozenset[str]:
+    """The STORED columns that these expressions read."""
+    told = " ".join(sql)
+    return frozenset(column.name for column in STORED if quoted(column.name) in told)
+
+
+def filed_source_of(files: Sequence[str]) -> str:
+    """The FILED columns of these files; there is at least one."""
+    return _union(files, _FILED, _FILED_OF_STORED)
+
+
+def filed_of(source: str) -> str:
+    """What a FROM takes to have the FILED columns of what has those STORED."""
+    return f"(SELECT {_FILED_OF_STORED} FROM {source})"
+
+
+def columns_of(file: str) -> list[tuple[str, str]]:
+    """Names and types of the columns of a file, by its name."""
+    return [(c.name, c.sql_type) for c in (FILED if file.endswith(SUFFIX) else STORED)]
+
+
+def _union(files: Sequence[str], of_filed: str, of_stored: str) -> str:
+    now = [file for file in files if file.endswith(SUFFIX)]
+    former = [file for file in files if not file.endswith(SUFFIX)]
+    selects = [
+        f"SELECT {columns} FROM {_read(some)}"
+        for columns, some in ((of_filed, now), (of_stored, former))
+        if some
+    ]
+    return f"({' UNION ALL '.join(selects)})"
+
+
+def _read(files: Sequence[str]) -> str:
     listed = ", ".join(literal(file) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
 
@@ -183,3 +258,32 @@ def literal(text: str) -> str:
 def quoted(name: str) -> str:
     """`name` as an identifier of DuckDB's SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _stored_of_filed(column: Stored) -> str:
+    name = quoted(column.name)
+    if column.name not in IDS:
+        return name
+    return f"coalesce({name}, {quoted(uuid_of(column.name))}::VARCHAR) AS {name}"
+
+
+def _text_alone(name: str) -> str:
+    return f"CASE WHEN {_is_uuid(name)} THEN NULL ELSE {quoted(name)} END AS {quoted(name)}"
+
+
+def _uuid_alone(name: str) -> str:
+    uuid = f"CASE WHEN {_is_uuid(name)} THEN {quoted(name)}::UUID END"
+    return f"{uuid} AS {quoted(uuid_of(name))}"
+
+
+def _is_uuid(name: str) -> str:
+    return f"regexp_full_match({quoted(name)}, {literal(UUID_PATTERN)})"
+
+
+_FILED: Final = ", ".join(quoted(column.name) for column in FILED)
+_FILED_OF_STORED: Final = ", ".join(
+    (
+        *(_text_alone(c.name) if c.name in IDS else quoted(c.name) for c in STORED),
+        *map(_uuid_alone, IDS),
+    )
+)

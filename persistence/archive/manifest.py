@@ -20,7 +20,10 @@ from persistence.record import UnknownFormat
 ARCHIVE_FOLDER: Final = "archive"
 """In the data folder."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+FORMER_FORMAT: Final = 1
+"""Its files have other names and columns, and no `sorted`: they all are."""
+
 NAME: Final = "manifest.json"
 
 
@@ -48,6 +51,7 @@ class File(msgspec.Struct, frozen=True):
     weight     the sum of `_sample_interval`
     first_seq, last_seq   the least and the greatest number of a row
     first_ms, last_ms     the earliest and the latest instant of a row
+    sorted     its rows are in the order of `columns.SORTED_BY`; a part's are as they came
     crcs       CRC-32 of each stretch of its bytes, as `persistence.checksums` cuts them; none
                in a file of before they were written
     """
@@ -61,6 +65,7 @@ class File(msgspec.Struct, frozen=True):
     last_ms: int
     size_bytes: int
     made_ms: int
+    sorted: bool = True
     crcs: tuple[int, ...] = ()
 
 
@@ -116,14 +121,14 @@ def read(folder: Path) -> Manifest | None:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadManifest(path, str(error)) from error
-    if manifest.format != FORMAT:
+    if manifest.format not in (FORMER_FORMAT, FORMAT):
         raise UnknownFormat(
             f"{path} has format {manifest.format}; this Tallymark reads {FORMAT}. Start the "
             f"version that wrote it."
         )
     if not _is_whole(data, manifest):
         raise BadManifest(path, "its checksum is wrong")
-    return manifest
+    return msgspec.structs.replace(manifest, format=FORMAT)
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -1,20 +1,31 @@
 """Parquet by DuckDB: rows gathered and written sorted, files merged, files checked.
 
-Rows go in by DuckDB's appender, one table a type of event, so that absent fields cost nothing,
-and come out by one COPY that puts them in order. Every file is on the disk before it gets its
+Rows go in as Arrow arrays, one stream a type of event, so that absent fields cost nothing, and
+come out by one COPY; merging puts them in order. Every file is on the disk before it gets its
 name. Each object has a database of its own in memory, and is used by one thread.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 import duckdb
 
-from engine.events import Event
-from persistence.archive.columns import SORTED_BY, STORED, literal, quoted, source_of
-from persistence.archive.rows import KINDS, MADE, Kind, Row
+from persistence.archive.arrays import Gathering
+from persistence.archive.columns import (
+    FILED,
+    IDS,
+    SORTED_BY,
+    columns_of,
+    filed_source_of,
+    literal,
+    quoted,
+    source_of,
+    uuid_of,
+)
+from persistence.archive.rows import KINDS, MONEY, Kind, Taken
 from persistence.checksums import crcs_of
 from persistence.files import MODE, REAL_DISK
 
@@ -27,13 +38,12 @@ PART_LEVEL: Final = 1
 MERGED_LEVEL: Final = 3
 """Of zstd: parts live for minutes, merged files for months."""
 
-ROW_GROUP_ROWS: Final = 61_440
+ROW_GROUP_ROWS: Final = 40_960
 """A query for one service reads one or two of them in each file: smaller ones skip more, and
-cost more bytes a row (docs/decisions/0006)."""
+cost more bytes a row (docs/decisions/0012)."""
 
-_MADE_TYPES: Final = ("BIGINT", "BIGINT", "BIGINT", "UINTEGER")
-_TYPES: Final = {column.name: column.sql_type for column in STORED}
-_NAMES: Final = ", ".join(quoted(column.name) for column in STORED)
+_TYPES: Final = {column.name: column.sql_type for column in FILED}
+_NAMES: Final = ", ".join(quoted(column.name) for column in FILED)
 _EMPTY: Final = "''"
 _ORDER: Final = ", ".join(map(quoted, SORTED_BY))
 
@@ -109,38 +119,32 @@ class PartWriter(Database):
 
     def __init__(self, temp: Path) -> None:
         super().__init__(temp)
-        for kind in KINDS.values():
-            self._connection.execute(_table_of(kind))
-        self._selects = {kind.tag: _select_of(kind) for kind in KINDS.values()}
-        self._rows: dict[type[Event], list[Row]] = {kind: [] for kind in KINDS}
+        self._gathering = Gathering()
 
-    def add(self, rows: Mapping[type[Event], Sequence[Row]]) -> None:
-        """Take the rows of a record, as `rows.Taken` has them."""
-        for kind, of_kind in rows.items():
-            self._rows[kind] += of_kind
+    def add(self, taken: Taken) -> None:
+        """Take the rows of some records."""
+        self._gathering.add(taken)
 
     def write(self, path: Path) -> None:
         """Put all rows that were added into the new file `path`, and forget them."""
-        tables = []
-        for kind, rows in self._rows.items():
-            if rows:
-                tag = KINDS[kind].tag
-                tables.append(tag)
-                with self._connection.appender(tag) as appender:  # opening it costs 1 ms
-                    appender.append_rows(rows)
-                rows.clear()
-        source = " UNION ALL BY NAME ".join(self._selects[tag] for tag in tables)
-        self._write(f"SELECT {_NAMES} FROM ({source}) ORDER BY {_ORDER}", path, PART_LEVEL)
-        for tag in tables:
-            self._connection.execute(f"TRUNCATE {quoted(tag)}")
+        streams = {KINDS[kind].tag: stream for kind, stream in self._gathering.take().items()}
+        for tag, stream in streams.items():
+            self._connection.register(tag, stream)
+        source = " UNION ALL ".join(_SELECTS[tag] for tag in streams)
+        self._write(f"SELECT {_NAMES} FROM ({source})", path, PART_LEVEL)
+        for tag in streams:
+            self._connection.unregister(tag)
 
 
 class Merger(Database):
     """Makes new files of the rows of others."""
 
-    def merge(self, inputs: Sequence[Path], output: Path, where: str = "true") -> Content:
+    def merge(self, inputs: Sequence[Path], output: Path) -> Content:
         """Put the rows of all inputs, sorted, into one file; what it then holds."""
-        source = source_of([str(path) for path in inputs])
+        return self.write(filed_source_of([str(path) for path in inputs]), output)
+
+    def write(self, source: str, output: Path, where: str = "true") -> Content:
+        """The same of a source of FILED columns."""
         self._write(
             f"SELECT {_NAMES} FROM {source} WHERE {where} ORDER BY {_ORDER}",
             output,
@@ -151,7 +155,7 @@ class Merger(Database):
     @contextmanager
     def gathered(self, inputs: Sequence[Path]) -> Iterator["Gathered"]:
         """The rows of all inputs, to be written day by day."""
-        source = source_of([str(path) for path in inputs])
+        source = filed_source_of([str(path) for path in inputs])
         self._connection.execute(
             f"CREATE TEMP TABLE gathered AS SELECT {_NAMES} FROM {source} "
             f'ORDER BY "timestamp"::DATE, {_ORDER}'
@@ -166,24 +170,21 @@ class Merger(Database):
         at_ms = 'epoch_ms("timestamp") + "timestampMillis"'
         found = self.ask(
             f"SELECT count(*), sum(_sample_interval), min(seq), max(seq), min({at_ms}), "
-            f"max({at_ms}) FROM {source_of([str(path)])}"
+            f"max({at_ms}) FROM {filed_source_of([str(path)])}"
         )
         rows, *rest = found[0]
         if not rows:
             rest = [0] * 5
         return Content._make((rows, *map(int, rest), path.stat().st_size, crcs_of(path)))
 
-    def days(self, paths: Sequence[Path]) -> list[str]:
-        """The UTC days of the rows of these files, as ISO dates."""
-        if not paths:
-            return []
-        source = source_of([str(path) for path in paths])
+    def days(self, source: str) -> list[str]:
+        """The UTC days of the rows of a source, as ISO dates."""
         found = self.ask(f'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM {source} ORDER BY 1')
         return [day for (day,) in found]
 
     def numbers_twice(self, paths: Sequence[Path]) -> int:
         """How many rows of these files have a number that another has."""
-        source = source_of([str(path) for path in paths])
+        source = filed_source_of([str(path) for path in paths])
         return int(self.ask(f"SELECT count(*) - count(DISTINCT seq) FROM {source}")[0][0])
 
     def ids_in_order(self, paths: Sequence[Path]) -> Iterator[tuple[int, str]]:
@@ -207,9 +208,9 @@ class Merger(Database):
         return bool(found[0][0] == 0)
 
     def has_our_columns(self, path: Path) -> bool:
-        """Whether the file holds exactly STORED."""
-        found = self.ask(f"DESCRIBE SELECT * FROM {source_of([str(path)])}")
-        return [(name, kind) for name, kind, *_ in found] == list(_TYPES.items())
+        """Whether the file holds exactly what its name says."""
+        found = self.ask(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})")
+        return [(name, kind) for name, kind, *_ in found] == columns_of(path.name)
 
 
 class Gathered:
@@ -220,10 +221,7 @@ class Gathered:
 
     def days(self) -> list[str]:
         """The UTC days that occur, as ISO dates."""
-        found = self._merger.ask(
-            'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM gathered ORDER BY 1'
-        )
-        return [day for (day,) in found]
+        return self._merger.days("gathered")
 
     def write(self, day: str, output: Path) -> Content:
         """Put the rows of one day into a file; what it then holds."""
@@ -237,34 +235,38 @@ class Gathered:
         return self._merger.content(output)
 
 
-def _table_of(kind: Kind) -> str:
-    columns = [f"{quoted(n)} {t}" for n, t in zip(MADE, _MADE_TYPES, strict=True)]
-    columns += [f"{quoted(name)} {_TYPES[name]}" for name in kind.columns]
-    return f"CREATE TABLE {quoted(kind.tag)} ({', '.join(columns)})"
-
-
 def _select_of(kind: Kind) -> str:
-    """The rows of one type with all columns of STORED."""
+    """The rows of one type with all columns of FILED."""
+    held = {column.name for column in kind.columns}
     made = {
         "index1": _first_of(
-            kind, "serviceId", "experimentId", "userId", "sessionId", "searchQuery"
+            held, "serviceId", "experimentId", "userId", "sessionId", "searchQuery"
         ),
         "timestamp": "make_timestamp(at_ms // 1000 * 1000000)",
         "timestampMillis": "(at_ms % 1000)::SMALLINT",
-        "_sample_interval": '"_sample_interval"',
+        "_sample_interval": '"_sample_interval"::UINTEGER',
         "seq": "seq",
         "receivedAt": "make_timestamp(received_ms * 1000)",
         "eventType": literal(kind.tag),
-        "blob2": _first_of(kind, "serviceId", "experimentId"),
+        "blob2": _first_of(held, "serviceId", "experimentId"),
+        **{name: quoted(name) for name in MONEY if kind.has_money},
+        **{name: f"{quoted(name)}::{_TYPES[name]}" for name in held},
+        **{uuid_of(name): quoted(uuid_of(name)) for name in held.intersection(IDS)},
     }
-    held = {name: quoted(name) for name in kind.columns}
     columns = ", ".join(
-        f"{(made | held).get(c.name, f'NULL::{c.sql_type}')} AS {quoted(c.name)}"
-        for c in STORED
+        f"{made.get(c.name, f'NULL::{c.sql_type}')} AS {quoted(c.name)}" for c in FILED
     )
     return f"SELECT {columns} FROM {quoted(kind.tag)}"
 
 
-def _first_of(kind: Kind, *names: str) -> str:
-    there = [quoted(name) for name in names if name in kind.columns]
+def _first_of(held: AbstractSet[str], *names: str) -> str:
+    there: list[str] = []
+    for name in names:
+        if name in held:
+            there.append(quoted(name))
+            if name in IDS:
+                there.append(f"{quoted(uuid_of(name))}::VARCHAR")
     return f"coalesce({', '.join([*there, _EMPTY])})"
+
+
+_SELECTS: Final = {kind.tag: _select_of(kind) for kind in KINDS.values()}

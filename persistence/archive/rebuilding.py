@@ -12,6 +12,7 @@ from engine.config import Config
 from engine.state import Dump
 from persistence.archive import manifest as manifests
 from persistence.archive.archiver import IDS_SOURCE, JOURNAL_FOLDER, Archiver
+from persistence.archive.columns import filed_source_of
 from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
 from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
@@ -94,10 +95,13 @@ def _anew(
 def _files_by_day(
     store: ArchiveStore, merger: Merger, inputs: list[Path], limit_seq: int
 ) -> Iterator[File]:
-    for day in merger.days(inputs):
+    if not inputs:
+        return
+    source = filed_source_of([str(path) for path in inputs])
+    for day in merger.days(source):
         name = store.free_name(day, 0, limit_seq)
-        content = merger.merge(
-            inputs,
+        content = merger.write(
+            source,
             store.folder / name,
             f"\"timestamp\"::DATE = DATE '{day}' AND seq <= {limit_seq} "
             "QUALIFY row_number() OVER (PARTITION BY seq) = 1",

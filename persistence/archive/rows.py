@@ -1,17 +1,21 @@
 """From journal records to rows: duplicates, what is too old, thinning, exact money.
 
-A pure function of the records in their order. What is dropped as a duplicate is what
-`engine.sequence` drops: the same window of ids, asked with the same calls, portion by portion.
+A pure function of the records in their order, however many are taken at once. What is dropped
+as a duplicate is what `engine.sequence` drops: the same window is told the same ids.
 """
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress, pairwise
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from engine import events
 from engine.codec import pack, unpack_all
+from engine.columns import hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
 from engine.events import (
@@ -22,20 +26,16 @@ from engine.events import (
     RevenueTransaction,
     correction_ms,
 )
-from engine.hashing import hash64_each
+from engine.hashing import digests, hash64_each
 from engine.money import fee_micros, micros
-from engine.sequence import portions
 from engine.timebucket import DAY_MS
-from persistence.archive.columns import STORED
+from persistence.archive.columns import STORED, Stored
 from persistence.archive.thinning import Thinning
 
-Row = tuple[Any, ...]
-
-MADE: Final = ("seq", "received_ms", "at_ms", "_sample_interval")
-"""What begins every row, whatever its type."""
+Numbers = NDArray[np.int64]
 
 MONEY: Final = ("amountMicros", "feeMicros")
-"""What ends the rows of types that have an amount."""
+"""Columns of the types that have an amount, made of it."""
 
 _KEYS: Final = ("service_id", "experiment_id", "user_id", "session_id", "search_query")
 """The fields of which the first that is there is the index."""
@@ -45,26 +45,28 @@ class Kind(NamedTuple):
     """How the events of one type become rows.
 
     tag      its eventType
-    columns  names of what a row holds, as `columns.STORED` has them after those of MADE
-    fields   from an event to the fields among them
+    columns  of `columns.STORED`, those that are fields of the type
+    fields   from an event to these fields
     key      from an event to its index
     """
 
     tag: str
-    columns: tuple[str, ...]
-    fields: Callable[[Any], Row]
+    columns: tuple[Stored, ...]
+    fields: Callable[[Any], tuple[Any, ...]]
     key: Callable[[Any], str]
     has_money: bool
 
 
 def _kind(event_type: type[Event]) -> Kind:
     names = {field.name for field in msgspec.structs.fields(event_type)}
-    held = [column for column in STORED if column.field in names]
-    fields = operator.attrgetter(*[str(column.field) for column in held])
-    has_money = event_type in (RevenueTransaction, MarketplaceConversion)
-    columns = tuple(column.name for column in held) + (MONEY if has_money else ())
-    tag = str(event_type.__struct_config__.tag)
-    return Kind(tag, columns, fields, _key_of(names), has_money)
+    columns = tuple(column for column in STORED if column.field in names)
+    return Kind(
+        tag=str(event_type.__struct_config__.tag),
+        columns=columns,
+        fields=operator.attrgetter(*[str(column.field) for column in columns]),
+        key=_key_of(names),
+        has_money=event_type in (RevenueTransaction, MarketplaceConversion),
+    )
 
 
 def _key_of(names: set[str]) -> Callable[[Any], str]:
@@ -105,18 +107,53 @@ class Tally(msgspec.Struct):
     rows: int = 0
 
 
-class Taken(NamedTuple):
-    """The rows of some records.
+class Told(NamedTuple):
+    """A record of the journal, decoded."""
 
-    rows      by type of event, in the order of `Kind.columns` after MADE
-    first_ms  the earliest instant among them; last_ms the latest; 0 where there are none
-    weight    how many events they stand for
+    first_seq: int
+    received_ms: int
+    batches: Sequence[Batch]
+
+
+class Taken(NamedTuple):
+    """The events of some records that become rows, in their order.
+
+    times_ms, received_ms, seqs  of each: when it happened and when it came, and its number
+    weights  how many events each stands for
     """
 
-    rows: dict[type[Event], list[Row]]
+    events: Sequence[Event]
+    times_ms: Numbers
+    received_ms: Numbers
+    seqs: Numbers
+    weights: Numbers
+
+    def span(self) -> "Span":
+        """What is known of them when they are gone."""
+        if not self.events:
+            return Span(0, 0, 0, 0)
+        return Span(
+            rows=len(self.events),
+            weight=int(self.weights.sum()),
+            first_ms=int(self.times_ms.min()),
+            last_ms=int(self.times_ms.max()),
+        )
+
+    def only(self, kept: NDArray[np.bool_]) -> "Taken":
+        """Those that are kept."""
+        if kept.all():
+            return self
+        numbers = (column[kept] for column in self[1:])
+        return Taken(list(compress(self.events, kept)), *numbers)
+
+
+class Span(NamedTuple):
+    """How many rows, for how many events, from when to when; 0 where there are none."""
+
+    rows: int
+    weight: int
     first_ms: int
     last_ms: int
-    weight: int
 
 
 class Taking:
@@ -130,101 +167,69 @@ class Taking:
         self._raw_keep_ms = config.raw_keep_days * DAY_MS
         self._thinning: Thinning[Event] = Thinning(config.thin_above_per_s, key_of)
 
-    def take(self, first_seq: int, received_ms: int, batches: Sequence[Batch]) -> Taken:
-        """The rows of one record."""
-        found, times_ms, seqs = self._fresh(first_seq, received_ms, batches)
-        weights = self._thinning.weights(found, seqs, received_ms)
-        oldest_ms = received_ms - self._raw_keep_ms
-        if weights is not None or min(times_ms, default=oldest_ms) < oldest_ms:
-            return self._picked(found, times_ms, seqs, weights, received_ms)
-        self.tally.rows += len(found)
-        rows = _rows(found, times_ms, seqs, received_ms)
-        return Taken(rows, min(times_ms, default=0), max(times_ms, default=0), len(found))
+    def take(self, told: Sequence[Told]) -> Taken:
+        """The rows of some records; many at once are the same as each by itself."""
+        fresh = self._fresh(told)
+        young = fresh.times_ms >= fresh.received_ms - self._raw_keep_ms
+        kept = young & (fresh.weights > 0)
+        self.tally.too_old += int(np.count_nonzero(~young))
+        self.tally.thinned += int(np.count_nonzero(young & ~kept))
+        self.tally.rows += int(np.count_nonzero(kept))
+        return fresh.only(kept)
 
-    def _picked(
-        self,
-        found: Sequence[Event],
-        times_ms: Sequence[int],
-        seqs: Sequence[int],
-        weights: Sequence[int] | None,
-        received_ms: int,
-    ) -> Taken:
-        """The rows of what is young enough and was not thinned out."""
-        oldest_ms = received_ms - self._raw_keep_ms
-        by_weight: dict[int, tuple[list[Event], list[int], list[int]]] = {}
-        for place, (event, at_ms) in enumerate(zip(found, times_ms, strict=True)):
-            if at_ms < oldest_ms:
-                self.tally.too_old += 1
-            elif not (weight := 1 if weights is None else weights[place]):
-                self.tally.thinned += 1
-            else:
-                self.tally.rows += 1
-                alike = by_weight.setdefault(weight, ([], [], []))
-                alike[0].append(event)
-                alike[1].append(at_ms)
-                alike[2].append(seqs[place])
-        rows: dict[type[Event], list[Row]] = {}
-        for weight, alike in by_weight.items():
-            for kind, more in _rows(*alike, received_ms, weight).items():
-                rows.setdefault(kind, []).extend(more)
-        kept_ms = [at_ms for _, of_weight, _ in by_weight.values() for at_ms in of_weight]
-        total = sum(weight * len(alike[0]) for weight, alike in by_weight.items())
-        return Taken(rows, min(kept_ms, default=0), max(kept_ms, default=0), total)
-
-    def pass_by(self, received_ms: int, batches: Sequence[Batch]) -> None:
-        """Remember a record whose rows are written already."""
-        found, _, seqs = self._fresh(0, received_ms, batches)
-        self._thinning.weights(found, seqs, received_ms)
+    def pass_by(self, told: Sequence[Told]) -> None:
+        """Remember records whose rows are written already."""
+        self._fresh(told)
 
     def know(self, event_ids: Sequence[str], received_ms: int) -> None:
         """Remember ids of rows that are there, when the window itself is lost."""
         if event_ids:
             self._window.duplicates(hash64_each(event_ids), received_ms)
 
-    def _fresh(
-        self, first_seq: int, received_ms: int, batches: Sequence[Batch]
-    ) -> tuple[list[Event], list[int], Sequence[int]]:
-        """Events that were not seen before, their instants by our clock, their numbers."""
-        found: list[Event] = []
+    def _fresh(self, told: Sequence[Told]) -> Taken:
+        """The events that were not seen before; 0 as the weight of what is thinned out."""
+        events: list[Event] = []
         times_ms: list[int] = []
-        seqs: list[int] = []
-        for portion in portions(batches):
-            more, more_ms, more_seqs = self._fresh_of(first_seq, received_ms, portion)
-            first_seq += sum(len(batch.events) for batch in portion)
-            found += more
-            times_ms += more_ms
-            seqs += more_seqs
-        return found, times_ms, seqs
+        counts = []
+        for record in told:
+            before = len(events)
+            for batch in record.batches:
+                events += batch.events
+                times_ms += _by_our_clock(batch, record.received_ms)
+            counts.append(len(events) - before)
+        self.tally.events += len(events)
+        received_ms = [record.received_ms for record in told]
+        seqs = [
+            np.arange(count) + one.first_seq for one, count in zip(told, counts, strict=True)
+        ]
+        arrived = Taken(
+            events,
+            np.array(times_ms, np.int64),
+            np.repeat(np.array(received_ms, np.int64), counts),
+            np.concatenate(seqs) if seqs else np.empty(0, np.int64),
+            np.ones(len(events), np.int64),
+        )
+        ids = hashes_column(digests([event.event_id for event in events]))
+        runs = list(zip(received_ms, counts, strict=True))
+        duplicates = self._window.duplicates(ids, runs)
+        self.tally.duplicates += len(duplicates)
+        kept = np.full(len(events), True)
+        kept[duplicates] = False
+        fresh = arrived.only(kept)
+        self._thin(fresh, told)
+        return fresh
 
-    def _fresh_of(
-        self, first_seq: int, received_ms: int, portion: Sequence[Batch]
-    ) -> tuple[list[Event], list[int], Sequence[int]]:
-        """The same of what is asked of the window at once."""
-        found: list[Event] = []
-        times_ms: list[int] = []
-        for batch in portion:
-            skew_ms = correction_ms(received_ms, batch.sent_at_ms)
-            found += batch.events
-            times_ms += [
-                received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms
-            ]
-        self.tally.events += len(found)
-        seqs: Sequence[int] = range(first_seq, first_seq + len(found))
-        ids = [event.event_id for event in found]
-        known = [text for text in ids if text is not None]
-        if not known:
-            return found, times_ms, seqs
-        hashes = hash64_each(known)
-        if len(known) < len(ids):
-            with_id = iter(hashes)
-            hashes = [0 if text is None else next(with_id) for text in ids]
-        duplicates = self._window.duplicates(hashes, received_ms)
-        if duplicates:
-            self.tally.duplicates += len(duplicates)
-            seqs = list(seqs)
-            for place in reversed(duplicates):
-                del found[place], times_ms[place], seqs[place]
-        return found, times_ms, seqs
+    def _thin(self, fresh: Taken, told: Sequence[Told]) -> None:
+        """Set the weights, record by record."""
+        starts = np.searchsorted(fresh.seqs, [record.first_seq for record in told]).tolist()
+        for record, (start, end) in zip(
+            told, pairwise([*starts, len(fresh.events)]), strict=True
+        ):
+            weights = self._thinning.weights(
+                fresh.events[start:end], fresh.seqs[start:end], record.received_ms
+            )
+            if weights is not None:
+                fresh.weights[start:end] = weights
 
     # -- keep ---------------------------------------------------------------------------------
 
@@ -242,35 +247,16 @@ class Taking:
         self._thinning.load(meta["thinning"])
 
 
-def _rows(
-    found: Sequence[Event],
-    times_ms: Sequence[int],
-    seqs: Sequence[int],
-    received_ms: int,
-    weight: int = 1,
-) -> dict[type[Event], list[Row]]:
-    """Each event as a row that stands for `weight`, by type."""
-    by_type: dict[type[Event], tuple[list[Event], list[int], list[int]]] = {}
-    for event, at_ms, seq in zip(found, times_ms, seqs, strict=True):
-        alike = by_type.get(type(event))
-        if alike is None:
-            alike = by_type[type(event)] = ([], [], [])
-        alike[0].append(event)
-        alike[1].append(at_ms)
-        alike[2].append(seq)
-    rows: dict[type[Event], list[Row]] = {}
-    for kind, (of_kind, of_kind_ms, of_kind_seqs) in by_type.items():
-        fields = map(KINDS[kind].fields, of_kind)
-        if KINDS[kind].has_money:
-            fields = map(operator.add, fields, map(_money, of_kind))
-        rows[kind] = [
-            (seq, received_ms, at_ms, weight, *rest)
-            for seq, at_ms, rest in zip(of_kind_seqs, of_kind_ms, fields, strict=True)
-        ]
-    return rows
+def _by_our_clock(batch: Batch, received_ms: int) -> Sequence[int]:
+    """When its events happened."""
+    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
+    if not skew_ms and ABSENT not in batch.times_ms:
+        return batch.times_ms
+    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]
 
 
-def _money(event: Event) -> Row:
+def money_of(event: Event) -> tuple[int | None, int | None]:
+    """Amount and fee in exact millionths, None where absent."""
     assert isinstance(event, RevenueTransaction | MarketplaceConversion)
     if event.amount is None:
         return None, None

@@ -1,8 +1,8 @@
 """The folder of the archive: parts come in, files are merged, old ones go; each step is atomic.
 
     archive/manifest.json       what counts; persistence/archive/manifest
-    archive/2026-11-22/….parquet   rows of one UTC day
-    archive/mixed/….parquet     rows of several days, until a merge has parted them
+    archive/2026-11-22/….v2.parquet   rows of one UTC day
+    archive/mixed/….v2.parquet  rows of several days, until a merge has parted them
     archive/ids/                the event ids seen: a snapshot store of its own
     archive/temp/               what sorting spills; emptied at a start
 
@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from persistence.archive import manifest as manifests
+from persistence.archive.columns import SUFFIX
 from persistence.archive.manifest import File, Gap, Manifest
 from persistence.archive.merging import MIXED, day_of
 from persistence.archive.parquet import Content, Merger
@@ -33,7 +34,7 @@ MIXED_FOLDER: Final = "mixed"
 TEMP_FOLDER: Final = "temp"
 IDS_FOLDER: Final = "ids"
 _FILE_NAME: Final = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|mixed)/[0-9]{20}-[0-9]{20}\.([0-9]+)\.parquet"
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|mixed)/[0-9]{20}-[0-9]{20}\.([0-9]+)(?:\.v2)?\.parquet"
 )
 
 
@@ -68,7 +69,7 @@ class ArchiveStore:
         with self._lock:
             number = self._manifest.next_file
             self._manifest = msgspec.structs.replace(self._manifest, next_file=number + 1)
-        return f"{folder}/{first_seq:020d}-{last_seq:020d}.{number}.parquet"
+        return f"{folder}/{first_seq:020d}-{last_seq:020d}.{number}{SUFFIX}"
 
     def advance(self, covered_seq: int, tally: Tally, part: File | None) -> None:
         """From here on the archive covers `covered_seq`, and `part`, which is whole, counts."""

@@ -12,9 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.hashing import hash64
 
 E = TypeVar("E")
+
+Seqs = Sequence[int] | NDArray[np.int64]
 
 SECOND_MS: Final = 1_000
 
@@ -30,9 +35,7 @@ class Thinning(Generic[E]):
         self._uncounted: list[Sequence[E]] = []  # of it; not in `_counts` yet
         self._counts: Counter[str] = Counter()
 
-    def weights(
-        self, events: Sequence[E], seqs: Sequence[int], received_ms: int
-    ) -> list[int] | None:
+    def weights(self, events: Sequence[E], seqs: Seqs, received_ms: int) -> list[int] | None:
         """For each event how many it stands for, 0 where it is left out; None: all are kept.
 
         events, seqs  of one journal record, in its order; duplicates are gone already
@@ -70,10 +73,10 @@ class Thinning(Generic[E]):
             self._counts.update(map(self._key_of, events))
         self._uncounted.clear()
 
-    def _decide(self, events: Sequence[E], seqs: Sequence[int]) -> list[int] | None:
+    def _decide(self, events: Sequence[E], seqs: Seqs) -> list[int] | None:
         weights: list[int] = []
         counts, rate = self._counts, self._per_second
-        for event, seq in zip(events, seqs, strict=True):
+        for event, seq in zip(events, map(int, seqs), strict=True):
             key = self._key_of(event)
             nth = counts[key] = counts[key] + 1
             if nth <= rate:

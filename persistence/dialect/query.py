@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from sqlglot import exp
 
-from persistence.archive.columns import SHOWN, literal, quoted, source_of
+from persistence.archive.columns import SHOWN, literal, named_in, quoted, source_of
 from persistence.dialect import grammar, kinds, text, times, zones
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.kinds import Kind
@@ -137,12 +137,12 @@ class Query:
         made = {**_SQL, "dataset": literal(self._rules.tables[0])}
         sampled = ""
         if interval > 1:  # `seq` tells no event from another but by when it came
-            sampled = f" WHERE hash(seq) & {interval - 1} = 0"
+            sampled = f' WHERE hash("seq") & {interval - 1} = 0'
             made[_WEIGHT] = f"({_SQL[_WEIGHT]} * {interval}::UBIGINT)"
-        columns = ", ".join(
-            f"{made[name]} AS {quoted(name)}" for name in sorted(self._shared.used)
-        )
-        source = f"SELECT {columns or '1 AS one'} FROM {source_of(files)}{sampled}"
+        used = sorted(self._shared.used)
+        columns = ", ".join(f"{made[name]} AS {quoted(name)}" for name in used)
+        read = source_of(files, only=named_in([columns, sampled]))
+        source = f"SELECT {columns or '1 AS one'} FROM {read}{sampled}"
         return f"{EVENTS} AS NOT MATERIALIZED ({source})"
 
     def _made(self, *, unit: bool) -> tuple[Relation, Shared]:

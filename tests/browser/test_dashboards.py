@@ -66,3 +66,24 @@ def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
     page.reload()
     expect(page.locator("main")).to_contain_text("does not open a dashboard")
     context.close()
+
+
+def test_a_shared_dashboard_shows_the_rows_of_its_query_and_not_its_text(
+    demo: Server, open_page: Open
+) -> None:
+    secret = (
+        "SELECT blob2 AS service, count() AS n FROM events GROUP BY service ORDER BY n DESC"
+    )
+    layout = {"x": 0, "y": 0, "w": 6, "h": 4}
+    widget = {"kind": "table", "title": "Busiest", "metric": "sql", "layout": layout}
+    board = {"name": "With a query", "widgets": [widget | {"filters": {"sql": secret}}]}
+    made = demo.client.post("/dashboards", json=board).json()["data"]
+    share = demo.client.post(f"/dashboards/{made['id']}/share").json()["data"]
+    page = open_page(demo, share["path"])
+    settled(page)
+    busiest = demo.client.get("/metrics/services?limit=1").json()["data"][0]["serviceId"]
+    expect(page.get_by_role("article", name="Busiest")).to_contain_text(busiest)
+    urls = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    assert [url for url in urls if "/queries/" in url]
+    assert not [url for url in urls if urlsplit(url).path == "/sql"]
+    assert "GROUP BY" not in page.content()

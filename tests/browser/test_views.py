@@ -42,7 +42,7 @@ def visit(page: Page, server: Server, open_page: Open, view: str) -> None:
     expect(page.locator("header .live")).to_contain_text("Live")
 
 
-def assert_fits(page: Page) -> None:
+def assert_fits(page: Page, what: str = "it") -> None:
     """Nothing scrolls sideways, once the charts have taken the width that they have now."""
     fits = page.evaluate(
         """async (patienceMs) => {
@@ -55,7 +55,7 @@ def assert_fits(page: Page) -> None:
         }""",
         RESIZING_MS,
     )
-    assert fits, f"it scrolls sideways at {page.viewport_size}"
+    assert fits, f"{what} scrolls sideways at {page.viewport_size}"
 
 
 def serious(page: Page) -> list[tuple[str, list[str]]]:

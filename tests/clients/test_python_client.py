@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from tallymark_client import Drop, Tallymark, TallymarkMiddleware
 from tallymark_client.aio import AsyncTallymark
 from tallymark_client.events import Event
 
+from tests.keys import made
 from tests.server import PATIENCE_S, ROOT, Server, environment
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nobody listens
@@ -70,6 +72,23 @@ def test_sync_mode_has_sent_when_track_returns(server: Server) -> None:
     t.track_marketplace_view(service_id="s")
     assert events_of(server) == 1
     t.close()
+
+
+def test_a_key_is_shown_with_each_batch_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write, read = made(data, "write"), made(data, "read")
+    with Server(data) as server:
+        server.client.headers["Authorization"] = f"Bearer {read}"
+        drops: list[Drop] = []
+        with Tallymark(server.url, key=write, on_drop=drops.append) as t:
+            t.track_marketplace_view(service_id="s")
+        assert (events_of(server), drops) == (1, [])
+        with Tallymark(server.url, key=read, on_drop=drops.append) as t:
+            t.track_marketplace_view(service_id="s")
+        with Tallymark(server.url, on_drop=drops.append) as t:
+            t.track_marketplace_view(service_id="s")
+        assert events_of(server) == 1
+    assert [drop.detail[:3] for drop in drops] == ["403", "401"]
 
 
 def test_sync_mode_without_a_server_gives_up_and_tells() -> None:

@@ -238,14 +238,23 @@ def test_what_just_fits_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "192.168.1.4", "example.org", "::ffff:8.8.8.8"]
+    "origin",
+    ["shop.example", "https://shop.example/", "https://*.example", "https://A.example"],
 )
-def test_a_host_that_others_can_reach_needs_to_be_allowed(host: str) -> None:
-    refusal = _refusal((Source.COMMAND_LINE, {"host": host}))
-    assert refusal.startswith(f"host from --host: {host} can be reached from other machines")
-    assert "--allow-public" in refusal
-    allowed = (Source.COMMAND_LINE, {"host": host, "allow_public": True})
-    assert resolve([allowed]).config.host == host
+def test_an_origin_is_as_a_browser_sends_it(origin: str) -> None:
+    assert "expected origins such as" in _refusal((FILE, {"cors_origins": [origin]}))
+    for exact in ("https://shop.example", "http://localhost:3000", "http://[::1]:3000"):
+        resolve([(FILE, {"cors_origins": [exact]})])
+
+
+def test_a_proxy_is_an_address_or_a_network() -> None:
+    resolve([(FILE, {"trusted_proxies": ["127.0.0.1", "10.0.0.0/8", "fd00::/8"]})])
+    assert "10.0.0.0/8" in _refusal((FILE, {"trusted_proxies": ["proxy.example"]}))
+
+
+def test_variables_that_hold_keys_are_no_settings() -> None:
+    keys = {"TALLYMARK_ADMIN_KEY": "a", "TALLYMARK_KEY": "b", "TALLYMARK_SHARDS": "4"}
+    assert from_environ(keys) == (Source.ENVIRONMENT, {"shards": "4"})
 
 
 def test_loopback_is_what_only_this_machine_reaches() -> None:

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.decoding import FAULTS_MAX
 from engine.errors import InvalidEvents, MalformedBody, TooLarge
 from engine.events import AcceptedTimes, Kind, replay
-from engine.lines import Limits, decode_lines
+from engine.lines import Limits, _has_line_beyond, decode_lines
 from tests.harness import run, unread
 
 VIEW = b'{"eventType":"marketplace_view","serviceId":"s-%d"}'
@@ -173,3 +175,9 @@ def test_each_piece_and_each_faulty_line_is_a_step():
 def test_a_body_of_an_unknown_kind_is_not_guessed_at():
     with pytest.raises(Exception, match="no body of kind 9"):
         replay(9, VIEW % 0)
+
+
+@given(st.lists(st.integers(0, 12), max_size=12), st.integers(1, 10), st.booleans())
+def test_a_line_that_is_too_long_is_found_wherever_it_stands(sizes, bytes_max, ends):
+    chunk = b"\n".join(b"x" * size for size in sizes) + b"\n" * ends
+    assert _has_line_beyond(chunk, bytes_max) == (max(sizes, default=0) > bytes_max)

@@ -48,7 +48,7 @@ class _Keeper:
     def read_head(self, raw: bytes) -> Head:
         return read_head(raw)
 
-    def body_bytes_max(self, head: Head) -> int | None:
+    def body_bytes_max(self, _line: Line, head: Head) -> int | None:
         return BODY_BYTES_MAX if head.path in HOT else None
 
     def reserve(self, size: int) -> None:

@@ -1,20 +1,22 @@
 """The schema of the archive's files: the same for good, and read by others than us."""
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from persistence.archive.columns import STORED
+from persistence.archive.columns import FILED
 from tests.archives import NOW_MS, House, view
 
-SCHEMA = Path(__file__).parent / "archive-v1.txt"
+SCHEMA = Path(__file__).parent / "archive-v2.txt"
 DOCS = Path(__file__).parents[2] / "docs" / "formats" / "archive.md"
 
+EVENT_ID = uuid.UUID("0b8f9f0c-6d5e-4c11-9a63-0d2f43a7e1bb")
 EVENTS = [
-    view("s-2", userId="u-1", timestamp=NOW_MS - 1),
+    view("s-2", userId="u-1", timestamp=NOW_MS - 1, eventId=str(EVENT_ID)),
     {
         "eventType": "revenue_transaction", "orderId": "o", "amount": 19.99, "currency": "USD",
         "serviceId": "s-1", "takeRate": 15, "timestamp": "2026-09-22T11:00:00.250Z",
@@ -29,7 +31,7 @@ def file_of(folder: Path) -> str:
     return file
 
 
-def test_the_schema_of_a_file_is_what_it_was_in_version_1(tmp_path: Path) -> None:
+def test_the_schema_of_a_file_is_what_it_was_in_version_2(tmp_path: Path) -> None:
     found = duckdb.connect().execute(
         "SELECT name, type, logical_type FROM parquet_schema(?) OFFSET 1", [file_of(tmp_path)]
     )
@@ -41,13 +43,14 @@ def test_the_schema_of_a_file_is_what_it_was_in_version_1(tmp_path: Path) -> Non
 
 def test_the_document_lists_every_column_with_its_type() -> None:
     text = DOCS.read_text()
-    assert [c.name for c in STORED if f"| `{c.name}` | {c.sql_type} |" not in text] == []
+    assert [c.name for c in FILED if f"| `{c.name}` | {c.sql_type} |" not in text] == []
 
 
 def test_polars_reads_a_file_without_us(tmp_path: Path) -> None:
     frame = pl.read_parquet(file_of(tmp_path))
-    assert frame.columns == [column.name for column in STORED]
-    assert frame["index1"].to_list() == ["s-1", "s-2"]  # sorted
+    assert frame.columns == [column.name for column in FILED]
+    frame = frame.sort("index1")
+    assert frame["index1"].to_list() == ["s-1", "s-2"]
     assert frame["timestamp"].to_list() == [
         dt.datetime(2026, 9, 22, 11, 0),  # noqa: DTZ001  UTC, without saying so
         dt.datetime(2026, 9, 22, 11, 59, 59),  # noqa: DTZ001
@@ -57,6 +60,7 @@ def test_polars_reads_a_file_without_us(tmp_path: Path) -> None:
     assert frame["amountMicros"].to_list() == [Decimal(19_990_000), None]
     assert frame["feeMicros"].to_list() == [Decimal(2_998_500), None]
     assert frame["userId"].to_list() == [None, "u-1"]
+    assert [uuid.UUID(bytes=one) for one in frame["eventIdUuid"].drop_nulls()] == [EVENT_ID]
     assert frame["_sample_interval"].sum() == 2
 
 

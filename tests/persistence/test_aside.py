@@ -123,6 +123,7 @@ def test_where_the_system_begins_no_sync_it_is_waited_for(tmp_path):
     assert disk.calls[-2:] == ["begin_sync", "sync"]
     journal.end()
     assert journal.last_seq == 4
+    assert not journal.can_begin(body())  # a thread waits for the next ones
     assert replayed(tmp_path) == [1, 3]
 
 

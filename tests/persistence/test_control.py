@@ -14,7 +14,8 @@ from engine.errors import (
     NameTaken,
     UnusableControlStore,
 )
-from persistence.control import FILE_NAME, MIGRATIONS, ControlStore, Entry, Kept, Sketch
+from persistence.control import MIGRATIONS, ControlStore, Entry, Kept, Sketch
+from persistence.database import FILE_NAME
 
 ONE = Sketch("a", "One", b"{}")
 TWO = Sketch("b", "Two", b"{}")

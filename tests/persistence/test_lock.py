@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import FolderInUse
-from persistence.lock import hold
+from persistence.lock import hold, is_held
 
 
 def test_a_second_holder_is_refused_and_told_who_holds_the_folder(tmp_path):
@@ -64,3 +64,11 @@ def test_a_holder_that_has_not_written_its_number_is_a_question_mark(tmp_path):
         with pytest.raises(FolderInUse, match=r"process \?"):
             with hold(tmp_path):
                 pass
+
+
+def test_whether_a_folder_is_held_can_be_asked_without_holding_it(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    with hold(tmp_path):
+        assert is_held(tmp_path)
+        assert (tmp_path / "lock").read_text().strip() == str(os.getpid())
+    assert not is_held(tmp_path)

@@ -93,9 +93,9 @@ def test_facts_of_parts_are_those_of_the_whole(told, data):
     some = admission()
     events, times_ms = decoded(told)
     cut = data.draw(st.integers(0, len(events)))
-    parts = read(events[:cut], times_ms[:cut], some)
-    parts.extend(read(events[cut:], times_ms[cut:], some))
-    assert plain(parts) == plain(read(events, times_ms, some))
+    parts = read(events[:cut], times_ms[:cut], some, received_ms=NOW_MS)
+    parts.extend(read(events[cut:], times_ms[cut:], some, received_ms=NOW_MS))
+    assert plain(parts) == plain(read(events, times_ms, some, received_ms=NOW_MS))
 
 
 @given(EVENTS, st.data())
@@ -104,10 +104,12 @@ def test_events_that_are_dropped_leave_nothing_behind(told, data):
     events, times_ms = decoded(told)
     places = st.integers(0, len(events) - 1)
     dropped = sorted(data.draw(st.sets(places, min_size=1)))
-    facts = read(events, times_ms, some)
+    facts = read(events, times_ms, some, received_ms=NOW_MS)
     facts.drop(dropped)
     kept = [n for n in range(len(events)) if n not in dropped]
-    expected = read([events[n] for n in kept], [times_ms[n] for n in kept], some)
+    expected = read(
+        [events[n] for n in kept], [times_ms[n] for n in kept], some, received_ms=NOW_MS
+    )
     assert plain(facts) == plain(expected)
 
 
@@ -115,7 +117,7 @@ def test_events_that_are_dropped_leave_nothing_behind(told, data):
 def test_what_may_bring_a_new_name_is_told_in_the_order_of_the_events(told):
     some = admission()
     events, times_ms = decoded(told)
-    facts = read(events, times_ms, some)
+    facts = read(events, times_ms, some, received_ms=NOW_MS)
     named = facts.named()
     assert named == [event for event in events if any(event is one for one in named)]
     assert len(named) == sum(map(len, facts.unnumbered)) + sum(map(len, facts.others))

@@ -125,7 +125,7 @@ async def test_names_outlive_a_restart_and_have_a_limit(
 ) -> None:
     await client.put("/catalog/services/s", json={"name": "Kept"})
     small = msgspec.structs.replace(config, catalog_entries_max=1)
-    restarted = Control(control._store, small, now_ms=lambda: NOW_MS)
+    restarted = Control(control._store, small, keyring=control.keyring, now_ms=lambda: NOW_MS)
     client = create_app(service, config, restarted).test_client()
     assert (await data(client, "/catalog/services/s"))["name"] == "Kept"
     assert (await client.put("/catalog/services/t", json={"name": "x"})).status_code == 409

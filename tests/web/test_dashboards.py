@@ -215,7 +215,9 @@ async def test_limits_hold_at_and_beyond(
         config, dashboards_max=6, dashboard_widgets_max=3, dashboard_bytes_max=4_000
     )
     client = create_app(
-        engine, config, Control(control._store, small, now_ms=lambda: 0)
+        engine,
+        config,
+        Control(control._store, small, keyring=control.keyring, now_ms=lambda: 0),
     ).test_client()
     four = {"widgets": [BOARD["widgets"][0]] * 4}
     assert "at most 3 widgets" in await detail(

@@ -70,7 +70,7 @@ class NothingHot:
 
     hub: Hub
 
-    def body_bytes_max(self, _head: Head) -> None:
+    def body_bytes_max(self, _line: Line, _head: Head) -> None:
         return None
 
     def take(self, line: Line, head: Head, content: bytes) -> None:

@@ -90,7 +90,7 @@ CASES = {
 
 @pytest.fixture
 def lane(engine: Engine, app: Application, config: Config) -> Lane:
-    return Lane(engine, config, app.live, app.meter)
+    return Lane(engine, config, app.live, app.meter, app.gate)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_the_lane_and_the_application_count_alike(
     engine: Engine, service: LateEngine, config: Config, control: Control
 ) -> None:
     both = [create_app(service, config, control) for _ in range(2)]
-    lanes = [Lane(engine, config, both[0].live, both[0].meter), None]
+    lanes = [Lane(engine, config, both[0].live, both[0].meter, both[0].gate), None]
     counted = []
     for app, lane in zip(both, lanes, strict=True):
         async with served(app, config, lane) as port:
@@ -160,9 +160,10 @@ async def test_what_is_no_request_is_counted_as_a_refusal(port: int, app: Applic
     )
 
 
-def bad_inputs() -> list[dict[str, object]]:
+def bad_inputs_that_need(needs: str | None) -> list[dict[str, object]]:
     cases = [orjson.loads(text) for text in BAD_INPUTS.read_bytes().splitlines()]
-    return [one for one in cases if one["path"].startswith("/track") and "needs" not in one]
+    wanted = [one for one in cases if one["path"].startswith("/track")]
+    return [one for one in wanted if one.get("needs") == needs]
 
 
 def sent(one: dict[str, object]) -> bytes:
@@ -182,7 +183,7 @@ def sent(one: dict[str, object]) -> bytes:
 async def test_the_corpus_of_bad_inputs_is_refused_alike_by_both(
     port: int, plain_port: int, engine: Engine
 ) -> None:
-    for one in bad_inputs():
+    for one in bad_inputs_that_need(None):
         raw = sent(one)
         with_lane, without = await asked(port, raw), await asked(plain_port, raw)
         assert compared(with_lane) == compared(without), one["id"]
@@ -389,7 +390,7 @@ async def test_bodies_under_way_are_bounded_together(
     app: Application, engine: Engine, config: Config
 ) -> None:
     small = msgspec.structs.replace(config, bodies_bytes_max=config.body_bytes_max)
-    async with served(app, small, Lane(engine, small, app.live, app.meter)) as port:
+    async with served(app, small, Lane(engine, small, app.live, app.meter, app.gate)) as port:
         async with wire(port) as first, wire(port) as second:
             head = request(b"POST /track", b"", b"Content-Length: 600000", length=False)
             await first.send(head + EVENT)
@@ -412,7 +413,7 @@ async def test_a_late_head_and_a_late_body_end_their_connection(
     monkeypatch.setattr(line, "IDLE_S", 0.1)
     monkeypatch.setattr(hub, "SWEEP_S", 0.05)
     hasty = msgspec.structs.replace(config, body_deadline_s=1)
-    async with served(app, hasty, Lane(engine, hasty, app.live, app.meter)) as port:
+    async with served(app, hasty, Lane(engine, hasty, app.live, app.meter, app.gate)) as port:
         async with wire(port) as slow_head, wire(port) as slow_body, wire(port) as idle:
             await slow_head.send(request()[:20])
             await slow_body.send(request()[:-1])
@@ -426,7 +427,7 @@ async def test_a_connection_beyond_the_limit_is_refused_with_a_reason(
     app: Application, engine: Engine, config: Config
 ) -> None:
     narrow = msgspec.structs.replace(config, connections_max=1, stream_subscribers_max=1)
-    async with served(app, narrow, Lane(engine, narrow, app.live, app.meter)) as port:
+    async with served(app, narrow, Lane(engine, narrow, app.live, app.meter, app.gate)) as port:
         async with wire(port) as first:
             await first.send(request())
             assert (await first.answer()).status == 200

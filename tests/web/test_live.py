@@ -41,7 +41,9 @@ class Count:
 
 @asynccontextmanager
 async def running(count: Count, *, subscribers_max: int = 3) -> AsyncIterator[Live]:
-    live = Live(count, lambda: NOW_MS, subscribers_max=subscribers_max)
+    live = Live(
+        count, lambda: NOW_MS, is_welcome=lambda _: True, subscribers_max=subscribers_max
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(live.run)
         yield live
@@ -256,7 +258,7 @@ async def until(claim: Callable[[], bool]) -> None:
 async def test_a_reader_that_takes_nothing_for_half_a_minute_loses_its_place(
     app: Application, engine: Engine, config: Config, autojump_clock: MockClock
 ) -> None:
-    async with served(app, config, Lane(engine, config, app.live, app.meter)) as port:
+    async with served(app, config, Lane(engine, config, app.live, app.meter, app.gate)) as port:
         sock = trio.socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         with sock:

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import orjson
 import pytest
 import structlog
 
 from engine.config import Config
+from persistence.keys import new_key
 from web import logs
 
 
@@ -31,6 +33,27 @@ def test_a_json_line_has_time_level_event_and_facts(
     assert out == ""
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "recovered", "level": "info", "events": 3}
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_key_and_no_token_is_logged(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["json", "console"]
+) -> None:
+    key, token = new_key("admin"), "t" * 43
+    logs.set_up(Config(log_format=log_format))
+    structlog.get_logger().warning(f"went by {key}", url=f"/track?key={key}&a=b", head=key)
+    structlog.get_logger().warning("went", url=f"/stream?token={token}")
+    logging.getLogger("hypercorn.error").error("GET /stream?token=%s", token)
+    try:
+        raise ValueError(key)
+    except ValueError as error:
+        structlog.get_logger().error("failed", exc_info=error)
+    err = capsys.readouterr().err
+    assert key[5:] not in err
+    assert token not in err
+    assert err.count("tm_a_***") >= 3
+    assert "token=***" in err
+    assert "key=***&a=b" in err
 
 
 def test_a_console_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

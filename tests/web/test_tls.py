@@ -8,6 +8,7 @@ import httpx
 import pytest
 import trustme
 
+from tests.keys import made
 from tests.server import Server, tallymark
 
 EVENT = {"eventType": "marketplace_view", "serviceId": "s-1"}
@@ -49,6 +50,25 @@ def test_events_are_taken_and_counted_over_tls(
         assert client.get("/counters/views:today").json()["data"]["value"] == 1
         assert client.post("/track", content=b"{").status_code == 400
     assert secure.stop() == 0
+
+
+def test_keys_and_cookies_work_by_https(
+    files: tuple[str, str], tmp_path: Path, authority: trustme.CA
+) -> None:
+    data = tmp_path / "data"
+    found = {role: made(data, role) for role in ("write", "read")}
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    with Server(data, "--certfile", files[0], "--keyfile", files[1]) as server:
+        with httpx.Client(base_url=server.url, verify=trust, trust_env=False) as client:
+            shown = {role: {"Authorization": f"Bearer {key}"} for role, key in found.items()}
+            assert client.post("/track", json=EVENT).status_code == 401
+            assert client.post("/track", json=EVENT, headers=shown["read"]).status_code == 403
+            assert client.post("/track", json=EVENT, headers=shown["write"]).status_code == 200
+            cookie = client.post("/session", headers=shown["read"]).headers["Set-Cookie"]
+            assert cookie.startswith("__Host-tallymark_session=")
+            assert cookie.endswith("; Secure")
+            assert client.get("/counters/views:today").json()["data"]["value"] == 1
 
 
 def test_a_plain_request_to_a_secure_port_ends_nothing(

@@ -583,13 +583,13 @@ export interface UsersReport {
   format?: "csv" | "json" | "ndjson";
 }
 
-/** GET /health; the figures of the engine are there once it is. `failed`: no event is taken until a restart, questions are answered; `reason` says why. */
+/** GET /health; the figures of the engine are there once it is. Whoever has no key that may read, where there are keys, is told the status alone. `failed`: no event is taken until a restart, questions are answered; `reason` says why. */
 export interface Health {
   status: "failed" | "ok" | "recovering" | "stopping";
-  version: string;
-  uptimeS: number;
-  stream: StreamHealth;
-  settings: ToldSettings;
+  version?: string;
+  uptimeS?: number;
+  stream?: StreamHealth;
+  settings?: ToldSettings;
   reason?: string;
   eventsPerSecond?: number;
   events?: number;
@@ -613,6 +613,7 @@ export interface ToldSettings {
   reportingCurrency: string;
   keepHoursDays: number;
   loadRuns: boolean;
+  keys: boolean;
 }
 
 /** Events that wait to be written; `inboxes` are the groups that wait for each shard. */
@@ -789,6 +790,19 @@ export interface Shared {
 export interface Share {
   token: string;
   path: string;
+}
+
+/** Who asks. `keys` is false where the service asks for none; `expiresAt` is null for a key itself. */
+export interface Session {
+  role: "admin" | "read" | "write";
+  keys: boolean;
+  expiresAt: string | null;
+}
+
+/** What opens one GET /stream, as `?token=`. */
+export interface StreamToken {
+  token: string;
+  expiresInS: number;
 }
 
 /** All that is named, by id. */

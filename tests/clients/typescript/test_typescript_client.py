@@ -10,6 +10,7 @@ import pytest
 from tests.clients.once import must_arrive_once
 from tests.clients.typescript.package import PACKAGE, install_into, run
 from tests.clients.typescript.types import written
+from tests.keys import made
 from tests.server import PATIENCE_S, Server, environment
 
 HERE = Path(__file__).parent
@@ -60,6 +61,33 @@ said.stream = await new Promise((resolve) => {
         resolve([...heard, message.counters["views:today"]]);
       }
     },
+  });
+});
+console.log(JSON.stringify(said));
+"""
+
+WITH_KEYS = """
+import { createClient, trackMarketplaceView } from "@tallymark/client";
+
+const [url, write, read] = process.argv.slice(2);
+const drops = [];
+const onDrop = ({ detail }) => drops.push(detail.slice(0, 3));
+for (const key of [write, read, undefined]) {
+  const client = createClient({ url, key, onDrop });
+  client.track(trackMarketplaceView({ serviceId: "s-1" }));
+  await client.close();
+}
+const reader = createClient({ url, key: read });
+const said = { drops, views: (await reader.marketplace()).data.views };
+said.writer = await createClient({ url, key: write }).revenue().catch(({ status }) => status);
+said.stream = await new Promise((resolve) => {
+  const live = reader.stream({
+    onMessage: ({ type, counters }) => {
+      if (type !== "update") return;
+      live.close();
+      resolve(counters["views:today"]);
+    },
+    onInterruption: resolve,
   });
 });
 console.log(JSON.stringify(said));
@@ -120,6 +148,16 @@ def test_every_event_arrives_once_through_faults_and_a_killed_server(
 ) -> None:
     (installed / "sender.mjs").write_text(SENDER)
     must_arrive_once(server, ["node", "sender.mjs"], cwd=installed, env=environment())
+
+
+def test_it_shows_its_key_to_send_to_ask_and_to_listen(installed: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write, read = made(data, "write"), made(data, "read")
+    (installed / "keyed.mjs").write_text(WITH_KEYS)
+    with Server(data) as server:
+        told = run("node", "keyed.mjs", server.url, write, read, cwd=installed)
+    said = json.loads(told.splitlines()[-1])
+    assert said == {"drops": ["403", "401"], "views": 1, "writer": 403, "stream": 1}
 
 
 def test_it_asks_every_question(installed: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from persistence.archive.columns import (
     NOT_SHOWN,
     SHOWN,
     STORED,
+    SUFFIX,
+    filed_of,
     literal,
     quoted,
     select_of,
@@ -35,12 +37,13 @@ MADE = {
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("files") / "o'ne.parquet"
+    path = tmp_path_factory.mktemp("files") / f"o'ne{SUFFIX}"
     row = ", ".join(
         f"({MADE.get(c.name, 'NULL')})::{c.sql_type} AS {quoted(c.name)}" for c in STORED
     )
     duckdb.connect().execute(
-        f"COPY (SELECT {row} FROM range({ROWS}) AS t(i)) TO {literal(str(path))} "
+        f"COPY (FROM {filed_of(f'(SELECT {row} FROM range({ROWS}) AS t(i))')}) "
+        f"TO {literal(str(path))} "
         f"(FORMAT parquet, ROW_GROUP_SIZE 10240)"
     )
     return str(path)

@@ -64,7 +64,7 @@ def test_what_a_crash_left_goes_after_a_minute_and_its_name_is_not_used_again(
     (day / "notes.parquet").write_bytes(b"somebody's own")
     clock = Clock()
     store = ArchiveStore(folder, clock_s=clock)
-    assert store.free_name("2026-09-22", 2, 3).endswith(".8.parquet")
+    assert store.free_name("2026-09-22", 2, 3).endswith(".8.v2.parquet")
     clock.now_s = GRACE_S
     store.sweep()
     assert {path.name for path in day.iterdir()} == {
@@ -126,8 +126,8 @@ def test_a_manifest_that_cannot_be_understood_is_refused(
 
 
 def test_a_manifest_of_another_format_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"format": 2}')
-    with pytest.raises(UnknownFormat, match="has format 2; this Tallymark reads 1"):
+    (tmp_path / "manifest.json").write_text('{"format": 3}')
+    with pytest.raises(UnknownFormat, match="has format 3; this Tallymark reads 2"):
         ArchiveStore(tmp_path)
 
 

@@ -20,6 +20,11 @@ const RETRY_MS = 2_000;
 
 const shared = sharedIn(location);
 
+/** Not before it is known that no key is asked for, or that there is one. */
+function begin(): void {
+  if (shared === null) start();
+}
+
 function Page(): JSX.Element | null {
   const here = useStore(route, (value) => value);
   const zone = useStore(reportingZone, (value) => value);
@@ -27,19 +32,20 @@ function Page(): JSX.Element | null {
   const [isWaiting, setWaiting] = useState(false);
   useEffect(() => {
     const look = (): void => {
-      findSettings().catch(() => {
+      findSettings().then(begin, () => {
         // What a share link opens needs no zone of the service: its answers tell theirs.
         if (shared !== null) {
           reportingZone.set("UTC");
           return;
         }
+        if (keyAsked.get()) return;
         setWaiting(true);
         setTimeout(look, RETRY_MS);
       });
     };
     look();
   }, []);
-  if (isKeyAsked) return <SignIn />;
+  if (isKeyAsked && shared === null) return <SignIn />;
   if (zone !== null && shared !== null) return <Embed shared={shared} />;
   if (zone !== null) return <Shell route={here} />;
   return isWaiting ? (
@@ -52,4 +58,3 @@ function Page(): JSX.Element | null {
 
 const box = document.getElementById("page");
 if (box !== null) render(<Page />, box);
-if (shared === null) start();

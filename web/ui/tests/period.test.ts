@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { PRESETS, granularityFor, moved, periodOf, stepsOf, wordFor, type Period } from "../src/lib/period";
-import { dateSpan, instant, isoDate, local } from "../src/lib/time";
+import { dateSpan, haveSameHours, hourOf, instant, isoDate, local } from "../src/lib/time";
 
 const NOW = Date.parse("2026-11-22T19:07:41Z");
 
@@ -25,6 +25,17 @@ test("today is the zone's today", () => {
 
 test("the last 24 hours end with the running hour", () => {
   expect(period("24h")).toMatchObject({ start: "2026-11-21T20:00:00.000Z", end: "2026-11-22T20:00:00.000Z" });
+});
+
+test("the last 24 hours end with the zone's running hour, which may begin at half past", () => {
+  expect(period("24h", "Asia/Kolkata")).toMatchObject({ start: "2026-11-21T19:30:00.000Z", end: "2026-11-22T19:30:00.000Z" });
+  expect(hourOf(NOW, "Asia/Kathmandu")).toBe(Date.parse("2026-11-22T18:15:00Z"));
+});
+
+test("zones whose hours begin together can be cut by each other's", () => {
+  expect(haveSameHours("America/New_York", "UTC", NOW)).toBe(true);
+  expect(haveSameHours("Asia/Kolkata", "UTC", NOW)).toBe(false);
+  expect(haveSameHours("Asia/Kolkata", "Asia/Colombo", NOW)).toBe(true);
 });
 
 test("months begin on their first, and last month is over", () => {

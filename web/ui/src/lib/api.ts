@@ -38,7 +38,7 @@ async function problemOf(response: Response): Promise<Problem> {
   }
   if (response.status === 401) keyAsked.set(true);
   if (body.detail !== undefined && response.status === 422) return new Problem(422, body.detail);
-  const word = STATUS_WORDS[response.status] ?? body.title?.toLowerCase();
+  const word = body.title?.toLowerCase() ?? STATUS_WORDS[response.status];
   const why = word === undefined ? "" : ` (${word})`;
   const detail = body.detail === undefined ? "" : ` ${body.detail}`;
   return new Problem(response.status, `The server answered ${response.status}${why}.${detail}`);

@@ -8,6 +8,7 @@ import {
   clock,
   dateSpan,
   daysBetween,
+  hourOf,
   instant,
   isoDate,
   monthDay,
@@ -112,7 +113,7 @@ const labelOf = (word: string, days: number): string =>
   PRESETS.find((preset) => preset.word === word)?.label ?? (days === 1 ? "1 day" : `${days} days`);
 
 function lastDay(word: string, zone: string, nowMs: number): Period {
-  const endMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS + HOUR_MS;
+  const endMs = hourOf(nowMs, zone) + HOUR_MS;
   const startMs = endMs - DAY_MS;
   return ofInstants(word, startMs, endMs, zone, nowMs);
 }

@@ -61,6 +61,17 @@ export function zones(): string[] {
   return ["UTC", ...Intl.supportedValuesOf("timeZone").filter((zone) => zone !== "UTC")];
 }
 
+/** When the hour of a zone began: there are zones whose hours begin at half past, and at a quarter. */
+export function hourOf(ms: number, zone: string): number {
+  const { minute, second } = local(ms, zone);
+  return Math.floor(ms / 1000) * 1000 - (60 * minute + second) * 1000;
+}
+
+/** Whether the hours of two zones begin together, so that what is kept by one can be cut by the other. */
+export function haveSameHours(zone: string, other: string, nowMs: number): boolean {
+  return hourOf(nowMs, zone) === hourOf(nowMs, other);
+}
+
 const two = (value: number): string => String(value).padStart(2, "0");
 
 export function isoDate(ms: number, zone: string): string {

@@ -217,12 +217,15 @@ export interface Settings {
   reportingCurrency?: string;
   keepHoursDays?: number;
   loadRuns?: boolean;
+  /** Whether the service asks for keys; who is told so has shown one. */
+  keys?: boolean;
 }
 
 export interface Health {
   settings?: Settings;
   status: "ok" | "recovering" | "stopping" | "failed";
-  version: string;
+  /** Absent, as all but the status is, for whoever has no key. */
+  version?: string;
   uptimeS: number;
   reason?: string;
   stream: { subscribers: number; limit: number };

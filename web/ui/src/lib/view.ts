@@ -1,11 +1,11 @@
 // What a view is seen through: period, zone, granularity and comparison, all from the address.
 
 import { useEffect, useMemo } from "preact/hooks";
-import { ask, url } from "./api";
+import { Problem, ask, keyAsked, url } from "./api";
 import { granularityFor, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
-import { DAY_MS, HOUR_MS, isZone, monthDay } from "./time";
+import { DAY_MS, HOUR_MS, haveSameHours, isZone, monthDay, zoneName } from "./time";
 import { toast } from "./toasts";
 import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
 import { route, type Route } from "./url";
@@ -22,6 +22,9 @@ export const settings = createStore<Settings>({});
 /** Whether the service had ever seen an event when the page was opened. */
 export const wasEmpty = createStore(false);
 
+/** Whether every event is kept as a row, for SQL to ask. */
+export const hasArchive = createStore(true);
+
 /** The instant of the earliest event of all; 0 where that is not known. */
 const firstEventMs = createStore(0);
 
@@ -37,9 +40,14 @@ export async function findSettings(): Promise<void> {
   const last = remembered(STORED_ZONE);
   if (last !== null && isZone(last)) reportingZone.set(last);
   const health = await ask<Health>("/health");
+  if (health.version === undefined) {
+    keyAsked.set(true);
+    throw new Problem(401, "The service asks for a key.");
+  }
   const told = health.settings ?? {};
   settings.set(told);
   wasEmpty.set(health.events === 0);
+  hasArchive.set(health.archive?.state !== "off");
   firstEventMs.set(health.archive?.firstMs ?? 0);
   const zone = told.timezone ?? (await zoneOfAnswers());
   reportingZone.set(zone);
@@ -107,7 +115,7 @@ export function useView(defaults: ViewDefaults): View {
   const home = useStore(reportingZone, (value) => value) ?? "UTC";
   const nowMs = useStore(clockMs, (value) => value);
   const asked = here.query["tz"];
-  const isKnownZone = asked === undefined || isZone(asked);
+  const isKnownZone = asked === undefined || (isZone(asked) && haveSameHours(asked, home, nowMs));
   const zone = asked !== undefined && isKnownZone ? asked : home;
   const word = here.query["range"] ?? defaults.range;
   const found = useMemo(() => periodOf(word, zone, nowMs), [word, zone, nowMs]);
@@ -115,7 +123,9 @@ export function useView(defaults: ViewDefaults): View {
   if (period === null) throw new Error(`the default range ${defaults.range} means nothing`);
   useEffect(() => {
     if (found === null) complain("range", word, period.label.toLowerCase());
-    if (!isKnownZone) complain("time zone", asked, zone);
+    if (isKnownZone) return;
+    if (isZone(asked)) toast(zoneReason(asked, home));
+    else complain("time zone", asked, zone);
   }, [word, asked]);
   const firstMs = useStore(firstEventMs, (value) => value);
   const compareReason = compareReasonOf(period, zone, firstMs);
@@ -141,6 +151,10 @@ export function useView(defaults: ViewDefaults): View {
     refreshMs: period.isRunning ? REFRESH_MS : 0,
   };
 }
+
+/** Why a zone cannot be chosen. */
+export const zoneReason = (zone: string, home: string): string =>
+  `Figures are kept for whole hours of ${zoneName(home)}, and those of ${zoneName(zone)} begin at other minutes.`;
 
 /** The same for a widget with a period of its own. */
 export function isComparable(view: View, period: Period): boolean {

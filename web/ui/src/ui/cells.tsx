@@ -11,6 +11,9 @@ import { InlineBar } from "./spark";
 const WARN_FROM = 1;
 const BAD_FROM = 3;
 
+/** Letters from which a name is cut after its second line. */
+const LONG_FROM = 60;
+
 /** An error rate: a chip from 1 % on, grey where there is none. */
 export function ErrorRate({ rate }: { rate: number | null }): JSX.Element {
   const text = plain(percent(rate, 2));
@@ -37,7 +40,11 @@ export function ServiceName({ row, hasId = false }: { row: ServiceRow; hasId?: b
   const { p95 } = row.latency;
   return (
     <>
-      <a class="row-link" href={linkTo(["services", row.serviceId])}>
+      <a
+        class={`row-link${row.serviceName.length > LONG_FROM ? " long" : ""}`}
+        href={linkTo(["services", row.serviceId])}
+        title={row.serviceName.length > LONG_FROM ? row.serviceName : undefined}
+      >
         {row.serviceName}
       </a>
       {hasId && row.serviceId !== row.serviceName && <span class="id">{row.serviceId}</span>}

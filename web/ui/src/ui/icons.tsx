@@ -29,6 +29,7 @@ const PATHS = {
   close: "M4 4l8 8M12 4l-8 8",
   menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
   more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
+  leave: "M9.5 3H3v10h6.5M7 8h7M11.5 5.5L14 8l-2.5 2.5",
   plus: "M8 3v10M3 8h10",
   edit: "M3 13l.7-3L10.5 3.2l2.3 2.3L6 12.3z",
   trash: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9",

@@ -4,10 +4,10 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { PRESETS, periodOf, stepsOf } from "../lib/period";
 import { createStore, useStore } from "../lib/store";
-import { isoDate, zoneName, zones } from "../lib/time";
+import { haveSameHours, isoDate, zoneName, zones } from "../lib/time";
 import { toast } from "../lib/toasts";
 import { setQuery } from "../lib/url";
-import type { View } from "../lib/view";
+import { zoneReason, type View } from "../lib/view";
 import { Icon } from "./icons";
 import { Popover } from "./popover";
 import { Segments } from "./segments";
@@ -128,6 +128,7 @@ function ZoneSearch({ view }: { view: View }): JSX.Element {
   useEffect(() => setAll(zones()), []);
   const wanted = text.trim().toLowerCase().replaceAll(" ", "_");
   const found = wanted === "" ? [] : all.filter((zone) => zone.toLowerCase().includes(wanted));
+  const isFit = (zone: string): boolean => haveSameHours(zone, view.reportingZone, view.nowMs);
   const choose = (zone: string): void => {
     setQuery({ tz: zone === view.reportingZone ? null : zone });
     setText("");
@@ -152,7 +153,14 @@ function ZoneSearch({ view }: { view: View }): JSX.Element {
       {wanted !== "" && (
         <div class="zone-list">
           {found.slice(0, ZONES_SHOWN).map((zone) => (
-            <button key={zone} type="button" class="menu-item" onClick={() => choose(zone)}>
+            <button
+              key={zone}
+              type="button"
+              class="menu-item"
+              aria-disabled={!isFit(zone)}
+              title={isFit(zone) ? undefined : zoneReason(zone, view.reportingZone)}
+              onClick={() => (isFit(zone) ? choose(zone) : toast(zoneReason(zone, view.reportingZone)))}
+            >
               {zone.replaceAll("_", " ")}
             </button>
           ))}
@@ -161,6 +169,12 @@ function ZoneSearch({ view }: { view: View }): JSX.Element {
       )}
     </div>
   );
+}
+
+/** Compare or not; where that cannot be, say why. */
+export function toggleCompare({ isCompared, compareReason }: View): void {
+  if (compareReason === null) setQuery({ compare: isCompared ? "off" : null });
+  else toast(compareReason);
 }
 
 export function CompareButton({ view }: { view: View }): JSX.Element {
@@ -172,7 +186,7 @@ export function CompareButton({ view }: { view: View }): JSX.Element {
       aria-pressed={isCompared}
       aria-disabled={compareReason !== null}
       title={compareReason ?? (isCompared ? "Stop comparing" : "Compare with the period before")}
-      onClick={() => (compareReason === null ? setQuery({ compare: isCompared ? "off" : null }) : toast(compareReason))}
+      onClick={() => toggleCompare(view)}
     >
       <Icon name="compare" size={14} />
       {isCompared ? (

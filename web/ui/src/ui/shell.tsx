@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { useAnswer, url } from "../lib/api";
+import { Problem, ask, useAnswer, url } from "../lib/api";
 import { NBSP, count } from "../lib/format";
 import { headerTools, heading } from "../lib/heading";
 import { log } from "../lib/healthlog";
@@ -12,7 +12,7 @@ import { moved } from "../lib/period";
 import { useStore } from "../lib/store";
 import { theme, toggleTheme } from "../lib/theme";
 import { zoneName } from "../lib/time";
-import { copy } from "../lib/toasts";
+import { copy, toast } from "../lib/toasts";
 import type { Dashboard, ExperimentsAnswer, Health, ServicesAnswer } from "../lib/types";
 import { go, hashOf, kept, linkTo, setQuery, type Route } from "../lib/url";
 import { settings, useView, wasEmpty, type View } from "../lib/view";
@@ -21,7 +21,7 @@ import { VIEWS, type ViewDef } from "../views/registry";
 import { Icon, Logo } from "./icons";
 import { KeySheet } from "./keysheet";
 import { LiveState, SpokenHeadline } from "./livestate";
-import { CompareButton, Granularities, RangeButton, isRangeOpen } from "./range";
+import { CompareButton, Granularities, RangeButton, isRangeOpen, toggleCompare } from "./range";
 import { Toasts } from "./toasts";
 
 const HEALTH_MS = 10_000;
@@ -114,13 +114,13 @@ function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
       "?": showKeys,
       "/": () => document.querySelector<HTMLElement>("[data-search]")?.focus(),
       d: () => def.hasRange && isRangeOpen.set(!isRangeOpen.get()),
-      c: () => def.hasCompare && setQuery({ compare: view.isCompared ? "off" : null }),
+      c: () => def.hasCompare && toggleCompare(view),
       "[": () => shift(-1),
       "]": () => shift(1),
       l: togglePause,
       t: toggleTheme,
     });
-  }, [def, view.period, view.zone, view.isCompared]);
+  }, [def, view.period, view.zone, view.isCompared, view.compareReason]);
 }
 
 interface Counts {
@@ -175,6 +175,7 @@ function Nav({ route, health, isEmpty }: {
       <div class="nav-group nav-foot">
         {group("foot")}
         <ThemeButton />
+        <SignOutButton class="nav-item" />
       </div>
     </nav>
   );
@@ -215,6 +216,28 @@ function ThemeButton(): JSX.Element {
       <span class="text">Theme: {now}</span>
     </button>
   );
+}
+
+/** There is something to sign out of only where the service asks for keys. */
+function SignOutButton({ class: name }: { class: string }): JSX.Element | null {
+  const hasKeys = useStore(settings, ({ keys }) => keys === true);
+  return hasKeys ? (
+    <button type="button" class={name} title="Sign out" onClick={() => void signOut()}>
+      <Icon name="leave" />
+      <span class="text">Sign out</span>
+    </button>
+  ) : null;
+}
+
+async function signOut(): Promise<void> {
+  try {
+    await ask("/session", { method: "DELETE" });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    toast(`Could not sign out. ${error.message}`, { isError: true });
+    return;
+  }
+  location.reload();
 }
 
 interface HeaderProps {
@@ -337,6 +360,7 @@ function MoreSheet(): JSX.Element {
         <Icon name="moon" />
         Change the theme
       </button>
+      <SignOutButton class="menu-item" />
     </div>
   );
 }

@@ -5,18 +5,20 @@ import { useEffect, useState } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
 import { NBSP, count, duration, many, plain } from "../lib/format";
 import { tokensOf } from "../lib/highlight";
+import { useStore } from "../lib/store";
 import { copy } from "../lib/toasts";
 import type { Health, ServicesAnswer } from "../lib/types";
+import { settings } from "../lib/view";
 import { Icon } from "../ui/icons";
 
 type Language = "curl" | "JavaScript" | "Python";
 
 const LANGUAGES: readonly Language[] = ["curl", "JavaScript", "Python"];
 
-function snippet(language: Language, origin: string): string {
+function snippet(language: Language, origin: string, hasKeys: boolean): string {
   switch (language) {
     case "curl":
-      return `curl ${origin}/track \\
+      return `curl ${origin}/track \\${hasKeys ? "\n  -H 'authorization: Bearer WRITE_KEY' \\" : ""}
   -H 'content-type: application/json' \\
   -d '{"eventType": "service_execution",
        "serviceId": "hello-world",
@@ -24,7 +26,7 @@ function snippet(language: Language, origin: string): string {
     case "JavaScript":
       return `await fetch('${origin}/track', {
   method: 'POST',
-  headers: { 'content-type': 'application/json' },
+  headers: { ${hasKeys ? "authorization: 'Bearer WRITE_KEY', " : ""}'content-type': 'application/json' },
   body: JSON.stringify({
     eventType: 'service_execution',
     serviceId: 'hello-world',
@@ -38,7 +40,7 @@ event = {'eventType': 'service_execution', 'serviceId': 'hello-world',
          'latencyMs': 42, 'success': True}
 urllib.request.urlopen(urllib.request.Request(
     '${origin}/track', json.dumps(event).encode(),
-    {'content-type': 'application/json'}))`;
+    {${hasKeys ? "'authorization': 'Bearer WRITE_KEY', " : ""}'content-type': 'application/json'}))`;
   }
 }
 
@@ -99,7 +101,8 @@ function Step({ number, title, isDone, children }: {
 
 function Snippets(): JSX.Element {
   const [language, setLanguage] = useState<Language>("curl");
-  const text = snippet(language, location.origin);
+  const hasKeys = useStore(settings, ({ keys }) => keys === true);
+  const text = snippet(language, location.origin, hasKeys);
   return (
     <>
       <div class="tabs">

@@ -13,9 +13,10 @@ import { centred, known, timeAxis } from "../lib/series";
 import { queryLink } from "../lib/sqltext";
 import { addDays, clock, clockWithSeconds, isoDate, zoneName } from "../lib/time";
 import { troubleIn, type Trouble } from "../lib/trouble";
-import type { ServiceFigures, ServiceStep, ServicesAnswer, SqlAnswer } from "../lib/types";
+import type { ServiceFigures, ServiceStep, ServicesAnswer } from "../lib/types";
 import { linkTo } from "../lib/url";
 import { REFRESH_MS, type View } from "../lib/view";
+import { WhereKept, useRows } from "../ui/archived";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { rangeSetter } from "../ui/charting";
 import { ChangeLine } from "../ui/figure";
@@ -319,9 +320,7 @@ function CodeList({ errors, all, id }: {
 const FAILURES_SHOWN = 6;
 
 function Failures({ view, id }: { view: View; id: string }): JSX.Element {
-  const asked = useAnswer<SqlAnswer>(
-    { url: "/sql", body: failuresSql(id, null, FAILURES_SHOWN) }, REFRESH_MS,
-  );
+  const asked = useRows(failuresSql(id, null, FAILURES_SHOWN), REFRESH_MS);
   return (
     <>
       <PanelHead
@@ -332,24 +331,26 @@ function Failures({ view, id }: { view: View; id: string }): JSX.Element {
           </a>
         }
       />
-      <Answered
-        asked={asked}
-        what="recent failures"
-        height={160}
-        empty={({ data }) => (data.length === 0 ? "No failure is kept of this service." : null)}
-      >
-        {({ data }) => (
-          <ul class="failures">
-            {data.map((row, at) => (
-              <li key={at}>
-                <span class="dim">{failedAt(String(row["timestamp"]), view)}</span>
-                <span class="mono cut">{row["code"] === "" ? <span class="dim">(no code)</span> : row["code"]}</span>
-                <span class="soft">{plain(duration(Number(row["latency_ms"])))}</span>
-              </li>
-            ))}
-          </ul>
-        )}
-      </Answered>
+      <WhereKept height={160}>
+        <Answered
+          asked={asked}
+          what="recent failures"
+          height={160}
+          empty={({ data }) => (data.length === 0 ? "No failure is kept of this service." : null)}
+        >
+          {({ data }) => (
+            <ul class="failures">
+              {data.map((row, at) => (
+                <li key={at}>
+                  <span class="dim">{failedAt(String(row["timestamp"]), view)}</span>
+                  <span class="mono cut">{row["code"] === "" ? <span class="dim">(no code)</span> : row["code"]}</span>
+                  <span class="soft">{plain(duration(Number(row["latency_ms"])))}</span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Answered>
+      </WhereKept>
     </>
   );
 }

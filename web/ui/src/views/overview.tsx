@@ -14,12 +14,14 @@ import { linkTo } from "../lib/url";
 import type { View } from "../lib/view";
 import { RECENT_ERRORS_SQL, failuresSql } from "../lib/queries";
 import { queryLink } from "../lib/sqltext";
+import { WhereKept, useRows } from "../ui/archived";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { CountBar, ErrorRate, Latency, P95Change, ServiceName, thinned } from "../ui/cells";
 import { Answered, Panel } from "../ui/panel";
 import { Spark } from "../ui/spark";
 import { DataTable } from "../ui/table";
+import { mixedWords } from "./revenue";
 import { TodayBand } from "./today";
 
 const TOP = 7;
@@ -104,7 +106,7 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
   );
   return (
     <section class="panel span-6" aria-label="Revenue">
-      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={312} empty={({ data }) => data.reason}>
+      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={312} empty={({ data }) => (data.reason === null ? null : mixedWords(data))}>
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
@@ -225,7 +227,7 @@ function failuresOf(answer: SqlAnswer): Failure[] {
 }
 
 function RecentErrors({ view }: { view: View }): JSX.Element {
-  const asked = useAnswer<SqlAnswer>({ url: "/sql", body: RECENT_ERRORS_SQL }, RECENT_MS);
+  const asked = useRows(RECENT_ERRORS_SQL, RECENT_MS);
   const names = useAnswer<ServicesAnswer>(url("/metrics/services", { limit: 200 }));
   const named = (id: string): string =>
     names.answer?.data.find((row) => row.serviceId === id)?.serviceName ?? id;
@@ -240,40 +242,42 @@ function RecentErrors({ view }: { view: View }): JSX.Element {
         </a>
       }
     >
-      <Answered
-        asked={asked}
-        what="recent errors"
-        height={284}
-        empty={({ data }) => (data.length === 0 ? "No errors in the last 60 minutes." : null)}
-      >
-        {(answer) => (
-          <DataTable<Failure>
-            label="Recent errors"
-            rows={failuresOf(answer)}
-            rowKey={(row) => `${row.code} ${row.service}`}
-            hasLinks
-            isTwoLine
-            columns={[
-              {
-                key: "code", head: "Code and service", class: "code-cell",
-                cell: (row) => (
-                  <>
-                    <a class={`row-link mono${row.code === "" ? " dim" : ""}`} href={queryLink(failuresSql(row.service, row.code))}>
-                      {row.code === "" ? "(no code)" : row.code}
-                    </a>
-                    <span class="second">{named(row.service)}</span>
-                  </>
-                ),
-              },
-              { key: "count", head: "Count", isNumber: true, cell: (row) => count(row.failures) },
-              {
-                key: "last", head: "Last seen", isNumber: true, class: "soft",
-                cell: (row) => clockWithSeconds(row.lastMs, view.zone),
-              },
-            ]}
-          />
-        )}
-      </Answered>
+      <WhereKept height={284}>
+        <Answered
+          asked={asked}
+          what="recent errors"
+          height={284}
+          empty={({ data }) => (data.length === 0 ? "No errors in the last 60 minutes." : null)}
+        >
+          {(answer) => (
+            <DataTable<Failure>
+              label="Recent errors"
+              rows={failuresOf(answer)}
+              rowKey={(row) => `${row.code} ${row.service}`}
+              hasLinks
+              isTwoLine
+              columns={[
+                {
+                  key: "code", head: "Code and service", class: "code-cell",
+                  cell: (row) => (
+                    <>
+                      <a class={`row-link mono${row.code === "" ? " dim" : ""}`} href={queryLink(failuresSql(row.service, row.code))}>
+                        {row.code === "" ? "(no code)" : row.code}
+                      </a>
+                      <span class="second">{named(row.service)}</span>
+                    </>
+                  ),
+                },
+                { key: "count", head: "Count", isNumber: true, cell: (row) => count(row.failures) },
+                {
+                  key: "last", head: "Last seen", isNumber: true, class: "soft",
+                  cell: (row) => clockWithSeconds(row.lastMs, view.zone),
+                },
+              ]}
+            />
+          )}
+        </Answered>
+      </WhereKept>
     </Panel>
   );
 }

@@ -3,18 +3,19 @@
 import type { JSX } from "preact";
 import { useAnswer, url, type Asked } from "../lib/api";
 import { change, type Good } from "../lib/change";
-import { count, counted, money, moneyTick, percent, plain, type Figure } from "../lib/format";
+import { UNKNOWN, count, counted, money, moneyTick, percent, plain, type Figure } from "../lib/format";
 import { previousLine, sumChange, usePrevious, type Previous } from "../lib/previous";
 import { PER } from "../lib/period";
 import { known, timeAxis } from "../lib/series";
 import { monthDay } from "../lib/time";
 import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../lib/types";
-import { linkTo } from "../lib/url";
+import { linkTo, setQuery } from "../lib/url";
 import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { ChangeLine } from "../ui/figure";
 import { Answered, Notice, Panel } from "../ui/panel";
+import { Segments } from "../ui/segments";
 import { FullBar, InlineBar } from "../ui/spark";
 import { Band, Stat } from "../ui/stat";
 import { DataTable } from "../ui/table";
@@ -22,37 +23,72 @@ import { DataTable } from "../ui/table";
 const TOP = 8;
 
 export function Revenue({ view }: { view: View }): JSX.Element {
+  const currency = currencyIn(view);
   const asked = useAnswer<RevenueAnswer>(
     url("/metrics/revenue", {
       ...view.params,
+      currency,
       granularity: view.granularity,
       limit: TOP,
       compare: view.isCompared ? "previous" : null,
     }),
     view.refreshMs,
   );
-  const reason = asked.answer?.data.reason ?? null;
-  const currencies = <Currencies view={view} asked={asked} />;
+  // What there is to choose from does not narrow with the choice.
+  const all = useAnswer<RevenueAnswer>(
+    currency === null ? null : url("/metrics/revenue", { ...view.params, limit: 1 }),
+    view.refreshMs,
+  );
+  const isMixed = (asked.answer?.data.reason ?? null) !== null;
+  const unfiltered = currency === null ? asked : all;
   return (
     <div class="grid">
-      {reason !== null && (
+      <Choice chosen={currency} codes={Object.keys(unfiltered.answer?.data.byCurrency ?? {})} />
+      {isMixed && (
         <div class="span-12">
-          <Notice tone="warn">{reason}</Notice>
+          <Notice tone="warn">{mixedWords(asked.answer?.data)}</Notice>
         </div>
       )}
       <Figures view={view} asked={asked} />
-      {reason !== null && currencies}
-      <GmvChart view={view} asked={asked} />
-      <FromGross asked={asked} />
+      {!isMixed && <GmvChart view={view} asked={asked} />}
+      {!isMixed && <FromGross asked={asked} />}
       <TopSellers view={view} asked={asked} />
-      {reason === null && currencies}
+      <Currencies view={view} asked={unfiltered} />
     </div>
   );
 }
 
+/** The one currency that is looked at; null for all together. */
+function currencyIn(view: View): string | null {
+  const code = view.route.query["currency"] ?? "";
+  return /^[A-Z]{3}$/.test(code) ? code : null;
+}
+
+function Choice({ chosen, codes }: { chosen: string | null; codes: readonly string[] }): JSX.Element | null {
+  if (codes.length < 2 && chosen === null) return null;
+  const shown = [...new Set(chosen === null ? codes : [...codes, chosen])].sort();
+  return (
+    <div class="span-12">
+      <Segments
+        label="Currency"
+        value={chosen ?? ""}
+        choices={[{ value: "", label: "All" }, ...shown.map((code) => ({ value: code, label: code }))]}
+        onChoose={(code) => setQuery({ currency: code === "" ? null : code })}
+      />
+    </div>
+  );
+}
+
+/** Why amounts have no sum, for whoever can choose one currency of them. */
+export function mixedWords(data: RevenueFigures | undefined): string {
+  const codes = Object.keys(data?.byCurrency ?? {});
+  const listed = new Intl.ListFormat("en", { type: "conjunction" }).format(codes);
+  return `Amounts came in ${listed}, and no rate tells what they are together. Choose one, or set currency_rates.`;
+}
+
 function useRevenueBefore(view: View): Previous<RevenueStep> {
   return usePrevious<RevenueAnswer, RevenueStep>(
-    view, "/metrics/revenue", ({ data }) => data.series, { limit: 1 },
+    view, "/metrics/revenue", ({ data }) => data.series, { limit: 1, currency: currencyIn(view) ?? undefined },
   );
 }
 
@@ -119,9 +155,9 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
         title="GMV"
         height={320}
         empty={({ data }) =>
-          data.reason ?? (data.transactionCount === 0 && (data.refunds ?? 0) === 0
+          data.transactionCount === 0 && (data.refunds ?? 0) === 0
             ? `No sales in this period (${view.period.dates}).`
-            : null)
+            : null
         }
       >
         {({ data }) => {
@@ -144,7 +180,7 @@ function GmvChart({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }):
                   format={cash}
                 />
               }
-              csv={url("/export/revenue", { ...view.params, granularity: view.granularity, format: "csv" })}
+              csv={url("/export/revenue", { ...view.params, currency: currencyIn(view), granularity: view.granularity, format: "csv" })}
               {...axis}
               lines={before === null ? [line] : [line, previousOf(view, before, previous.isCoarser ? "mean" : null)]}
               hasLegend
@@ -188,7 +224,7 @@ function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
         asked={asked}
         what="revenue"
         height={280}
-        empty={({ data }) => data.reason ?? (data.grossGmv === 0 ? "No sales in this period." : null)}
+        empty={({ data }) => (data.grossGmv === 0 ? "No sales in this period." : null)}
       >
         {({ data }) => {
           const most = Math.max(1, data.grossGmv ?? 0);
@@ -219,7 +255,7 @@ function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
 type Seller = RevenueFigures["topServices"][number];
 
 function TopSellers({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): JSX.Element {
-  const csv = url("/export/revenue", { ...view.params, format: "csv" });
+  const csv = url("/export/revenue", { ...view.params, currency: currencyIn(view), format: "csv" });
   return (
     <Panel span={6} title="Top services" unit="by GMV" tools={<CsvLink href={csv} name="Top services" />}>
       <Answered
@@ -248,12 +284,15 @@ function TopSellers({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }
                 { key: "orders", head: "Orders", isNumber: true, cell: (row) => count(row.transactionCount) },
                 {
                   key: "gmv", head: "GMV", isNumber: true,
-                  cell: (row) => (
-                    <span class="with-bar">
-                      {plain(money(row.gmv, data.currency))}
-                      <InlineBar value={row.gmv ?? 0} most={most} />
-                    </span>
-                  ),
+                  cell: (row) =>
+                    row.gmv === null ? (
+                      UNKNOWN
+                    ) : (
+                      <span class="with-bar">
+                        {plain(money(row.gmv, data.currency))}
+                        <InlineBar value={row.gmv} most={most} />
+                      </span>
+                    ),
                 },
               ]}
             />
@@ -283,8 +322,16 @@ function Currencies({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }
               label="By currency"
               rows={Object.entries(data.byCurrency).map(([code, row]) => ({ code, ...row }))}
               rowKey={(row) => row.code}
+              hasLinks
               columns={[
-                { key: "code", head: "Currency", class: "medium", cell: (row) => row.code },
+                {
+                  key: "code", head: "Currency", class: "medium",
+                  cell: (row) => (
+                    <a class="row-link" href={linkTo(["revenue"], { currency: row.code })}>
+                      {row.code}
+                    </a>
+                  ),
+                },
                 { key: "gmv", head: "GMV", isNumber: true, cell: (row) => cash(row, row.gmv) },
                 { key: "orders", head: "Orders", isNumber: true, cell: (row) => count(row.transactionCount) },
                 {

@@ -127,7 +127,7 @@ function Filters({ view, categories, answer }: {
         onClick={() => set("errors", isOnlyErrors ? "" : "1")}
       >
         With errors
-        <span class="chip">{count(failing)}</span>
+        {answer !== undefined && <span class="chip">{count(failing)}</span>}
       </button>
       {answer !== undefined && (
         <span class="totals">
@@ -218,7 +218,7 @@ function columnsOf(view: View, answer: ServicesAnswer): Column<ServiceRow>[] {
       cell: (row) => <ServiceName row={row} hasId />,
     },
     {
-      key: "category", head: "Category", sort: "category", class: "soft wide-only phone-not",
+      key: "category", head: "Category", sort: "category", class: "soft short-cell wide-only phone-not",
       cell: (row) => row.category ?? <span class="dim">–</span>,
     },
     {

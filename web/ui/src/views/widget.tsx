@@ -183,22 +183,20 @@ function Counter({ widget, answer, view, height }: ContentProps): JSX.Element {
   const { measure, good } = metricOf(widget.metric);
   const now = scalarOf(family, field, figures, "now");
   const before = scalarOf(family, field, figures, "previous");
-  const reason = family === "revenue" ? (answer as RevenueAnswer).data.reason : null;
+  const isMixed = family === "revenue" && (answer as RevenueAnswer).data.reason !== null;
   // A period that still runs is shorter than the one before: only rates may be compared then.
   const isFair = !view.period.isRunning || measure !== "amount";
+  let line: ComponentChildren = widget.range === null && view.period.dates;
+  if (isMixed && now === null) line = "in several currencies, and no rate is set";
+  else if (view.isCompared && isFair && before !== null) {
+    line = <ChangeLine change={change(now, before, measure, good)} than="previous" />;
+  }
   return (
     <Figure
       widget={widget}
       value={now}
       currency={currencyOf(family, answer)}
-      line={
-        reason ??
-        (view.isCompared && isFair && before !== null ? (
-          <ChangeLine change={change(now, before, measure, good)} than="previous" />
-        ) : (
-          widget.range === null && view.period.dates
-        ))
-      }
+      line={line}
       trend={height >= TREND_FROM_PX && hasTrend(widget) ? <Trend {...{ widget, answer, view }} /> : null}
     />
   );

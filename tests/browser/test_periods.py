@@ -1,0 +1,144 @@
+"""Periods as people have them: other zones, changed clocks, nothing there, nothing before."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, execution, settled
+from tests.server import Server
+
+DAY = dt.timedelta(days=1)
+
+
+def sold(order: str, amount: float, currency: str) -> dict[str, object]:
+    return {
+        "eventType": "revenue_transaction",
+        "serviceId": "s-1",
+        "orderId": order,
+        "amount": amount,
+        "currency": currency,
+    }
+
+
+@pytest.fixture
+def kolkata(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "data", "--timezone", "Asia/Kolkata") as running:  # no archive
+        now_ms = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        for hours in range(1, 30):
+            told = execution(timestamp=now_ms - hours * 3_600_000)
+            assert running.client.post("/track", json=told).status_code == 200
+        yield running
+
+
+def test_hours_that_begin_at_half_past_are_asked_for_as_they_are(
+    kolkata: Server, page: Page, open_page: Open
+) -> None:
+    open_page(kolkata, "/#/?range=24h")
+    settled(page)
+    expect(page.locator("header")).to_contain_text("Kolkata")
+    assert page.locator(".state.error").all_inner_texts() == []
+    figure = page.get_by_role("figure", name="Executions").locator(".chart-figure")
+    expect(figure).to_contain_text("23")
+    expect(page.get_by_role("region", name="Recent errors")).to_contain_text("archive is off")
+
+
+def test_a_zone_that_cannot_be_cut_falls_back_and_says_why(
+    kolkata: Server, page: Page, open_page: Open
+) -> None:
+    open_page(kolkata, "/#/?tz=Europe/Berlin")
+    settled(page)
+    expect(page.locator(".toast")).to_contain_text("whole hours of Kolkata")
+    expect(page.locator("header")).to_contain_text("Kolkata")
+    assert page.locator(".state.error").all_inner_texts() == []
+
+
+def test_a_day_of_twenty_five_hours_has_twenty_five(tmp_path: Path, open_page: Open) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('timezone = "America/New_York"\nkeep_hours_days = 400\n')
+    with Server(tmp_path / "data", "--config", str(settings)) as running:
+        # The last time that clocks there were set back: the first Sunday of a November.
+        today = dt.datetime.now(dt.UTC).date()
+        year = today.year if today > dt.date(today.year, 11, 10) else today.year - 1
+        first = dt.date(year, 11, 1)
+        sunday = first + DAY * ((6 - first.weekday()) % 7)
+        midnight_ms = int(
+            dt.datetime(year, 11, sunday.day, 4, tzinfo=dt.UTC).timestamp() * 1000
+        )
+        for hour in range(25):
+            told = execution(timestamp=midnight_ms + hour * 3_600_000 + 60_000)
+            assert running.client.post("/track", json=told).status_code == 200
+        page = open_page(running, f"/#/?range={sunday}..{sunday}")
+        settled(page)
+        chart = page.get_by_role("figure", name="Executions")
+        expect(chart.locator(".chart-figure")).to_contain_text("25")
+        expect(chart.locator("table tbody tr")).to_have_count(25)
+
+
+def test_a_period_without_data_says_so_in_every_view(
+    server: Server, page: Page, open_page: Open
+) -> None:
+    server.client.post("/track", json=execution())
+    first = dt.datetime.now(dt.UTC).date() - 200 * DAY
+    for view in ("", "services", "revenue", "marketplace", "users"):
+        open_page(server, f"/#/{view}?range={first}..{first + 2 * DAY}")
+        settled(page)
+        expect(page.locator("main .state").first).to_contain_text("No")
+        assert page.locator(".state.error").all_inner_texts() == []
+
+
+def test_nothing_is_compared_with_a_time_before_the_first_event(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    open_page(demo, "/#/revenue")  # 28 days, of 35 that there are
+    settled(page)
+    compare = page.get_by_role("button", name="Compare")
+    compare.press("Enter")
+    expect(page.locator(".toast")).to_contain_text("There are no events before")
+    expect(page.locator(".stat .change")).to_have_count(0)
+    open_page(demo, "/#/revenue?range=7d")
+    settled(page)
+    expect(page.locator("header")).to_contain_text("vs previous 7 days")
+
+
+def test_hours_are_compared_with_the_days_of_the_period_before(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    open_page(demo, "/#/?range=7d&granularity=hour")
+    settled(page)
+    chart = page.get_by_role("figure", name="Executions")
+    expect(chart.locator(".legend")).to_contain_text("mean hour of each day")
+    params = "granularity=day"
+    today = dt.datetime.now(dt.UTC).date()
+    span = f"startDate={today - 13 * DAY}&endDate={today - 7 * DAY}"
+    days = demo.client.get(f"/metrics/services?{span}&{params}").json()["series"]
+    rows = chart.locator("table tbody tr")
+    expect(rows).to_have_count(168)
+    for day in (0, 3, 6):
+        mean = round(days[day]["executions"] / 24)
+        shown = rows.nth(24 * day + 5).locator("td").last.text_content()
+        assert abs(int((shown or "").replace(",", "")) - mean) <= 1
+
+
+def test_several_currencies_are_told_apart_and_one_can_be_chosen(
+    server: Server, page: Page, open_page: Open
+) -> None:
+    amounts = {"USD": 10, "EUR": 20, "GBP": 30, "JPY": 4000, "BHD": 1.125}
+    batch = [sold(code, amount, code) for code, amount in amounts.items()]
+    assert server.client.post("/track/batch", json=batch).status_code == 200
+    open_page(server, "/#/revenue?range=7d")
+    settled(page)
+    expect(page.locator(".notice")).to_contain_text("BHD, EUR, GBP, JPY, and USD")
+    table = page.get_by_role("table", name="By currency")
+    expect(table.locator("tbody tr")).to_have_count(5)
+    expect(table).to_contain_text("¥4,000")
+    expect(table).to_contain_text("BHD 1.125")
+    page.get_by_role("group", name="Currency").get_by_text("EUR").click()
+    settled(page)
+    expect(page.locator(".stat-figure").first).to_have_text("€20.00")
+    expect(page.locator(".notice")).to_have_count(0)
+    expect(table.locator("tbody tr")).to_have_count(5)
+    page.go_back()
+    expect(page.locator(".stat-figure").first).to_have_text("\N{EN DASH}")
