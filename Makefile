@@ -57,8 +57,9 @@ test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (need
 	@cd clients/typescript && npm run --silent check && npm test --silent
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/clients
 
-test-payload: $(ENV) $(PAYLOAD) ## Run the tests of the package for Payload (needs Node 20)
+test-payload: $(E2E) $(AXE) $(PAYLOAD) ## Run the tests of the package for Payload, its site in a real browser too (minutes)
 	@cd clients/payload && npm run --silent check && npm test --silent
+	@$(BIN)/pytest -q -o faulthandler_timeout=900 tests/payload
 
 payload-packages: $(PAYLOAD) ## Pack what the example site of Payload installs
 	@rm -rf $(SITE)/packages && mkdir $(SITE)/packages

@@ -33,7 +33,7 @@ describe("with the service", () => {
   test("a counter has its figure, with its filter", async () => {
     await track(service, execution("counted"), execution("counted"), execution("another"));
     show(service, { blockType: "counter", metric: "services.executions", range: "24h", filters: { serviceId: "counted" } });
-    const widget = await screen.findByRole("region", { name: "Service executions" });
+    const widget = await screen.findByRole("article", { name: "Service executions" });
     expect((await within(widget).findByText("2")).className).toBe("tallymark-value");
     expect(within(widget).getByText("Last 24 hours")).toBeTruthy();
   });
@@ -44,7 +44,7 @@ describe("with the service", () => {
       { blockType: "counter", title: "Asked", metric: "services.executions", range: "today", live: true, filters: { serviceId: "moving" } },
       { blockType: "counter", title: "Streamed", metric: "counters.searches:today", live: true },
     );
-    const [asked, streamed] = ["Asked", "Streamed"].map((name) => within(screen.getByRole("region", { name })));
+    const [asked, streamed] = ["Asked", "Streamed"].map((name) => within(screen.getByRole("article", { name })));
     await asked?.findByText("0");
     await screen.findByText("Live");
     await track(service, execution("moving"), { eventType: "marketplace_search", searchQuery: "live" });
@@ -136,7 +136,7 @@ describe("with the service", () => {
     );
     show(service, ...widgets);
     for (const { title } of widgets) {
-      const widget = screen.getByRole("region", { name: title });
+      const widget = screen.getByRole("article", { name: title });
       await vi.waitFor(() => expect(widget.querySelector(".tallymark-loading")).toBeNull(), wait);
       expect(widget.querySelector(".tallymark-error")?.textContent, title).toBeUndefined();
     }
@@ -263,7 +263,7 @@ describe("without a service", () => {
   test("a metric that is not known spoils its own widget alone", () => {
     show("http://127.0.0.1:1", { blockType: "table", metric: "weather.rain" }, { blockType: "funnel", metric: "marketplace.funnel" });
     expect(screen.getByText(/A table of weather\.rain is not known here/)).toBeTruthy();
-    expect(screen.getByRole("region", { name: "Search to conversion" })).toBeTruthy();
+    expect(screen.getByRole("article", { name: "Search to conversion" })).toBeTruthy();
   });
 
   test("a theme that is chosen is marked", () => {

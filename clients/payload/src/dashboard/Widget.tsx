@@ -54,13 +54,13 @@ interface PanelProps {
   children: ReactNode;
 }
 
-/** The frame of a widget. */
+/** The frame of a widget: an article, as many landmarks of equal names would lead nowhere. */
 export function Panel({ widget, title, unit, headingLevel, box, children }: PanelProps): ReactElement {
   const name = useId();
   const Heading = `h${(headingLevel + 1) as 2 | 3 | 4}` as const;
   const { blockType: kind, width } = widget;
   return (
-    <section
+    <article
       ref={box}
       className={`tallymark-panel tallymark-${kind}`}
       data-width={width ?? (kind === "counter" ? "third" : "half")}
@@ -71,7 +71,7 @@ export function Panel({ widget, title, unit, headingLevel, box, children }: Pane
         {unit && <span className="tallymark-unit">{unit}</span>}
       </div>
       {children}
-    </section>
+    </article>
   );
 }
 

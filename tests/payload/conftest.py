@@ -1,0 +1,66 @@
+"""The example site with Payload in a real browser, beside a real Tallymark."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import (
+    Complaints,
+    base_url,
+    browser_context_args,
+    browser_type_launch_args,
+)
+from tests.payload.site import EMAIL, PASSWORD, Site
+from tests.server import Server
+
+__all__ = ["base_url", "browser_context_args", "browser_type_launch_args"]
+
+expect.set_options(timeout=60_000)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for the site, for all tests: each has services of its own."""
+    with Server(tmp_path_factory.mktemp("tallymark") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site, installed and built once."""
+    site = Site.install(tmp_path_factory.mktemp("site") / "site")
+    site.build()
+    return site
+
+
+@pytest.fixture(scope="session")
+def site(
+    built: Site, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The site, running, on an empty database with one user."""
+    with built.running(server.url, tmp_path_factory.mktemp("database")):
+        yield built
+
+
+@pytest.fixture
+def visitor(page: Page, site: Site) -> Iterator[Page]:
+    """A page of somebody who has not signed in; what its console says fails the test."""
+    page.set_default_timeout(60_000)
+    complaints = Complaints(url=site.url, served=set())
+    complaints.expect(r"status of 401")  # that is how the browser tells of each refusal
+    complaints.expect(r"favicon")
+    complaints.listen(page)
+    yield page
+    assert complaints.left == []
+
+
+@pytest.fixture
+def editor(visitor: Page, site: Site) -> Page:
+    """A page of somebody who has signed in to the admin."""
+    visitor.goto(f"{site.url}/admin/login")
+    visitor.fill("#field-email", EMAIL)
+    visitor.fill("#field-password", PASSWORD)
+    visitor.click("button[type=submit]")
+    visitor.wait_for_url("**/admin")
+    return visitor
