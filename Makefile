@@ -21,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-export bench-http bench-sql bench-stream lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -49,6 +49,16 @@ $(UI): $(UI_SOURCES)
 
 test: lint ## Run all checks and tests but those of the clients and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+.PHONY: test-long test-crash soak
+test-long: $(ENV) ## Crash the engine ten thousand times on a simulated disk (minutes)
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/simulation/long
+
+test-crash: $(ENV) ## Kill, starve and damage real servers (about ten minutes; root for a small disk)
+	@$(BIN)/pytest -q tests/crash tests/crash/long
+
+soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="--minutes 60 --rate 3000")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
 	@$(BIN)/pytest -q -n 2 tests/browser
@@ -90,6 +100,8 @@ format: $(ENV) ## Put all code into the house format
 bench: $(ENV) ## Measure CPU per event, events per second and latencies
 	@$(BIN)/python -m bench
 
+bench-beside: $(ENV) ## Measure how a heavy query moves the latency of events
+	@$(BIN)/python -m bench.beside
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
 bench-export: $(ENV) ## Measure the memory of an export of a million events

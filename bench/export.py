@@ -32,9 +32,9 @@ def main() -> None:
     """Fill a server, start it anew, export in every format."""
     events = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
     with tempfile.TemporaryDirectory() as folder:
-        with _server(folder) as (_, client):
-            _fill(client, events)
-        with _server(folder) as (pid, client):
+        with served(folder) as (_, client):
+            fill(client, events)
+        with served(folder) as (pid, client):
             _wait(client)
             rest = subprocess.run(
                 [sys.executable, "-c", REST], capture_output=True, text=True, check=True
@@ -63,7 +63,8 @@ def _measure(client: httpx.Client, pid: int, worker_rest: float, format_: str) -
 
 
 @contextmanager
-def _server(folder: str) -> Iterator[tuple[int, httpx.Client]]:
+def served(folder: str) -> Iterator[tuple[int, httpx.Client]]:
+    """A server with its data below `folder`: its process, and a client of it."""
     words = ("serve", "--data", f"{folder}/data", "--port", "0", "--log-format", "json")
     process = subprocess.Popen(
         [sys.executable, "-m", "web.cli", *words], stderr=subprocess.PIPE, text=True
@@ -86,7 +87,8 @@ def _server(folder: str) -> Iterator[tuple[int, httpx.Client]]:
         process.stderr.close()
 
 
-def _fill(client: httpx.Client, events: int) -> None:
+def fill(client: httpx.Client, events: int) -> None:
+    """Send so many calls of 1,000 services, and wait until the archive has them."""
     now_ms = time.time_ns() // 1_000_000
     for first in range(0, events, BULK):
         lines = b"\n".join(

@@ -2,15 +2,21 @@
 
     python -m bench.sql [EVENTS]
 
-Times are of the clock, medians of rounds in which both take turns; ratios are what counts.
+Beside chdb too, where it is installed: `.venv-bench/bin/pip install chdb`, 500 MB. Times are of
+the clock, medians of rounds in which all take turns; ratios are what counts. Workers of SQL are
+nice, so on a busy machine the ratio of CPU is the one that means something.
 """
 
+import json
+import math
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +27,7 @@ import duckdb
 import orjson
 import trio
 
+from bench.http_servers import BENCH_PYTHON
 from engine.config import Config
 from persistence.archive.columns import SORTED_BY, STORED, SUFFIX, filed_of, quoted
 from persistence.archive.parquet import ROW_GROUP_ROWS
@@ -64,6 +71,8 @@ QUESTIONS: Final = (
         "countIf(blob6 = 'error') / count() AS e FROM events WHERE index1 = 'service-17'",
         "SELECT count(*), quantile_disc(latencyMs, [0.5, 0.95, 0.99]), count(*) FILTER (NOT "
         "success) / count(*) FROM plain WHERE serviceId = 'service-17'",
+        "SELECT count(), quantilesExact(0.5, 0.95, 0.99)(latencyMs), countIf(NOT success) / "
+        "count() FROM plain WHERE serviceId = 'service-17'",
         0.5,
     ),
     (
@@ -76,16 +85,19 @@ QUESTIONS: Final = (
         "SELECT serviceId, count(*), quantile_disc(latencyMs, [0.5, 0.95, "
         "0.99]), count(*) FILTER "
         "(NOT success) / count(*) FROM plain GROUP BY serviceId",
+        "SELECT serviceId, count(), quantilesExact(0.5, 0.95, 0.99)(latencyMs), countIf(NOT "
+        "success) / count() FROM plain GROUP BY serviceId",
         1.2,
     ),
     (
         "distinct users of each day",
         "SELECT toDate(timestamp) AS d, count(DISTINCT blob3) AS u FROM events GROUP BY d",
         "SELECT timestamp::DATE, count(DISTINCT userId) FROM plain GROUP BY 1",
+        "SELECT toDate(timestamp), uniqExact(userId) FROM plain GROUP BY 1",
         1.2,
     ),
 )
-"""What is asked of us, what of DuckDB, and the ratio to reach."""
+"""What is asked of us, what of DuckDB, what of chdb, and the ratio to DuckDB to reach."""
 
 
 class _Files:
@@ -169,21 +181,70 @@ async def _trips(sql: Sql) -> None:
 
 async def _questions(sql: Sql, plain: Path, events: int) -> None:
     print(f"\n{events:,} events, {DAYS} days, {SERVICES:,} services, {ROUNDS} rounds:")
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, _chdb(plain) as of_chdb:
         connection.execute(f"CREATE VIEW plain AS SELECT * FROM read_parquet('{plain}')")
-        for name, ours, theirs, goal in QUESTIONS:
-            pairs = []
+        for name, ours, theirs, chdbs, goal in QUESTIONS:
+            rounds: list[tuple[float, float, float]] = []
+            cpu: list[tuple[float, float]] = []
             for _ in range(ROUNDS):
-                begun = time.perf_counter()
+                begun, begun_cpu = time.perf_counter(), time.process_time()
                 connection.execute(theirs).fetchall()
+                direct_cpu = time.process_time() - begun_cpu
                 direct_ms = (time.perf_counter() - begun) * 1_000
-                pairs.append((await _took_ms(sql, ours), direct_ms))
-            ratio = median(one / other for one, other in pairs)
-            one, other = (median(side) for side in zip(*pairs, strict=True))
+                begun_cpu = _cpu_s(sql)
+                took_ms = await _took_ms(sql, ours)
+                cpu.append((_cpu_s(sql) - begun_cpu, direct_cpu))
+                rounds.append((took_ms, direct_ms, of_chdb(chdbs)))
+            one, other, third = (median(side) for side in zip(*rounds, strict=True))
+            print(f"  {name}, to reach: ×{goal}")
             print(
-                f"  {name:40} {one:7.1f} ms   DuckDB {other:7.1f} ms   "
-                f"×{ratio:4.2f} (to reach: {goal})"
+                f"    {one:7.1f} ms   DuckDB {other:7.1f} ms ×{_ratio(rounds):4.2f}, of CPU "
+                f"×{_ratio(cpu):4.2f}   chdb {third:7.1f} ms "
+                f"×{_ratio([(mine, its) for mine, _, its in rounds]):4.2f}"
             )
+
+
+def _ratio(pairs: Sequence[tuple[float, ...]]) -> float:
+    return median(pair[0] / pair[1] for pair in pairs)
+
+
+def _cpu_s(sql: Sql) -> float:
+    """Seconds of CPU that this process and the workers have used, in all their threads."""
+    threads = [
+        thread
+        for pid in sql.process_ids
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    ]
+    return time.process_time() + sum(int(one.read_text().split()[0]) for one in threads) / 1e9
+
+
+@contextmanager
+def _chdb(plain: Path) -> Iterator[Callable[[str], float]]:
+    """From a question to the milliseconds that chdb takes for it; infinity without chdb."""
+    has_it = "import importlib.util as i, sys; sys.exit(i.find_spec('chdb') is None)"
+    if not BENCH_PYTHON.exists() or subprocess.run([BENCH_PYTHON, "-c", has_it]).returncode:
+        print("  (without chdb: .venv-bench does not have it)")
+        yield lambda _: math.inf
+        return
+    process = subprocess.Popen(
+        [BENCH_PYTHON, "-m", "bench.sql_chdb"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process as chdb:
+        assert chdb.stdin is not None
+        assert chdb.stdout is not None
+        to_it, from_it = chdb.stdin, chdb.stdout
+        print(f"  (ClickHouse of chdb: {from_it.readline().strip()})")
+
+        def took_ms(question: str) -> float:
+            told = question.replace("FROM plain", f"FROM file('{plain}', Parquet)")
+            to_it.write(json.dumps(f"{told} FORMAT Null") + "\n")
+            to_it.flush()
+            return float(from_it.readline())
+
+        yield took_ms
 
 
 async def _took_ms(sql: Sql, told: str) -> float:

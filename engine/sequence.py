@@ -62,6 +62,9 @@ Timed = Iterable[tuple[Any, int]]
 HOMES_MAX: Final = 65_536
 """Experiments and services whose shard is remembered; a look-up costs a fifth of the hash."""
 
+READ_EVENTS_MIN: Final = 256
+"""Events that are read together: of fewer, each costs more than being cold does."""
+
 TAKE_EVENTS_MAX: Final = 1_024
 """Events after which no further batch is taken in the same step: about a millisecond."""
 
@@ -110,12 +113,7 @@ class Sequencing:
         until what they say is dealt.
         """
         for portion in portions(batches):
-            events: list[Event] = []
-            times_ms: list[int] = []
-            for batch in portion:
-                events += batch.events
-                is_corrected = batch.sent_at_ms != ABSENT
-                times_ms += instants_ms(batch, received_ms) if is_corrected else batch.times_ms
+            events, times_ms = _told(received_ms, portion)
             for start in range(0, len(events), DEAL_EVENTS_MAX):
                 some = slice(start, start + DEAL_EVENTS_MAX)
                 yield read(
@@ -139,10 +137,37 @@ class Sequencing:
         of 2,000 events each costs little more than half of what it does of 250.
         """
         self._tally.events += len(facts)
+        chunk = self._with_room_for(received_ms, len(facts))
+        chunk.read(self._admission)
+        chunk.add(received_ms, facts)
+
+    def put_off(self, received_ms: int, batches: Sequence[Batch]) -> None:
+        """Take a record of few events, which are read together with those of the next ones.
+
+        To read READ_EVENTS_MIN events takes twice as long as to read a few.
+        """
+        events, times_ms = _told(received_ms, batches)
+        self._tally.events += len(events)
+        chunk = self._with_room_for(received_ms, len(events))
+        chunk.put_off(received_ms, events, times_ms)
+        if len(chunk.unread) >= READ_EVENTS_MIN:
+            chunk.read(self._admission)
+
+    def take_in(self, received_ms: int, batches: Sequence[Batch]) -> Iterator[None]:
+        """Take a record, in steps between which `deal_due` may be asked."""
+        if are_few(batches):
+            self.put_off(received_ms, batches)
+            yield
+            return
+        for facts in self.read(received_ms, batches):
+            self.add(received_ms, facts)
+            yield
+
+    def _with_room_for(self, received_ms: int, events: int) -> Chunk:
         waiting = self._waiting
-        if not waiting or not waiting[-1].has_room(received_ms, facts):
-            waiting.append(Chunk(received_ms, facts.keys))
-        waiting[-1].add(received_ms, facts)
+        if not waiting or not waiting[-1].has_room(received_ms, events):
+            waiting.append(Chunk(received_ms, self._admission.keys))
+        return waiting[-1]
 
     @property
     def has_due(self) -> bool:
@@ -162,8 +187,8 @@ class Sequencing:
     def take(self, received_ms: int, batches: Sequence[Batch]) -> list[Group]:
         """Read one record, of a few events, and split it by itself, at once."""
         assert not self._waiting
-        for facts in self.read(received_ms, batches):
-            self.add(received_ms, facts)
+        for _ in self.take_in(received_ms, batches):
+            pass
         [chunk] = self._waiting
         self._waiting.clear()
         return self._split(chunk)
@@ -189,6 +214,7 @@ class Sequencing:
 
     def _split(self, chunk: Chunk) -> list[Group]:
         """One group for every shard, without the duplicates."""
+        chunk.read(self._admission)
         facts = chunk.facts
         duplicates = self._window.duplicates(hashes_column(facts.ids), chunk.runs)
         if duplicates:
@@ -196,6 +222,8 @@ class Sequencing:
             facts.drop(duplicates)
         self._begin(chunk.received_ms)
         keys = self._admission.keys
+        if facts.keys is not keys:
+            facts.renumber(keys)
         groups = [Group(chunk.received_ms, keys) for _ in range(self._shards)]
         if len(facts):
             self._fill(groups, facts)
@@ -276,15 +304,11 @@ class Sequencing:
             group.calls, group.views, group.conversions, group.searches = parts[at : at + KEYED]
 
     def _number(self, facts: Facts, table: Table) -> None:
-        """Give the pairs a number that have none yet, or one of other keys than the present."""
-        admission = self._admission
-        if facts.keys is not admission.keys:
-            for at in (table[0] != UNNUMBERED).nonzero()[0].tolist():
-                pair = facts.keys.pairs[int(table[0, at])]
-                table[0, at] = admission.keys.number(pair)
+        """Give the pairs a number that have none yet."""
         unnumbered = chain.from_iterable(facts.unnumbered)
-        for at, event in zip((table[0] < 0).nonzero()[0].tolist(), unnumbered, strict=True):
-            table[0, at] = admission.number_of(event, int(table[1, at]))
+        places = (table[0] == UNNUMBERED).nonzero()[0].tolist()
+        for at, event in zip(places, unnumbered, strict=True):
+            table[0, at] = self._admission.number_of(event, int(table[1, at]))
 
     def _failures(self, facts: Facts, calls: Table, groups: Sequence[Group]) -> None:
         home = self._admission.keys.home
@@ -422,6 +446,22 @@ def _sessions(timed: Timed) -> list[tuple[int, int, int]]:
         counted[1] += 1
         counted[2] += _us(event.duration)
     return [(at_ms, count, us) for at_ms, count, us in sums.values()]
+
+
+def _told(received_ms: int, batches: Iterable[Batch]) -> tuple[list[Event], list[int]]:
+    """The events of some batches, and their instants by our clock, or ABSENT."""
+    events: list[Event] = []
+    times_ms: list[int] = []
+    for batch in batches:
+        events += batch.events
+        is_corrected = batch.sent_at_ms != ABSENT
+        times_ms += instants_ms(batch, received_ms) if is_corrected else batch.times_ms
+    return events, times_ms
+
+
+def are_few(batches: Sequence[Batch]) -> bool:
+    """Whether a record of these batches had better be put off."""
+    return sum(len(batch.events) for batch in batches) < READ_EVENTS_MIN
 
 
 def instants_ms(batch: Batch, received_ms: int) -> Sequence[int]:

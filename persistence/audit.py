@@ -140,6 +140,9 @@ class _Pretending(Disk):
     def sync_folder(self, folder: Path) -> None:
         pass
 
+    def write_again(self, path: Path, offset_bytes: int, data: Bytes) -> None:
+        pass
+
     def rename(self, path: Path, target: Path) -> None:
         raise AssertionError(f"{path} would be renamed by what only reads")
 

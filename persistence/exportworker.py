@@ -85,7 +85,8 @@ def rows(wanted: Wanted, files: list[str]) -> tuple[str, list[str | int]]:
         if value is not None:
             tests.append(f"{quoted(column)} = ?")
             values.append(value)
-    return f"SELECT {shown} FROM {source_of(files)} WHERE {' AND '.join(tests)}", values
+    source = source_of(wanted.files, paths=files)
+    return f"SELECT {shown} FROM {source} WHERE {' AND '.join(tests)}", values
 
 
 def _shown(name: str, format_: Format) -> str:

@@ -11,6 +11,9 @@ from typing import Final
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What a full disk and a full quota answer; all other errors mean that something is broken."""
 
+NO_HANDLE: Final = frozenset({errno.EMFILE, errno.ENFILE})
+"""What is answered where the process, or the system, has as many open files as it may have."""
+
 Bytes = bytes | bytearray | memoryview
 
 MODE: Final = 0o640
@@ -88,6 +91,20 @@ class Disk:
         finally:
             os.close(handle)
 
+    def write_again(self, path: Path, offset_bytes: int, data: Bytes) -> None:
+        """Put on the disk, in place, the bytes of `path` that a read has shown at an offset.
+
+        After a sync that failed, reads may show what no disk has and no later sync writes.
+        """
+        handle = os.open(path, os.O_WRONLY)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.pwrite(handle, memoryview(data)[written:], offset_bytes + written)
+            self.sync(handle)
+        finally:
+            os.close(handle)
+
     def rename(self, path: Path, target: Path) -> None:
         """Give `path` the name `target`; what had that name is replaced in the same instant."""
         path.replace(target)
@@ -101,12 +118,23 @@ class Disk:
         return sorted(entry.name for entry in folder.iterdir())
 
     def make_folder(self, folder: Path) -> None:
-        """Create `folder` and those above it where they are missing, each of them for good."""
-        if folder.is_dir():
-            return
-        self.make_folder(folder.parent)
+        """Create `folder` and those above it where they are missing, each of them for good.
+
+        For good also where it is there: who made it may have been killed before it was synced.
+        """
+        if not self.is_folder(folder):
+            if not self.is_folder(folder.parent):
+                self.make_folder(folder.parent)
+            self.add_folder(folder)
+        with contextlib.suppress(PermissionError):  # above ours nobody owes us the right to
+            self.sync_folder(folder.parent)
+
+    def is_folder(self, folder: Path) -> bool:
+        return folder.is_dir()
+
+    def add_folder(self, folder: Path) -> None:
+        """Create `folder` in one that exists; the name is safe once that one was synced."""
         folder.mkdir(exist_ok=True)
-        self.sync_folder(folder.parent)
 
 
 REAL_DISK: Final = Disk()

@@ -1,6 +1,7 @@
 """The segment that grows: records go in whole or not at all, and a failed sync ends it."""
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final, Literal, Self
 
 from engine.distribution import Distribution
 from engine.errors import DiskFull, JournalFailed
-from persistence.files import NO_ROOM, Bytes, Disk, write_fully
+from persistence.files import NO_HANDLE, NO_ROOM, Bytes, Disk, write_fully
 from persistence.segment import HEADER_BYTES, Segment, encode_header, name_of
 
 Durability = Literal["fsync", "write", "none"]
@@ -51,6 +52,7 @@ class GrowingSegment:
         self._sync_s = sync_s
         self._file_bytes = HEADER_BYTES  # whole records; what lies beyond is never kept
         self._buffer = bytearray()
+        self._is_cut = False  # and the cut is not on the disk yet
         self.syncs_aside = disk.syncs_aside
         """Whether `begin` waits for no sync; False once the system has refused to begin one."""
         self._begun_bytes = 0
@@ -74,22 +76,40 @@ class GrowingSegment:
             disk.sync(handle)
             disk.sync_folder(folder)
         except OSError as error:
-            _take_back(disk, path, handle)
+            _take_back(disk, folder, path, handle)
             if error.errno in NO_ROOM:
                 raise _full(path) from error
+            if error.errno in NO_HANDLE:  # connections have all of them: this passes
+                raise DiskFull(
+                    f"No file can be opened for {path}: {error.strerror}. Nothing of this "
+                    f"group was kept: allow more open files, or send it again later."
+                ) from error
             raise failed(f"{path} could not be created", error) from error
         return cls(disk, path, first_seq, handle, durability, sync_s)
 
     @classmethod
     def resume(
-        cls, disk: Disk, newest: Segment, durability: Durability, sync_s: Distribution
+        cls,
+        disk: Disk,
+        newest: Segment,
+        doubtful_at: int,
+        durability: Durability,
+        sync_s: Distribution,
     ) -> Self:
         """Go on with a segment that was found, cut to its whole records.
 
-        It is synced first: a killed process may have left bytes that no disk has yet, and
-        replay is about to count them.
+        doubtful_at  where the bytes begin that its last writer may not have synced
+
+        These are written again, and all is synced: a killed process may have left bytes that
+        no disk has yet, or, where its sync failed, never will have by a sync alone. Replay is
+        about to count them, and what is appended behind a hole would be lost with it.
         """
+        doubtful = newest.size_bytes - doubtful_at
         try:
+            data = disk.read_from(newest.path, doubtful_at, doubtful)
+            if len(data) != doubtful:
+                raise OSError(errno.EIO, "it is shorter than it was a moment ago")
+            disk.write_again(newest.path, doubtful_at, data)
             handle = disk.open_append(newest.path)
         except OSError as error:
             raise failed(f"{newest.path} cannot be written", error) from error
@@ -157,9 +177,9 @@ class GrowingSegment:
             self._buffer = bytearray()
 
     def sync(self) -> None:
-        """Have everything on the disk, whatever the durability."""
+        """Have on the disk all there is and nothing that was cut off, in any durability."""
         self.flush()
-        if self._durability != "fsync":
+        if self._durability != "fsync" or self._is_cut:
             self._sync()
 
     def close(self) -> None:
@@ -186,6 +206,7 @@ class GrowingSegment:
             with contextlib.suppress(JournalFailed):
                 self._cut_back()
             raise failed(f"a sync of {self.path} failed", error) from error
+        self._is_cut = False
         self._sync_s.add(perf_counter() - started_s)
 
     def _cut_back(self) -> None:
@@ -194,14 +215,16 @@ class GrowingSegment:
         except OSError as error:
             what = f"what follows the last whole record of {self.path} could not be cut off"
             raise failed(what, error) from error
+        self._is_cut = True
 
 
-def _take_back(disk: Disk, path: Path, handle: int | None) -> None:
-    """Undo a creation that failed, so that a later one finds the name free."""
+def _take_back(disk: Disk, folder: Path, path: Path, handle: int | None) -> None:
+    """Undo a creation that failed for good: neither a later one nor a start finds the name."""
     try:
         if handle is not None:
             disk.close(handle)
             disk.remove(path)
+            disk.sync_folder(folder)
     except OSError as error:
         raise failed(f"the unfinished {path} could not be removed", error) from error
 

@@ -178,7 +178,12 @@ class Journal:
         self._ends_closed = False
 
     def flush(self) -> None:
-        """Hand to the system what durability `none` holds back. Raises as `append` does."""
+        """Hand to the system what durability `none` holds back. Raises as `append` does.
+
+        Once closed there is nothing left: whoever reads along may ask a moment too late.
+        """
+        if self._is_closed:
+            return
         with self._for_good():
             if self._growing is not None:
                 self._growing.flush()
@@ -257,7 +262,7 @@ class Journal:
             try:
                 if self._failure is None:
                     with self._for_good():
-                        growing.flush()
+                        growing.sync()
                         self._end(growing)
                         growing.sync()
             finally:
@@ -280,7 +285,7 @@ class Journal:
         """The growing segment; a new one when the record would overfill it."""
         growing = self._growing
         if growing is not None:
-            is_empty = growing.size_bytes == HEADER_BYTES
+            is_empty = growing.first_seq == self._next_seq  # a closing record may stand in it
             if is_empty or growing.size_bytes + record_bytes <= self._segment_bytes_max:
                 return growing
             growing.sync()  # a power cut must not leave a hole before the newest segment
@@ -317,6 +322,13 @@ class Journal:
         except OSError as error:
             raise failed(f"{path} could not be removed", error) from error
 
+    def _sync_folder(self) -> None:
+        """Have the names that are seen on the disk: a process may have been killed before."""
+        try:
+            self._disk.sync_folder(self._folder)
+        except OSError as error:
+            raise failed(f"{self._folder} could not be synced", error) from error
+
     def _records(self, segments: tuple[Segment, ...], after_seq: int) -> Iterator[Record]:
         for path, first_seq, last_seq, size_bytes in segments:
             if last_seq <= after_seq:
@@ -339,6 +351,7 @@ class Journal:
 
     def _load(self) -> None:
         """Check all segments, cut off a torn tail, and open the newest one for appending."""
+        self._sync_folder()
         numbered = [(number_of(name), name) for name in self._disk.names(self._folder)]
         found = [(number, self._folder / name) for number, name in numbered if number]
         for place, (number, path) in enumerate(found, start=1):
@@ -347,8 +360,12 @@ class Journal:
                 raise Corruption(path, 0, reason)
             self._take(path, number, is_newest=place == len(found))
         if self._sealed:
+            newest = self._sealed.pop()
+            doubtful_at = 0
+            if self._ends_closed:  # all before the closing record was synced before it
+                doubtful_at = max(0, newest.size_bytes - size_of(()))
             self._growing = GrowingSegment.resume(
-                self._disk, self._sealed.pop(), self._durability, self.sync_s
+                self._disk, newest, doubtful_at, self._durability, self.sync_s
             )
 
     def _take(self, path: Path, number: int, *, is_newest: bool) -> None:

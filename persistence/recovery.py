@@ -13,6 +13,7 @@ from engine.sequence import Sequencing
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence.aside import real_disk
+from persistence.files import REAL_DISK, Disk
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import Loaded, Skipped, SnapshotStore
@@ -52,7 +53,7 @@ class Recovered:
     report: Report
 
 
-def recover(config: Config) -> Recovered:
+def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     """Bring back what the data folder holds; an empty or absent one is a new beginning.
 
     Raises Corruption, ZoneChanged, JournalFailed, or OSError where the folder cannot be used.
@@ -63,9 +64,9 @@ def recover(config: Config) -> Recovered:
         config.data / "journal",
         durability=config.durability,
         segment_bytes_max=config.segment_bytes_max,
-        disk=real_disk(),
+        disk=disk or real_disk(),
     )
-    snapshots = SnapshotStore(config.data / "snapshots")
+    snapshots = SnapshotStore(config.data / "snapshots", disk=disk or REAL_DISK)
     sequencing = Sequencing(config, calendar)
     states = [ShardState(config, calendar) for _ in range(config.shards)]
     loaded = snapshots.load_newest()
@@ -121,8 +122,7 @@ def replay(
     """Take and fold every record after `after_seq`, as live did; returns how many events."""
     replayed = 0
     for record in journal.replay(after_seq):
-        for facts in sequencing.read(record.received_ms, _batches(record, journal)):
-            sequencing.add(record.received_ms, facts)
+        for _ in sequencing.take_in(record.received_ms, _batches(record, journal)):
             _fold(sequencing.deal_due(), states)
         replayed += record.events
     _fold(sequencing.deal(), states)

@@ -79,7 +79,10 @@ def check_header(path: Path, data: bytes, number: int) -> None:
             f"version {VERSION}. Start the version that wrote it."
         )
     if found != number:
-        raise Corruption(path, 0, f"its header belongs to the segment that begins at {found}")
+        reason = f"its header belongs to the segment that begins at {found}"
+        if len(data) == HEADER_BYTES:  # what a removed one has left in the blocks of a new one
+            raise BadRecord(0, reason)
+        raise Corruption(path, 0, reason)
 
 
 def read_records(path: Path, data: bytes, number: int) -> Iterator[tuple[Record, int]]:

@@ -107,6 +107,7 @@ class Database:
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_bytes}B",
             "threads": str(threads),
+            "async_threads": str(threads),  # eight by default: an eighth more CPU a query
             "temp_directory": "",
             "max_temp_directory_size": "0B",
             "autoinstall_known_extensions": "false",

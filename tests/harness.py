@@ -64,8 +64,8 @@ class House:
         """Take one record, as live and replay both do."""
         self.records.append(record)
         batches = [events.replay(kind, body) for kind, body in record.bodies]
-        for facts in self.sequencing.read(record.received_ms, batches):
-            self.sequencing.add(record.received_ms, facts)
+        for _ in self.sequencing.take_in(record.received_ms, batches):
+            pass
         self._fold(self.sequencing.deal() if self.is_eager else self.sequencing.deal_due())
         return self
 

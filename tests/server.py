@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,8 +63,11 @@ class Server:
             is not JSON is {"event": the line}
     """
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(
+        self, data: Path, *options: str, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.data = data
+        self._variables = variables or {}
         self._options = options
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -113,7 +116,7 @@ class Server:
                 *self._options,
             ],
             cwd=self.data.parent,  # where no tallymark.toml is
-            env=environment(),
+            env=environment() | self._variables,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -14,6 +14,7 @@ from engine.actors.room import Room
 from engine.actors.sequencer import (
     Barrier,
     Durable,
+    InThread,
     Journal,
     Released,
     Sequencer,
@@ -85,6 +86,7 @@ class Engine(Asking):
         snapshot_ms: int | None = None,
         archived_seq: Callable[[], int | None] = lambda: None,
         directory: Directory | None = None,
+        in_thread: InThread = trio.to_thread.run_sync,
     ) -> None:
         self._journal = journal
         self._snapshots = snapshots
@@ -93,6 +95,7 @@ class Engine(Asking):
         self._log = log
         self._snapshot_ms = snapshot_ms
         self._archived_seq = archived_seq  # None: nobody else reads the journal
+        self._in_thread = in_thread
         self._started_ms = clock_ms()
         self._times = AcceptedTimes(0, 0, 0)
         # One thread at a time for each folder, so that no call meets another; two, so that no
@@ -112,6 +115,7 @@ class Engine(Asking):
             self._inboxes,
             clock_ms=clock_ms,
             journal_thread=self._journal_thread,
+            in_thread=in_thread,
             pace=self.pace,
             log=log,
         )
@@ -146,7 +150,7 @@ class Engine(Asking):
     async def flush_journal(self) -> None:
         """Have readers of the journal see all of it, also under durability `none`."""
         try:
-            await trio.to_thread.run_sync(self._journal.flush, limiter=self._journal_thread)
+            await self._in_thread(self._journal.flush, limiter=self._journal_thread)
         except TallymarkError as failure:
             self._note(failure)
 
@@ -222,7 +226,7 @@ class Engine(Asking):
                 self._sequencer.queue.end()
             for inbox in self._inboxes:
                 await inbox.aclose()
-        await trio.to_thread.run_sync(self._journal.close, limiter=self._journal_thread)
+        await self._in_thread(self._journal.close, limiter=self._journal_thread)
 
     def stop(self) -> None:
         """Ask `run` to end cleanly; events that come from now on are refused."""
@@ -277,8 +281,8 @@ class Engine(Asking):
         dumps = {name: Dump(asked.full, asked.pieces) for name, asked in barrier.dumps.items()}
         try:
             # First, for no snapshot may cover what a power cut can take from the journal.
-            await trio.to_thread.run_sync(self._journal.sync, limiter=self._journal_thread)
-            await trio.to_thread.run_sync(
+            await self._in_thread(self._journal.sync, limiter=self._journal_thread)
+            await self._in_thread(
                 self._snapshots.checkpoint,
                 barrier.seq,
                 meta,
@@ -298,9 +302,7 @@ class Engine(Asking):
     async def _trim_journal(self) -> None:
         up_to_seq = self._unneeded_seq()
         try:
-            await trio.to_thread.run_sync(
-                self._journal.trim, up_to_seq, limiter=self._journal_thread
-            )
+            await self._in_thread(self._journal.trim, up_to_seq, limiter=self._journal_thread)
         except TallymarkError as failure:
             self._note(failure)
             self._log("journal trim failed", seq=up_to_seq, reason=str(failure))

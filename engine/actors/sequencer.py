@@ -22,7 +22,7 @@ from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import Batch, Body
 from engine.facts import Facts, Kept
-from engine.sequence import TAKE_EVENTS_MAX, Sequencing
+from engine.sequence import TAKE_EVENTS_MAX, Sequencing, are_few
 from engine.state import Group
 
 ROOM_WAIT_S: Final = 1.0
@@ -50,6 +50,17 @@ class Journal(Protocol):
 
     def end(self) -> None:
         """It is durable, or the same is raised as `append` raises."""
+
+
+class InThread(Protocol):
+    """Runs a call that blocks, one at a time for each limiter, and never abandons it.
+
+    `trio.to_thread.run_sync`, or what a simulation puts in the place of threads.
+    """
+
+    async def __call__(
+        self, call: Callable[..., None], /, *args: object, limiter: trio.CapacityLimiter
+    ) -> None: ...
 
 
 Released = Callable[[TallymarkError | None], None]
@@ -97,13 +108,26 @@ class Barrier:
     done: trio.Event = field(default_factory=trio.Event)
 
 
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """A record before it is written: its bodies, and what they say.
+
+    facts   read while the events are hot, which have gone
+    unread  in their place, where the events are few
+    """
+
+    bodies: list[Body] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
+    unread: list[Batch] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Durable:
     """One record that is on disk, on its way from the writer to the taker."""
 
     received_ms: int
     waiting: list[Waiting]
-    facts: list[Facts]
+    gist: Gist
     last_seq: int
 
 
@@ -275,6 +299,7 @@ class Sequencer:
         *,
         clock_ms: Callable[[], int],
         journal_thread: trio.CapacityLimiter,
+        in_thread: InThread,
         pace: Pace,
         log: Callable[..., object],
     ) -> None:
@@ -284,6 +309,7 @@ class Sequencer:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._journal_thread = journal_thread
+        self._in_thread = in_thread
         self._pace = pace
         self._log = log
         self.queue = Queue(config)
@@ -310,47 +336,42 @@ class Sequencer:
         self, gathered: list[Waiting], to_taker: trio.MemorySendChannel[Durable | Barrier]
     ) -> None:
         received_ms = self._clock_ms()
-        bodies, facts = await self._read(received_ms, gathered)
+        gist = await self._read(received_ms, gathered)
         first_seq = self._journal.last_seq + 1
-        refusal = await self._append(received_ms, bodies)
+        refusal = await self._append(received_ms, gist.bodies)
         if refusal is not None:
             await _release(gathered, refusal)
             return
         self.groups += 1
         last_seq = self._journal.last_seq
         self.group_events.add(last_seq - first_seq + 1)
-        await to_taker.send(Durable(received_ms, gathered, facts, last_seq))
+        await to_taker.send(Durable(received_ms, gathered, gist, last_seq))
 
-    async def _read(
-        self, received_ms: int, gathered: list[Waiting]
-    ) -> tuple[list[Body], list[Facts]]:
-        """The bodies of a record, and what they say, in the same order; the events go."""
-        bodies: list[Body] = []
-        facts: list[Facts] = []
-        unread: list[Batch] = []
+    async def _read(self, received_ms: int, gathered: list[Waiting]) -> Gist:
+        gist = Gist()
+        unread = gist.unread
         for waiting in gathered:
             if waiting.batch is not None:
                 batch, waiting.batch = waiting.batch, None
-                bodies.append(Body(batch.kind, len(batch.events), batch.body))
+                gist.bodies.append(Body(batch.kind, len(batch.events), batch.body))
                 unread.append(batch)
                 continue
-            await self._read_hot(received_ms, unread, facts)
+            await self._read_hot(received_ms, gist)
             for body, kept in waiting.kept:
                 kept.receive(received_ms)
-                bodies.append(body)
-                facts.append(kept)
+                gist.bodies.append(body)
+                gist.facts.append(kept)
             waiting.kept = ()
-        await self._read_hot(received_ms, unread, facts)
-        return bodies, facts
+        if gist.facts or not are_few(unread):
+            await self._read_hot(received_ms, gist)
+        return gist
 
-    async def _read_hot(
-        self, received_ms: int, batches: list[Batch], facts: list[Facts]
-    ) -> None:
-        for some in self._sequencing.read(received_ms, batches):
-            facts.append(some)
+    async def _read_hot(self, received_ms: int, gist: Gist) -> None:
+        for some in self._sequencing.read(received_ms, gist.unread):
+            gist.facts.append(some)
             if len(some) >= TAKE_EVENTS_MAX:
                 await trio.lowlevel.checkpoint()
-        batches.clear()
+        gist.unread.clear()
 
     async def _append(self, received_ms: int, bodies: list[Body]) -> TallymarkError | None:
         if self.failure is not None:
@@ -376,7 +397,7 @@ class Sequencer:
     async def _keep(self, received_ms: int, bodies: list[Body]) -> None:
         journal, first_seq = self._journal, self._journal.last_seq + 1
         if not journal.can_begin(bodies) or self._journal_thread.borrowed_tokens:
-            await trio.to_thread.run_sync(
+            await self._in_thread(
                 journal.append, first_seq, received_ms, bodies, limiter=self._journal_thread
             )
             return
@@ -397,13 +418,19 @@ class Sequencer:
                 if isinstance(message, Barrier):
                     await self._dump(message)
                     continue
-                for facts in message.facts:
+                if message.gist.unread:
+                    self._sequencing.put_off(message.received_ms, message.gist.unread)
+                    await self._deal_due()
+                for facts in message.gist.facts:
                     self._sequencing.add(message.received_ms, facts)
-                    if self._sequencing.has_due:
-                        await self._send(self._sequencing.deal_due)
+                    await self._deal_due()
                 self.rate.add(message.last_seq - self.taken_seq, trio.current_time())
                 self.taken_seq = message.last_seq
                 await _release(message.waiting, None)
+
+    async def _deal_due(self) -> None:
+        if self._sequencing.has_due:
+            await self._send(self._sequencing.deal_due)
 
     async def deal(self) -> None:
         """Hand the shards all that was taken: before a question, and before a dump."""

@@ -127,7 +127,8 @@ FILED: Final = (
 """The columns of every file whose name ends with SUFFIX, in their order."""
 
 SUFFIX: Final = ".v2.parquet"
-"""Files whose names end otherwise are of version 1, and have the columns STORED."""
+FORMER_SUFFIX: Final = ".parquet"
+"""Files whose names end with this alone are of version 1, and have the columns STORED."""
 
 SORTED_BY: Final = ("index1", "timestamp", "timestampMillis", "seq")
 """The order of rows in a file; `seq` makes it total."""
@@ -199,10 +200,17 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
     return f"SELECT {shown} FROM {source_of(files)}"
 
 
-def source_of(files: Sequence[str], only: Collection[str] | None = None) -> str:
+def source_of(
+    files: Sequence[str],
+    only: Collection[str] | None = None,
+    *,
+    paths: Sequence[str] | None = None,
+) -> str:
     """What a FROM takes to read the STORED columns of these files, of whichever version.
 
-    only  names of the columns that are needed: to name the others costs a millisecond
+    files  by their names in the archive, which tell the version
+    only   names of the columns that are needed: to name the others costs a millisecond
+    paths  by which they can be read, where that is not by their names
     """
     columns = [column for column in STORED if only is None or column.name in only]
     if not files:
@@ -210,7 +218,7 @@ def source_of(files: Sequence[str], only: Collection[str] | None = None) -> str:
         return f"(SELECT {nothing or '1 AS one'} LIMIT 0)"
     of_filed = ", ".join(map(_stored_of_filed, columns))
     of_stored = ", ".join(quoted(column.name) for column in columns)
-    return _union(files, of_filed or "1 AS one", of_stored or "1 AS one")
+    return _union(files, paths or files, of_filed or "1 AS one", of_stored or "1 AS one")
 
 
 def named_in(sql: Iterable[str]) -> frozenset[str]:
@@ -221,7 +229,7 @@ def named_in(sql: Iterable[str]) -> frozenset[str]:
 
 def filed_source_of(files: Sequence[str]) -> str:
     """The FILED columns of these files; there is at least one."""
-    return _union(files, _FILED, _FILED_OF_STORED)
+    return _union(files, files, _FILED, _FILED_OF_STORED)
 
 
 def filed_of(source: str) -> str:
@@ -234,9 +242,13 @@ def columns_of(file: str) -> list[tuple[str, str]]:
     return [(c.name, c.sql_type) for c in (FILED if file.endswith(SUFFIX) else STORED)]
 
 
-def _union(files: Sequence[str], of_filed: str, of_stored: str) -> str:
-    now = [file for file in files if file.endswith(SUFFIX)]
-    former = [file for file in files if not file.endswith(SUFFIX)]
+def _union(files: Sequence[str], paths: Sequence[str], of_filed: str, of_stored: str) -> str:
+    # By another name than its own, a file of now would be read as one of before, without ids.
+    assert all(file.endswith(FORMER_SUFFIX) for file in files)
+    now: list[str] = []
+    former: list[str] = []
+    for file, path in zip(files, paths, strict=True):
+        (now if file.endswith(SUFFIX) else former).append(path)
     selects = [
         f"SELECT {columns} FROM {_read(some)}"
         for columns, some in ((of_filed, now), (of_stored, former))

@@ -100,7 +100,10 @@ class Follower:
         """Read some more of the segment; whether there was more."""
         read_to = self._data_at + len(self._data)
         rest = self._data[self._at :]
-        more = self._disk.read_from(self._path, read_to, max(CHUNK_BYTES, len(rest)))
+        try:
+            more = self._disk.read_from(self._path, read_to, max(CHUNK_BYTES, len(rest)))
+        except FileNotFoundError:  # trimmed while it was read
+            raise JournalGap(self._wanted_seq, self._first_seq()) from None
         if not more:
             return False
         self._data_at += self._at
@@ -110,7 +113,7 @@ class Follower:
     def _turn(self) -> bool:
         """Go to the next segment, if there is one; whether there is."""
         successor = self._next_seq
-        if successor == self._number or not (self._folder / name_of(successor)).exists():
+        if successor == self._number or successor not in self._numbers():
             return False
         self._open(successor)
         return True

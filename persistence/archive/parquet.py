@@ -73,6 +73,7 @@ class Database:
             ":memory:",
             config={
                 "threads": "1",
+                "async_threads": "1",
                 "memory_limit": f"{memory_mb}MB",
                 "temp_directory": str(temp),
                 "max_temp_directory_size": TEMP_BYTES_MAX,

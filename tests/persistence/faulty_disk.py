@@ -79,6 +79,10 @@ class FaultyDisk(Disk):
     def sync_folder(self, folder):
         self._called("sync_folder")
 
+    def write_again(self, path, offset_bytes, data):
+        self._called("write_again")
+        super().write_again(path, offset_bytes, data)
+
     def rename(self, path, target):
         self._called("rename")
         super().rename(path, target)

@@ -8,7 +8,7 @@ from engine.events import Body, Kind
 from persistence.growing import BUFFER_BYTES_MAX
 from persistence.journal import Journal
 from persistence.record import Record, UnknownFormat
-from persistence.segment import HEADER_BYTES
+from persistence.segment import HEADER_BYTES, encode_header, name_of
 from tests.golden.forge import header_of_version
 from tests.persistence.faulty_disk import FaultyDisk, Stopped
 
@@ -46,6 +46,56 @@ def newest_file(folder):
 # Appending and reading
 
 
+@pytest.mark.parametrize("call", ["create", "sync_folder"])
+def test_no_file_to_open_for_a_new_segment_refuses_the_record_and_no_other(tmp_path, call):
+    disk = FaultyDisk()
+    journal = opened(tmp_path, segment_bytes_max=200, disk=disk)
+    add(journal)
+    disk.fail_next(call, errno.EMFILE)
+    with pytest.raises(DiskFull, match="No file can be opened"):
+        add(journal, size=150)
+    add(journal, size=150)
+    assert numbers(opened(tmp_path)) == [1, 3]
+
+
+def test_a_new_segment_that_shows_the_header_of_a_removed_one_was_never_written(tmp_path):
+    written(tmp_path, records=1, close=False)
+    stale = tmp_path / name_of(2)
+    stale.write_bytes(encode_header(1))
+    journal = opened(tmp_path)
+    assert (journal.last_seq, journal.cut.path) == (1, stale)
+    assert not stale.exists()
+
+
+def test_a_segment_of_records_under_the_name_of_another_is_damage(tmp_path):
+    written(tmp_path, records=1, close=False)
+    newest_file(tmp_path).rename(tmp_path / name_of(3))
+    with pytest.raises(Corruption, match="belongs to the segment that begins at 1"):
+        opened(tmp_path)
+
+
+def test_a_flush_that_comes_after_the_close_finds_nothing_to_do(tmp_path):
+    journal = opened(tmp_path, durability="none")
+    add(journal)
+    journal.close()
+    journal.flush()
+    assert numbers(opened(tmp_path)) == [1]
+
+
+def test_a_segment_that_holds_a_closing_record_alone_takes_a_record_of_any_size(tmp_path):
+    disk = FaultyDisk()
+    journal = opened(tmp_path, segment_bytes_max=200, disk=disk)
+    add(journal)
+    disk.room_bytes = HEADER_BYTES
+    with pytest.raises(DiskFull):
+        add(journal, size=150)  # its segment is there, and the record is not
+    disk.room_bytes = None
+    journal.close()
+    again = opened(tmp_path, segment_bytes_max=200)
+    add(again, size=150)
+    assert numbers(again) == [1, 3]
+
+
 @pytest.mark.parametrize("durability", ["fsync", "write", "none"])
 def test_what_was_appended_is_replayed_after_a_clean_close(tmp_path, durability):
     journal = opened(tmp_path, durability=durability)
@@ -68,6 +118,7 @@ def test_the_real_disk_serves_as_well(tmp_path):
 def test_an_append_is_one_write_and_one_sync(tmp_path):
     disk = FaultyDisk()
     journal = opened(tmp_path, disk=disk)
+    disk.calls.clear()
     add(journal)
     assert disk.calls == ["create", "write", "sync", "sync_folder", "write", "sync"]
     disk.calls.clear()
@@ -291,7 +342,12 @@ def test_a_cut_is_on_the_disk_before_the_journal_is_used(tmp_path):
     path.write_bytes(path.read_bytes() + b"torn")
     disk = FaultyDisk()
     opened(tmp_path, disk=disk)
-    assert disk.calls == ["open_append", "truncate", "sync"]
+    names, whole, cut = (
+        ["sync_folder"] * 2,
+        ["write_again"],
+        ["open_append", "truncate", "sync"],
+    )
+    assert disk.calls == names + whole + ["sync"] + cut
 
 
 def test_a_stop_while_the_tail_is_cut_off_is_made_good_by_the_next_start(tmp_path):

@@ -232,9 +232,9 @@ def test_a_stop_at_any_call_leaves_the_snapshot_before_or_the_new_one(tmp_path):
         shutil.rmtree(folder, ignore_errors=True)
         three_snapshots(folder)
         disk = FaultyDisk(stop_after=stop_after)
-        store, _ = opened(folder, disk)
         dumps = {"shard-0": full(b"base", b"40"), "sequence": delta(b"+40")}
         try:
+            store, _ = opened(folder, disk)
             store.checkpoint(40, META, dumps)
             is_stopped = False
         except Stopped:
@@ -288,6 +288,7 @@ def test_parts_are_on_the_disk_before_the_manifest_and_both_before_anything_goes
     disk = FaultyDisk()
     three_snapshots(tmp_path)
     store, _ = opened(tmp_path, disk)
+    disk.calls.clear()
     store.checkpoint(40, META, {"shard-0": full(b"0"), "sequence": delta()})
     whole_file = ["remove", "create", "write", "write", "sync", "rename", "sync_folder"]
     assert disk.calls[:14] == whole_file * 2

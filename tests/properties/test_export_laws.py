@@ -73,7 +73,9 @@ def read_cell(name: str, text: str) -> str | float | None:
 def exported(files: list[str], format_: Format, **filters: Any) -> bytes:
     """An export of these files by the worker's own statement."""
     given = {"start_ms": 0, "end_ms": 2**50, "event_type": None, "service": None, "user": None}
-    wanted = Wanted(files=(), format=format_, memory_bytes=2**27, **{**given, **filters})
+    wanted = Wanted(
+        files=tuple(files), format=format_, memory_bytes=2**27, **{**given, **filters}
+    )
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "export"
         sql, values = statement(wanted, files, str(output))

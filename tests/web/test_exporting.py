@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 import trio
 
 from engine.config import Config
 from engine.errors import NotReady
+from persistence.archive.columns import source_of
 from tests.sqlworkers import written
 from web.errors import CutShort
 from web.exporting import EventsWanted, Export, Exports, TooManyExports
@@ -170,3 +172,17 @@ async def test_without_an_archive_there_is_nothing_to_export() -> None:
     async with exporting([], archive=False) as exports:
         with pytest.raises(NotReady):
             await exports.open(ALL)
+
+
+@pytest.mark.parametrize("user", ["0b8f9f0c-6d5e-4c11-9a63-0d2f43a7e1bb", "anna"])
+async def test_an_id_is_exported_as_it_was_sent_from_files_of_both_versions(
+    tmp_path: Path, user: str
+) -> None:
+    path = written(tmp_path / "rows.parquet", [{"userId": user}, {"userId": "else"}])
+    former = str(tmp_path / "former.parquet")
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (FROM {source_of([path])}) TO '{former}'")
+    wanted = EventsWanted(format="ndjson", start_ms=0, end_ms=2**50, user=user)
+    async with exporting([path, former]) as exports:
+        lines = (await whole(await exports.open(wanted))).splitlines()
+    assert [orjson.loads(line)["userId"] for line in lines] == [user, user]

@@ -59,6 +59,7 @@ class Line:
             [inbox for inbox, _ in channels],
             clock_ms=lambda: NOW_MS,
             journal_thread=trio.CapacityLimiter(1),
+            in_thread=trio.to_thread.run_sync,
             pace=Pace(3),
             log=lambda event, **_: self.logged.append(event),
         )
