@@ -213,7 +213,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Bytes that one export of events may use; more where most events have long texts."""
 
     # Reports: exports that are made while nobody waits
-    reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 1
+    reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 2
     """Reports that are made at the same time; the others stand in line."""
     reports_max: Positive = 200
     """Reports that are kept, those in line among them; beyond it 409."""
@@ -291,7 +291,12 @@ ADMIN_KEY_VARIABLE: Final = "TALLYMARK_ADMIN_KEY"
 KEY_VARIABLE: Final = "TALLYMARK_KEY"
 """The key of the commands that speak to a server."""
 
-NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, ADMIN_KEY_VARIABLE, KEY_VARIABLE})
+OF_CLIENTS: Final = frozenset(
+    {KEY_VARIABLE, "TALLYMARK_URL", "TALLYMARK_READ_KEY", "TALLYMARK_WRITE_KEY"}
+)
+"""What sites that ask a server keep in an environment that may be the server's too."""
+
+NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, ADMIN_KEY_VARIABLE, *OF_CLIENTS})
 """The variables that are no settings."""
 
 _AT_MOST: Final = (

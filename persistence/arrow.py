@@ -18,14 +18,38 @@ _INSTANTS: Final = {"s": "tss:", "ms": "tsm:"}
 """How a schema says that a column holds instants; the zone comes behind."""
 
 
-class Streaming(Protocol):
-    """What answers rows by Arrow's C interface."""
+BATCH_ROWS: Final = 8_192
+"""Rows of one batch: DuckDB's own 131,072 take 200 MB where rows are of events."""
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+class Result(Protocol):
+    """What runs a relation."""
+
+    def arrow_capsule(self) -> object: ...
+
+
+class Relation(Protocol):
+    """A relation of DuckDB."""
+
+    def _submit(self, form: str, batch_size: int, /) -> Result: ...
+
+
+class _Batched:
+    """Rows by Arrow's C interface, so many at a time.
+
+    The public way to a size of batches goes through pyarrow, even where what comes of it does
+    not; a test holds this one to what it is for.
+    """
+
+    def __init__(self, relation: Relation) -> None:
+        self._relation = relation
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._relation._submit("stream", BATCH_ROWS).arrow_capsule()
 
 
 def pieces(
-    rows: Streaming,
+    rows: Relation,
     names: Sequence[str],
     zones: Sequence[str | None],
     *,
@@ -37,7 +61,7 @@ def pieces(
     zones  in which the instants of a column are to be shown; None for all other columns
     unit   of those instants
     """
-    stream = c_array_stream(rows)
+    stream = c_array_stream(_Batched(rows))
     schema = _named(stream.get_schema(), names, zones, unit)
     out = io.BytesIO()
     writer = StreamWriter.from_writable(out)

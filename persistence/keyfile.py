@@ -36,8 +36,13 @@ def read(path: Path) -> list[Entry]:
 
 
 def of_environment(text: str, variable: str) -> list[Entry]:
-    """The one key in a variable, which may be empty. Raises InvalidSetting."""
-    return [_entry(text, variable)] if text else []
+    """The one admin key in a variable, which may be empty. Raises InvalidSetting."""
+    if not text:
+        return []
+    entry = _entry(text, variable)
+    if entry.role != "admin":
+        raise InvalidSetting(f"{variable} holds a key that may {entry.role}, and no admin key.")
+    return [entry]
 
 
 def _entry(text: str, where: str) -> Entry:

@@ -130,6 +130,10 @@ class Archiving:
         found = between(self._read_manifest(), start_ms, end_ms)
         return [self._folder / file.name for file in found]
 
+    def is_whole(self) -> bool:
+        """Whether it has begun with the first event. Raises BadManifest."""
+        return not self._read_manifest().gaps
+
     def health(self) -> ArchiveHealth:
         """How it does."""
         try:

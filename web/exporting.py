@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, Self
 
@@ -103,8 +104,9 @@ class _Process:
 
     async def tell_progress(self, export: Export) -> None:
         """Have the export know how far it is, until the process ends."""
-        while some := await self._progress.receive_some():
-            export.percent = some[-1]
+        with suppress(trio.ClosedResourceError):
+            while some := await self._progress.receive_some():
+                export.percent = some[-1]
 
     async def ask(self, wanted: Wanted) -> bytes:
         """Its first line; what it then has to say comes by `piece`."""
@@ -186,7 +188,10 @@ class Exports:
         self._must_run()
         if wanted.fresh:
             await self._archived.fresh()
-        serve = self._serve if deadline_s is None else partial(self._made, deadline_s)
+        if deadline_s is None:
+            serve = partial(self._serve, self._config.export_deadline_s, 1)
+        else:
+            serve = partial(self._serve, deadline_s, 0)
         export: Export = await self._must_run().start(serve, wanted)
         return export
 
@@ -196,41 +201,30 @@ class Exports:
         return self._nursery
 
     async def _serve(
-        self, wanted: EventsWanted, *, task_status: trio.TaskStatus[Export]
-    ) -> None:
-        """One export, to its end; it has a place as long as this lasts."""
-        self._places += 1
-        try:
-            await self._made(self._config.export_deadline_s, wanted, task_status=task_status)
-        finally:
-            self._places -= 1
-
-    async def _made(
         self,
         deadline_s: float,
+        places: int,
         wanted: EventsWanted,
         *,
         task_status: trio.TaskStatus[Export],
     ) -> None:
-        process = await self._begin(wanted)
-        sender, receiver = trio.open_memory_channel[bytes](0)
-        export = Export(receiver)
+        """One export, to its end; it has its places as long as pieces may come."""
+        self._places += places
+        process: _Process | None = None
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(process.tell_progress, export)
-                await self._hand_on(process, export, sender, deadline_s, task_status)
-                nursery.cancel_scope.cancel()
+            process = await self._begin(wanted)
+            await self._hand_on(process, deadline_s, task_status)
         finally:
-            await process.end()
+            self._places -= places
+            if process is not None:
+                await process.end()
 
     async def _hand_on(
-        self,
-        process: _Process,
-        export: Export,
-        sender: trio.MemorySendChannel[bytes],
-        deadline_s: float,
-        task_status: trio.TaskStatus[Export],
+        self, process: _Process, deadline_s: float, task_status: trio.TaskStatus[Export]
     ) -> None:
+        sender, receiver = trio.open_memory_channel[bytes](0)
+        export = Export(receiver)
+        self._must_run().start_soon(process.tell_progress, export)
         try:
             with sender, trio.move_on_after(deadline_s):
                 task_status.started(export)

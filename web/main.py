@@ -22,6 +22,7 @@ from web.archiving import Archiving
 from web.collecting import tune_collector
 from web.control import Control
 from web.lane import Lane
+from web.raw import Raw
 from web.service import LateEngine, engine_of
 from web.sql import Sql
 
@@ -120,6 +121,7 @@ async def _live(config: Config, control: Control) -> None:
                             log=_log_of_engine,
                             archived_seq=service.archive.trimmable_seq,
                             directory=control,
+                            raw=_raw(config, sql, service.archive),
                         )
                         await actors.start(service.engine.run)
                         await archive.start(service.archive.run, service.engine)
@@ -137,6 +139,12 @@ async def _live(config: Config, control: Control) -> None:
             f"Stopping took longer than {config.stop_deadline_s} s and was cut short. Nothing "
             f"acknowledged is lost; the next start replays what the snapshot does not cover."
         )
+
+
+def _raw(config: Config, sql: Sql, archive: Archiving) -> Raw | None:
+    if not config.archive:
+        return None
+    return Raw(config, sql, now_ms=_now_ms, is_whole=archive.is_whole)
 
 
 def _must_not_be_exposed(config: Config, control: Control) -> None:

@@ -65,6 +65,7 @@ _INGEST: Final[Refusals] = (
 _SQL_PATH: Final = "/sql"
 _COMPATIBLE_PATH: Final = "/client/v4/accounts/{account}/analytics_engine/sql"
 _QUESTION: Final[Refusals] = (InvalidQuestion, Unanswerable, Overloaded, NotReady)
+_REVENUE: Final[Refusals] = (*_QUESTION, TooManyQueries, ArchiveLate)
 _REPORT: Final[Refusals] = (NotFound, InvalidQuestion)
 _TEXTS: Final = (MEDIA["json"], MEDIA["ndjson"])
 
@@ -160,7 +161,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Money: GMV, MRR, fees, earnings, by currency.",
         asked=revenue.Asked,
         answer=revenue.Answer,
-        refusals=_QUESTION,
+        refusals=_REVENUE,
     ),
     Route(
         name="marketplace",

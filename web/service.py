@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.actors.asking import Directory
+from engine.actors.asking import Directory, RawRows
 from engine.actors.health import Health
 from engine.actors.measures import Measures
 from engine.actors.room import Room
@@ -27,11 +27,13 @@ def engine_of(
     log: Callable[..., object],
     archived_seq: Callable[[], int | None] = lambda: None,
     directory: Directory | None = None,
+    raw: RawRows | None = None,
 ) -> Engine:
     """The engine of what was recovered, by the clock of the system.
 
     archived_seq  up to where an archive needs the journal no more; None where there is none
     directory     names that win over those of events
+    raw           the events themselves
     """
     return Engine(
         config,
@@ -45,6 +47,7 @@ def engine_of(
         snapshot_ms=recovered.snapshot_ms,
         archived_seq=archived_seq,
         directory=directory,
+        raw=raw,
     )
 
 

@@ -10,8 +10,10 @@ from engine.actors.shard import Ask, Message
 from engine.actors.slicing import Pace
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Known, Plan, plan
+from engine.answers.revenue import Combined
 from engine.config import Config
-from engine.errors import NotReady
+from engine.errors import NotReady, Unanswerable
+from engine.rollups.revenue import ByCurrency
 from engine.state import Names, Question
 from engine.timebucket import Calendar
 
@@ -20,6 +22,14 @@ class Directory(Protocol):
     """Names that win over those that events carried."""
 
     def over(self, carried: Names, /) -> Known: ...
+
+
+class RawRows(Protocol):
+    """The events themselves, as long as they are kept, for what rollups have no sums of."""
+
+    async def sales(self, asked: Combined, /) -> Sequence[ByCurrency]:
+        """The sales of each range. Raises Unanswerable where not all of its rows are kept."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Asking:
         inboxes: Sequence[trio.MemorySendChannel[Message]],
         clock_ms: Callable[[], int],
         directory: Directory | None,
+        raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
     ) -> None:
         self.config = config
@@ -51,6 +62,7 @@ class Asking:
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._directory = directory
+        self._raw = raw
         self._deal = deal
         self.pace = Pace(config.slice_ms_max)
 
@@ -69,12 +81,25 @@ class Asking:
 
         async def figures(of: Plan) -> revenue.Figures:
             heard = await self._ask(revenue.question(of, asked, frame))
-            return revenue.figures(of, asked, frame, heard.images, heard.names)
+            images = heard.images
+            combined = revenue.combined(of, asked)
+            if combined is not None:
+                sales = await self._raw_sales(combined)
+                images = [revenue.with_sales(images, combined.service, sales)]
+            return revenue.figures(of, asked, frame, images, heard.names)
 
         answer = revenue.Answer(data=await figures(planned), range=planned.range)
         if planned.before is not None:
             answer.previous = await figures(planned.before)
         return answer
+
+    async def _raw_sales(self, asked: Combined) -> Sequence[ByCurrency]:
+        if self._raw is None:
+            raise Unanswerable(
+                "serviceId and creatorId: both at once are answered from raw rows, and there "
+                "is no archive of them. Give one."
+            )
+        return await self._raw.sales(asked)
 
     async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer:
         """The funnel, and what is looked for most."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import trio
 
-from engine.actors.asking import Asking, Directory
+from engine.actors.asking import Asking, Directory, RawRows
 from engine.actors.health import Health, SnapshotHealth, health_of
 from engine.actors.measures import Measures, cells_of, memory_of
 from engine.actors.room import Room
@@ -86,6 +86,7 @@ class Engine(Asking):
         snapshot_ms: int | None = None,
         archived_seq: Callable[[], int | None] = lambda: None,
         directory: Directory | None = None,
+        raw: RawRows | None = None,
         in_thread: InThread = trio.to_thread.run_sync,
     ) -> None:
         self._journal = journal
@@ -106,7 +107,7 @@ class Engine(Asking):
         self._owes_full = False  # changes were handed out that no snapshot is known to hold
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
         inboxes = [to_shard for to_shard, _ in channels]
-        super().__init__(config, calendar, inboxes, clock_ms, directory, self._dealt)
+        super().__init__(config, calendar, inboxes, clock_ms, directory, raw, self._dealt)
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,

@@ -205,15 +205,6 @@ def percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
 
 
-def one_filter(**filters: str | None) -> None:
-    """Refuse more than one filter: rollups keep sums by one key each, not by their products."""
-    given = [name for name, value in filters.items() if value is not None]
-    if len(given) > 1:
-        raise InvalidQuestion(
-            f"{' and '.join(given)}: figures are kept by one of them at a time. Give one."
-        )
-
-
 def monday(day: dt.date) -> dt.date:
     """The Monday of a date's week."""
     return day - dt.timedelta(days=day.weekday())

@@ -1,6 +1,7 @@
 """Revenue: from the question to money by currency, and in one currency where that is honest."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -15,7 +16,6 @@ from engine.answers.common import (
     Plan,
     Range,
     Text,
-    one_filter,
     starts,
 )
 from engine.config import Currency
@@ -68,7 +68,7 @@ class Step(Struct, frozen=True, kw_only=True, rename="camel"):
 class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
     """Money in `currency`; null with a `reason` where amounts in several cannot be added.
 
-    topServices is empty where one creator was asked for.
+    topServices is empty where one creator was asked for, unless it was of one service.
     """
 
     gmv: float | None
@@ -100,8 +100,7 @@ NOTHING: Final = Sales()
 
 
 def question(planned: Plan, asked: Asked, frame: Frame) -> Question:
-    """What to ask of every shard. Raises InvalidQuestion where filters are combined."""
-    one_filter(serviceId=asked.service_id, creatorId=asked.creator_id, currency=asked.currency)
+    """What to ask of every shard."""
     # Recurring revenue at the end of the period, but never at a time that is not yet known.
     today_end_ms = frame.calendar.day_end_ms(frame.today)
     return Question(
@@ -111,6 +110,46 @@ def question(planned: Plan, asked: Asked, frame: Frame) -> Question:
         currency=asked.currency,
         mrr_at_ms=min(planned.period.end_ms, today_end_ms),
         buckets=planned.spans,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """A question for what rollups have no sums of: what one creator sold of one service.
+
+    ranges_ms  each from its first up to before its second instant: the period, then the series
+    """
+
+    service: str
+    creator: str
+    currency: str | None
+    ranges_ms: tuple[tuple[int, int], ...]
+
+
+def combined(planned: Plan, asked: Asked) -> Combined | None:
+    """What to ask of the raw rows; None where the shards know it all."""
+    if asked.service_id is None or asked.creator_id is None:
+        return None
+    period = planned.period
+    return Combined(
+        service=asked.service_id,
+        creator=asked.creator_id,
+        currency=asked.currency,
+        ranges_ms=(
+            (period.start_ms, period.end_ms),
+            *((bucket.start_ms, bucket.end_ms) for bucket in planned.buckets),
+        ),
+    )
+
+
+def with_sales(images: Sequence[Image], service: str, sales: Sequence[ByCurrency]) -> Image:
+    """The shards' recurring revenue, beside sales of one service that came from elsewhere."""
+    now, *series = sales
+    return Image(
+        now=now,
+        series=tuple(series),
+        mrr_micros=revenue.merged(images).mrr_micros,
+        by_service={service: now} if now else {},
     )
 
 

@@ -14,7 +14,6 @@ from engine.answers.common import (
     Plan,
     Range,
     Text,
-    one_filter,
     percent,
     plan,
     starts,
@@ -111,7 +110,6 @@ TREND_DEFAULT: Final[Granularity] = "day"
 
 def question(planned: Plan, asked: Asked, frame: Frame) -> Question:
     """What to ask of every shard. Raises InvalidQuestion or Unanswerable."""
-    one_filter(serviceId=asked.service_id, category=asked.category)
     field = asked.sort.removeprefix("-")
     if field not in SORTS:
         raise InvalidQuestion(

@@ -36,7 +36,7 @@ WIDTH: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which revenue; at most one of service, creator and currency is given.
+    """Which revenue; of both a service and a creator the recurring one alone is known here.
 
     mrr_at_ms  the instant at which recurring revenue is told
     """
@@ -156,6 +156,9 @@ class Revenue:
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
+        if question.service is not None and question.creator is not None:
+            mrr = yield from self._mrr(question)
+            return Image({}, tuple({} for _ in question.buckets), mrr, {})
         now = self._sales(question, question.span)
         yield
         series = []

@@ -115,9 +115,17 @@ def select(
     if isinstance(node, exp.Union) and shared.extra:
         return _union(node, shared, ctes)
     if not isinstance(node, exp.Select):
-        name = node.key.upper() if node.key != "command" else str(node.this).upper()
-        raise InvalidQuery(f"only SELECT and SHOW can be run, not {short(name)}")
+        raise _no_select(node)
     return _Select(node, shared, ctes, top=top).relation()
+
+
+def _no_select(node: exp.Expr) -> InvalidQuery:
+    name = node.key.upper() if node.key != "command" else str(node.this).upper()
+    if name == "SHOW":
+        return InvalidQuery("SHOW knows TABLES, TIMEZONES and TIMEZONE, and FORMAT behind them")
+    if isinstance(node, exp.Condition):  # a value, a list, JSON: no statement has that name
+        return InvalidQuery("only SELECT and SHOW can be run")
+    return InvalidQuery(f"only SELECT and SHOW can be run, not {short(name)}")
 
 
 def _unwrapped(node: exp.Expr) -> exp.Expr:
@@ -469,6 +477,8 @@ class _Select:
         return self._nested(select(node.this, self._shared, self._ctes), alias, sql_name)
 
     def _table(self, node: exp.Table, sql_name: str) -> str:
+        if node.args.get("db"):
+            raise InvalidQuery(f'unknown table "{short(f"{node.db}.{node.name}")}"')
         only(node, "this", "alias")
         if not isinstance(node.this, exp.Identifier):
             raise InvalidQuery("unsupported in a query: a table function")

@@ -253,7 +253,8 @@ def test_a_proxy_is_an_address_or_a_network() -> None:
 
 
 def test_variables_that_hold_keys_are_no_settings() -> None:
-    keys = {"TALLYMARK_ADMIN_KEY": "a", "TALLYMARK_KEY": "b", "TALLYMARK_SHARDS": "4"}
+    names = ("ADMIN_KEY", "KEY", "READ_KEY", "WRITE_KEY", "URL")
+    keys = {f"TALLYMARK_{name}": "x" for name in names} | {"TALLYMARK_SHARDS": "4"}
     assert from_environ(keys) == (Source.ENVIRONMENT, {"shards": "4"})
 
 

@@ -175,6 +175,14 @@ def test_a_line_that_is_no_key_is_named_and_not_shown(tmp_path: Path) -> None:
     assert secret not in str(refused.value)
 
 
+def test_the_variable_of_the_admin_key_holds_one_or_nothing() -> None:
+    (entry,) = keyfile.of_environment(new_key("admin"), "VARIABLE")
+    assert (entry.role, entry.label) == ("admin", "VARIABLE")
+    assert keyfile.of_environment("", "VARIABLE") == []
+    with pytest.raises(InvalidSetting, match="VARIABLE holds a key that may read"):
+        keyfile.of_environment(new_key("read"), "VARIABLE")
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="cannot be read: No such file"):
         keyfile.read(tmp_path / "nowhere")

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.server import ROOT
-from tests.sqlworkers import MIB, Asking, Ended, Refused, written
+from tests.sqlworkers import MIB, SUFFIX, Asking, Ended, Refused, written
+
+EVENTS = f"events{SUFFIX}"
+OTHER = f"other{SUFFIX}"
 
 SECRET = "the-secret-that-no-answer-holds"
 
@@ -276,8 +279,8 @@ FUNCTIONS_AND_TABLES = [
     "SELECT '\\xFF' || \u202e1",
     "\ufeffDROP TABLE events",
     "SELECT 1 FORMAT '../../x'",
-    "SELECT 1 FORMAT Arrow",
     "SELECT 1 FORMAT Parquet",
+    "SELECT 1 FORMAT ORC",
     "SELECT formatDateTime(now(), '%')",
     "SELECT INTERVAL '99999999999' DAY + now()",
     "SELECT now() + INTERVAL '1000000' YEAR",
@@ -359,25 +362,25 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"userId": f"u-{n}", "latencyMs": float(n), "searchQuery": "a" * 8_000 + str(n)}
         for n in range(3_000)
     ]
-    written(folder / "events.parquet", rows)
-    written(folder / "other.parquet", [{"searchQuery": SECRET}])
+    written(folder / "events", rows)
+    written(folder / "other", [{"searchQuery": SECRET}])
     return folder
 
 
 def names(house: Path) -> dict[str, str]:
     return {
         "secret": str(house / "secret"),
-        "parquet": str(house / "other.parquet"),
+        "parquet": str(house / OTHER),
         "out": str(house / "out"),
     }
 
 
 def still_right(asking: Asking, house: Path) -> None:
-    files = [str(house / "events.parquet")]
+    files = [str(house / EVENTS)]
     assert asking.value("SELECT count() AS n FROM events", files) == "3000"
     assert sorted(path.name for path in house.iterdir()) == [
-        "events.parquet",
-        "other.parquet",
+        EVENTS,
+        OTHER,
         "secret",
     ]
 
@@ -398,7 +401,7 @@ def test_a_hostile_query_is_refused_and_the_next_one_is_right(
             told = told.replace("{" + name + "}", path)
     try:
         with pytest.raises(Refused) as refused:
-            asking.body(told, [str(house / "events.parquet")], extra=extra, deadline_s=5.0)
+            asking.body(told, [str(house / EVENTS)], extra=extra, deadline_s=5.0)
     except Ended:
         asking.restart()
         raise AssertionError("it ended the process") from None
@@ -414,7 +417,7 @@ def test_a_hostile_query_is_refused_and_the_next_one_is_right(
 def test_a_bomb_ends_and_the_next_query_is_right(
     asking: Asking, house: Path, query: int
 ) -> None:
-    files = [str(house / "events.parquet")]
+    files = [str(house / EVENTS)]
     # Whether it is small enough to be answered depends on the machine; that it ends does not.
     with suppress(Refused):
         try:

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from persistence.reports import FOLDER, Report
+from tests.keys import made
 from tests.server import PATIENCE_S, Server
 
 ROWS = 400
@@ -302,3 +303,28 @@ def test_without_an_archive_there_are_figures_alone(tmp_path: Path) -> None:
         assert done(server, family="services")[1].status_code == 200
         for body in ({"family": "events"}, {"sql": "SELECT 1"}):
             assert server.client.post("/exports", json=body).status_code == 503
+
+
+def test_each_key_has_a_number_of_its_own_and_removes_its_own(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    roles = ("write", "read", "read", "admin")
+    write, one, two, admin = ({"Authorization": f"Bearer {made(data, role)}"} for role in roles)
+    file = options(tmp_path, "reports_per_owner_max = 2\n")[-2:]
+    with Server(data, "--durability", "write", *file) as server:
+        post, delete = server.client.post, server.client.delete
+        body = {"family": "users"}
+        assert post("/exports", json=body).status_code == 401
+        assert post("/exports", json=body, headers=write).status_code == 403
+        of_one = [post("/exports", json=body, headers=one) for _ in range(3)]
+        assert [reply.status_code for reply in of_one] == [202, 202, 409]
+        of_two = post("/exports", json=body, headers=two)
+        assert of_two.status_code == 202
+        first, second = (f"/exports/{reply.json()['id']}" for reply in of_one[:2])
+        assert delete(first, headers=two).status_code == 403
+        assert delete(first, headers=one).status_code == 204
+        assert delete(second, headers=admin).status_code == 204
+        assert post("/exports", json=body, headers=one).status_code == 202
+        listed = server.client.get("/exports", headers=two).json()["data"]
+        assert of_two.json()["id"] in [report["id"] for report in listed]
+        kept = b"".join(path.read_bytes() for path in (data / FOLDER).iterdir())
+        assert all(key["Authorization"][7:].encode() not in kept for key in (one, two))

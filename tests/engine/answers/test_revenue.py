@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InvalidQuestion
 from tests.harness import House
 
 NOW_MS = 1_794_007_200_000  # 2026-11-06T23:20:00Z
@@ -107,7 +106,7 @@ def test_a_rate_makes_one_currency_of_two() -> None:
     assert found["byCurrency"]["EUR"]["gmv"] == 19
 
 
-def test_one_filter_at_a_time_and_each_alone() -> None:
+def test_filters_each_alone_and_with_a_currency() -> None:
     house = told(
         {**SALE, "serviceId": "a", "creatorId": "x", "amount": 1},
         {**SALE, "serviceId": "b", "creatorId": "x", "amount": 2},
@@ -123,10 +122,11 @@ def test_one_filter_at_a_time_and_each_alone() -> None:
         "currency": ["b"],
         "creatorId": [],  # sums are by service or by creator, and not by both
     }
-    with pytest.raises(
-        InvalidQuestion, match="serviceId and creatorId: figures are kept by one"
-    ):
-        figures(house, serviceId="a", creatorId="x")
+    assert figures(house, serviceId="b", currency="EUR")["byCurrency"].keys() == {"EUR"}
+    assert figures(house, serviceId="b", currency="EUR")["gmv"] == 4
+    assert figures(house, serviceId="b", currency="USD")["gmv"] == 2
+    assert figures(house, creatorId="x", currency="EUR")["transactionCount"] == 0
+    assert figures(house, creatorId="x", currency="USD")["gmv"] == 3
 
 
 def test_top_services_are_those_with_the_most_gmv() -> None:

@@ -117,11 +117,20 @@ def test_an_unknown_sort_is_refused() -> None:
         House().services(NOW_MS, sort="speed")
 
 
-def test_service_and_category_together_are_refused() -> None:
-    with pytest.raises(
-        InvalidQuestion, match="serviceId and category: figures are kept by one"
-    ):
-        House().services(NOW_MS, serviceId="s", category="c")
+def test_a_service_in_one_of_its_categories_is_answered() -> None:
+    told = house(
+        {**CALL, "serviceId": "s", "category": "a", "latencyMs": 10},
+        {**FAILED, "serviceId": "s", "category": "a"},
+        {**CALL, "serviceId": "s", "category": "b"},
+        {**CALL, "serviceId": "t", "category": "a"},
+    )
+    answer = told.services(NOW_MS, serviceId="s", category="a", granularity="day", trend=True)
+    (row,) = answer["data"]
+    assert (row["serviceId"], row["category"], row["executions"]) == ("s", "a", 2)
+    assert (answer["total"]["executions"], answer["total"]["errorRate"]) == (2, 50)
+    assert sum(step["executions"] for step in answer["series"]) == sum(row["trend"]) == 2
+    nothing = told.services(NOW_MS, serviceId="t", category="b")
+    assert (nothing["data"], nothing["total"]["executions"]) == ([], 0)
 
 
 def test_an_unknown_service_has_no_rows_and_a_total_of_nothing() -> None:

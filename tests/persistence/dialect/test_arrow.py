@@ -6,7 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from nanoarrow import ArrayStream, c_array_stream
 
+from persistence.arrow import BATCH_ROWS
 from tests.sqlworkers import Asking, Refused, written
 
 
@@ -82,6 +84,16 @@ def test_many_rows_come_whole_and_too_many_are_refused(worker: Asking, folder: P
     for limit in ({"rows_max": 149_999}, {"rows_max": 150_000, "bytes_max": 100_000}):
         with pytest.raises(Refused, match="the answer "):
             worker.body(text, [file], extra=True, **limit)
+
+
+def test_batches_are_small_whatever_the_answer(worker: Asking, folder: Path) -> None:
+    file = written(folder / "batches.parquet", ({"latencyMs": float(n)} for n in range(1_000)))
+    text = "SELECT a.double1 AS x FROM events a JOIN events b ON a.blob1 = b.blob1"
+    text += " WHERE b.double1 < 40 FORMAT Arrow"
+    body = worker.body(text, [file], extra=True)
+    lengths = [batch.length for batch in c_array_stream(ArrayStream.from_readable(body))]
+    assert sum(lengths) == 40_000
+    assert max(lengths) <= BATCH_ROWS
 
 
 def test_analytics_engine_has_no_arrow(worker: Asking) -> None:

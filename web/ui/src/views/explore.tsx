@@ -15,6 +15,7 @@ import type { View } from "../lib/view";
 import { SqlEditor } from "../ui/editor";
 import { Icon } from "../ui/icons";
 import { Popover } from "../ui/popover";
+import { ExportButton } from "./exporting";
 import { Result } from "./result";
 
 const COLUMNS: readonly (readonly [string, string])[] = [
@@ -86,6 +87,7 @@ export function Explore({ view }: { view: View }): JSX.Element {
             <button type="button" class="button plain" onClick={() => setSql(formatted(sql))}>
               Format
             </button>
+            <ExportButton sql={sql} />
             <span class="dim hint">Tab indents; Esc, then Tab leaves</span>
             <span class="dim took" role="status">
               {took(run)}

@@ -1,0 +1,50 @@
+"""Export in Explore: all rows of the query that is there, as a file."""
+
+from pathlib import Path
+
+import orjson
+import polars as pl
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open, execution
+from tests.server import Server
+
+QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
+ROWS = [{"s": "s-1", "n": 2}, {"s": "s-2", "n": 1}]
+
+
+def ready(server: Server) -> None:
+    calls = [execution(), execution(), execution(serviceId="s-2")]
+    assert server.client.post("/track/batch", json=calls).status_code == 200
+    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
+        pass  # the archive is on its way
+
+
+def test_the_rows_of_a_query_become_a_file_of_the_chosen_format(
+    server: Server, open_page: Open
+) -> None:
+    ready(server)
+    page = open_page(server, "/#/explore")
+    page.get_by_label("Query").get_by_role("textbox").fill(QUERY)
+    contents: dict[str, bytes] = {}
+    for name in ("CSV", "JSON, a line a row", "JSON, one array", "Arrow"):
+        page.get_by_role("button", name="Export").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).click()
+        assert download.value.suggested_filename.startswith("query_")
+        contents[name] = Path(download.value.path()).read_bytes()
+        expect(page.get_by_role("button", name="Export")).to_be_enabled()
+    assert contents["CSV"] == b"s,n\r\ns-1,2\r\ns-2,1\r\n"
+    assert [orjson.loads(line) for line in contents["JSON, a line a row"].splitlines()] == ROWS
+    assert orjson.loads(contents["JSON, one array"]) == ROWS
+    assert pl.read_ipc_stream(contents["Arrow"]).to_dicts() == ROWS
+
+
+def test_what_cannot_be_exported_is_told(server: Server, open_page: Open, complaints) -> None:
+    ready(server)
+    complaints.expect("422")
+    page = open_page(server, "/#/explore")
+    page.get_by_label("Query").get_by_role("textbox").fill("SELECT nope FROM events")
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("dialog", name="Export").get_by_role("button", name="CSV").click()
+    expect(page.get_by_text("unable to find type of column")).to_be_visible()
