@@ -55,7 +55,7 @@ test-long: $(ENV) ## Crash the engine ten thousand times on a simulated disk (mi
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/simulation/long
 
 test-crash: $(ENV) ## Kill, starve and damage real servers (about ten minutes; root for a small disk)
-	@$(BIN)/pytest -q tests/crash tests/crash/long
+	@$(BIN)/pytest -q -o faulthandler_timeout=600 tests/crash/*.py tests/crash/long
 
 soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="--minutes 60 --rate 3000")
 	@$(BIN)/python -m tests.soak $(ARGS)

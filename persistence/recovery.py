@@ -77,6 +77,10 @@ def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     if journal.last_seq < snapshot_seq:
         # Without fsync the end of the journal may be gone that the snapshot covers already.
         journal.restart_after(snapshot_seq)
+    if snapshots.skipped and journal.first_seq > snapshot_seq + 1:
+        path, reason = snapshots.skipped[0]
+        needed = f"the journal begins only at number {journal.first_seq}"
+        raise Corruption(path, 0, f"{reason}; and {needed}, so that nothing can take its place")
     replayed = replay(journal, snapshot_seq, sequencing, states)
     return Recovered(
         calendar=calendar,

@@ -12,7 +12,7 @@ from tests.browser.conftest import (
     browser_type_launch_args,
 )
 from tests.payload.site import EMAIL, PASSWORD, Site
-from tests.server import Server
+from tests.server import Server, tallymark
 
 __all__ = ["base_url", "browser_context_args", "browser_type_launch_args"]
 
@@ -20,9 +20,21 @@ expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for the site, for all tests: each has services of its own."""
-    with Server(tmp_path_factory.mktemp("tallymark") / "data") as running:
+def keys() -> dict[str, str]:
+    """A key of each role that the site has."""
+    made = {role: tallymark("keys", "new", "--role", role) for role in ("read", "admin")}
+    return {role: done.stdout.strip() for role, done in made.items()}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, str]) -> Iterator[Server]:
+    """One with keys, for all tests: each has services of its own."""
+    folder = tmp_path_factory.mktemp("tallymark")
+    file = folder / "keys"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{key} {role}\n" for role, key in keys.items()))
+    with Server(folder / "data", "--keys-file", str(file)) as running:
+        running.client.headers["Authorization"] = f"Bearer {keys['admin']}"
         yield running
 
 
@@ -36,10 +48,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture(scope="session")
 def site(
-    built: Site, server: Server, tmp_path_factory: pytest.TempPathFactory
+    built: Site,
+    server: Server,
+    keys: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     """The site, running, on an empty database with one user."""
-    with built.running(server.url, tmp_path_factory.mktemp("database")):
+    given = {"TALLYMARK_READ_KEY": keys["read"], "TALLYMARK_ADMIN_KEY": keys["admin"]}
+    with built.running(server.url, tmp_path_factory.mktemp("database"), **given) as url:
+        built.url = url
         yield built
 
 

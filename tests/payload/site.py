@@ -2,8 +2,8 @@
 
 site = Site.install(folder)        # packs, copies, npm ci
 site.build()                       # next build
-with site.running(tallymark_url):  # a database of its own, somebody who can sign in
-    httpx.get(site.url + "/analytics")
+with site.running(tallymark_url, data) as url:  # with somebody who can sign in
+    httpx.get(url + "/analytics")
 """
 
 import shutil
@@ -23,7 +23,6 @@ PACKAGES = (ROOT / "clients/typescript", ROOT / "clients/payload")
 
 EMAIL = "editor@example.com"
 PASSWORD = "of the tests"
-READ_KEY = "read-key-that-stays-on-the-server"
 
 INSTALLED_WITHIN_S = 900.0
 """npm and Next on two cores with other work beside: when to believe that they hang."""
@@ -31,7 +30,7 @@ STARTED_WITHIN_S = 120.0
 
 
 class Site:
-    """A folder with the example site; `url` once it runs."""
+    """A folder with the example site; `url` is where the one runs that all tests share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -77,12 +76,16 @@ class Site:
             "NEXT_TELEMETRY_DISABLED": "1",
             "PAYLOAD_SECRET": "of the tests",
             "NEXT_PUBLIC_ANALYTICS_API_URL": "/api/tallymark",
-            "TALLYMARK_READ_KEY": READ_KEY,
         }
 
     @contextmanager
-    def running(self, tallymark_url: str, data: Path, **more: str) -> Iterator[None]:
-        """The site on a new database in `data`, asking the Tallymark at this address."""
+    def running(
+        self, tallymark_url: str, data: Path, port: int | None = None, **more: str
+    ) -> Iterator[str]:
+        """The site on a new database in `data`, asking the Tallymark at this address.
+
+        Gives its own address, on `port` or a free one.
+        """
         settings = {
             "TALLYMARK_URL": tallymark_url,
             "DATABASE_URL": f"file:{data}/site.db",
@@ -92,7 +95,7 @@ class Site:
             **more,
         }
         self.run("npm", "run", "seed", **settings)
-        port = free_port()
+        port = port or free_port()
         log = data / "site.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -103,22 +106,23 @@ class Site:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self.url = f"http://localhost:{port}"
-            self._wait_until_it_answers(process, log)
-            yield
+            url = f"http://localhost:{port}"
+            _wait_until_it_answers(url, process, log)
+            yield url
         finally:
             process.terminate()
             process.wait(STARTED_WITHIN_S)
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        end = time.monotonic() + STARTED_WITHIN_S
-        while time.monotonic() < end and process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/admin/login", timeout=STARTED_WITHIN_S).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)  # there is nothing to wait for but the port
-        raise AssertionError(log.read_text())
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + STARTED_WITHIN_S
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/admin/login", timeout=STARTED_WITHIN_S).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)  # there is nothing to wait for but the port
+    raise AssertionError(log.read_text())
 
 
 def free_port() -> int:

@@ -67,12 +67,13 @@ class Broken(AssertionError):
 
 @dataclass
 class Ledger:
-    """What the clients know, by the name of an event's service, which no other event has.
+    """What the clients know of each event, by its service's name, which no other event has.
 
-    sent          by name, the batches that went out, retries too
+    sent          all that went out or was about to
     acknowledged  answered with 200
     refused       answered each time with a refusal after which nothing is kept
     unsure        went out at least once without any such answer
+    in_flight     how many batches with it wait for an answer
     """
 
     sent: list[str] = field(default_factory=list)
@@ -98,10 +99,10 @@ class Outcome:
     """
 
     seed: int
-    crashes: int = 0
+    crashes: int = 0  # lives that did not end by a stop
     lives: int = 0
     calls: int = 0
-    failures: int = 0
+    failures: int = 0  # of calls, on order
     events: int = 0
     digest: str = ""
 
@@ -121,14 +122,12 @@ def seeded(rng: Random) -> Iterator[None]:
 class History:
     """The world of one seed: a disk that outlives processes, clients that remember."""
 
-    def __init__(
-        self, seed: int, disk_of: Callable[..., SimulatedDisk] = SimulatedDisk
-    ) -> None:
+    def __init__(self, seed: int) -> None:
         self.outcome = Outcome(seed)
         self._rng = rng = Random(seed)
         self._slow = rng.random() < 0.2
         self._fibers = Fibers(self._latency_s)
-        self.disk = disk_of(Random(rng.randrange(2**32)), self._fibers.pause)
+        self.disk = SimulatedDisk(Random(rng.randrange(2**32)), self._fibers.pause)
         self.disk.syncs_aside = rng.random() < 0.5
         self.ledger = Ledger()
         self.config = _config(rng)
@@ -520,9 +519,9 @@ def _config(rng: Random) -> Config:
     )
 
 
-def run(seed: int, disk_of: Callable[..., SimulatedDisk] = SimulatedDisk) -> Outcome:
+def run(seed: int) -> Outcome:
     """One history from its seed; raises Broken, with the seed and what led to it."""
-    history = History(seed, disk_of)
+    history = History(seed)
     try:
         # A write that the machine holds up must not decide who does the next one.
         with patch("persistence.journal.SLOW_WRITE_S", math.inf):

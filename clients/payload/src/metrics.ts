@@ -7,7 +7,10 @@ export type Format = "count" | "duration" | "percent" | "money";
 export type Good = "up" | "down" | "neutral";
 
 export interface Metric {
-  /** The family and the figure, as in Tallymark's own dashboards: "services.p95". */
+  /**
+   * The family and the figure, as in Tallymark's own dashboards: "services.p95". But a counter is
+   * "counters.executions.today": GraphQL, for which Payload makes a name of it, knows no colon.
+   */
   name: string;
   label: string;
   kinds: readonly WidgetKind[];
@@ -66,14 +69,14 @@ export const METRICS: readonly Metric[] = [
   metric("users.sessions", "Sessions", SERIES, "count"),
   metric("users.avgSessionDuration", "Mean session", FIGURE, "duration"),
   metric("users.churnRate", "Churn", FIGURE, "percent", "down"),
-  metric("counters.executions:today", "Executions today", FIGURE, "count", "up"),
-  metric("counters.errors:today", "Failed executions today", FIGURE, "count", "down"),
-  metric("counters.revenue:today", "Revenue today", FIGURE, "money", "up"),
-  metric("counters.views:today", "Views today", FIGURE, "count", "up"),
-  metric("counters.searches:today", "Searches today", FIGURE, "count"),
-  metric("counters.conversions:today", "Conversions today", FIGURE, "count", "up"),
-  metric("counters.sessions:today", "Sessions today", FIGURE, "count"),
-  metric("counters.activeUsers:5m", "Active users, last 5 minutes", FIGURE, "count", "up"),
+  metric("counters.executions.today", "Executions today", FIGURE, "count", "up"),
+  metric("counters.errors.today", "Failed executions today", FIGURE, "count", "down"),
+  metric("counters.revenue.today", "Revenue today", FIGURE, "money", "up"),
+  metric("counters.views.today", "Views today", FIGURE, "count", "up"),
+  metric("counters.searches.today", "Searches today", FIGURE, "count"),
+  metric("counters.conversions.today", "Conversions today", FIGURE, "count", "up"),
+  metric("counters.sessions.today", "Sessions today", FIGURE, "count"),
+  metric("counters.activeUsers.5m", "Active users, last 5 minutes", FIGURE, "count", "up"),
 ];
 
 export const metricOf = (name: string): Metric | undefined => METRICS.find((one) => one.name === name);
@@ -83,6 +86,9 @@ export const metricsFor = (kind: WidgetKind): readonly Metric[] => METRICS.filte
 export const familyOf = (name: string): Family => name.split(".", 1)[0] as Family;
 
 export const fieldOf = (name: string): string => name.slice(name.indexOf(".") + 1);
+
+/** What the service calls a counter: "executions:today". */
+export const counterKeyOf = (name: string): string => fieldOf(name).replace(".", ":");
 
 export type FilterName = "serviceId" | "category" | "creatorId" | "currency" | "experimentId";
 

@@ -3,6 +3,7 @@
 import type { Config, Endpoint, PayloadRequest, Plugin } from "payload";
 import { Catalog, type CatalogOptions } from "./catalog.js";
 import { analyticsDashboards, type DashboardsOptions } from "./collection.js";
+import { given } from "./env.js";
 import { DASHBOARDS_SLUG, VIEW_PATH } from "./paths.js";
 import { proxyEndpoints } from "./proxy.js";
 
@@ -87,8 +88,5 @@ function serviceUrl({ url }: TallymarkOptions): string {
   const absolute = fallback !== undefined && /^https?:/.test(fallback) ? fallback : undefined;
   return url ?? given("TALLYMARK_URL") ?? absolute ?? "http://127.0.0.1:8080";
 }
-
-/** Read when it is needed, by a name that no bundler replaces: a built site can be moved. */
-const given = (name: string): string | undefined => process.env[name] || undefined;
 
 const isBuilding = (): boolean => given("NEXT_PHASE") === "phase-production-build";

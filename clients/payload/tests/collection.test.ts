@@ -1,3 +1,5 @@
+import { configToSchema } from "@payloadcms/graphql";
+import type { GraphQLEnumType } from "graphql";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AnalyticsDashboards, METRICS, tallymark } from "../src/index.js";
 import type { WidgetKind } from "../src/index.js";
@@ -53,6 +55,13 @@ test("nobody but users may read or write dashboards", async () => {
   const found = await site.ask("/analytics-dashboards");
   const made = await create({ name: "Mine" });
   expect([found.status, made.status]).toEqual([403, 403]);
+});
+
+test("GraphQL takes all its names", () => {
+  const { schema } = configToSchema(site.payload.config);
+  const metric = schema.getType("AnalyticsCounter_metric") as GraphQLEnumType;
+  const values = metric.getValues().map(({ value }) => value as string);
+  expect(values).toEqual(METRICS.filter(({ kinds }) => kinds.includes("counter")).map(({ name }) => name));
 });
 
 test("every metric of every widget can be kept", async () => {

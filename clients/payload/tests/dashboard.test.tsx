@@ -42,7 +42,7 @@ describe("with the service", () => {
     show(
       service,
       { blockType: "counter", title: "Asked", metric: "services.executions", range: "today", live: true, filters: { serviceId: "moving" } },
-      { blockType: "counter", title: "Streamed", metric: "counters.searches:today", live: true },
+      { blockType: "counter", title: "Streamed", metric: "counters.searches.today", live: true },
     );
     const [asked, streamed] = ["Asked", "Streamed"].map((name) => within(screen.getByRole("article", { name })));
     await asked?.findByText("0");

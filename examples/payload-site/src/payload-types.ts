@@ -234,14 +234,14 @@ export interface AnalyticsCounter {
     | 'users.sessions'
     | 'users.avgSessionDuration'
     | 'users.churnRate'
-    | 'counters.executions:today'
-    | 'counters.errors:today'
-    | 'counters.revenue:today'
-    | 'counters.views:today'
-    | 'counters.searches:today'
-    | 'counters.conversions:today'
-    | 'counters.sessions:today'
-    | 'counters.activeUsers:5m';
+    | 'counters.executions.today'
+    | 'counters.errors.today'
+    | 'counters.revenue.today'
+    | 'counters.views.today'
+    | 'counters.searches.today'
+    | 'counters.conversions.today'
+    | 'counters.sessions.today'
+    | 'counters.activeUsers.5m';
   range?: ('today' | '24h' | '7d' | '28d' | '30d' | '90d') | null;
   filters?: {
     serviceId?: string | null;

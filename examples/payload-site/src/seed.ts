@@ -13,7 +13,7 @@ if (users.totalDocs === 0) {
 }
 
 const dashboards = await payload.count({ collection: "analytics-dashboards" });
-if (dashboards.totalDocs === 0 && process.env.SITE_EMPTY === undefined) {
+if (dashboards.totalDocs === 0 && !process.env.SITE_EMPTY) {
   await payload.create({
     collection: "analytics-dashboards",
     data: {
@@ -25,7 +25,7 @@ if (dashboards.totalDocs === 0 && process.env.SITE_EMPTY === undefined) {
       widgets: [
         { blockType: "counter", title: "Service Executions", metric: "services.executions", range: "24h", live: true },
         { blockType: "counter", metric: "services.errorRate", range: "24h" },
-        { blockType: "counter", metric: "counters.activeUsers:5m", live: true },
+        { blockType: "counter", metric: "counters.activeUsers.5m", live: true },
         { blockType: "lineChart", title: "Latency Trend", metric: "services.latency", range: "7d" },
         { blockType: "barChart", metric: "revenue.gmv", range: "28d" },
         { blockType: "table", title: "Top Services", metric: "services.services", range: "7d" },

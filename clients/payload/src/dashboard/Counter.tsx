@@ -2,7 +2,7 @@
 // One figure, and how it has changed.
 
 import type { ReactElement } from "react";
-import { fieldOf, familyOf, type Metric } from "../metrics.js";
+import { counterKeyOf, familyOf, type Metric } from "../metrics.js";
 import { changeOf, type Shown } from "./format.js";
 import { useLiveValue, type Live } from "./live.js";
 import type { Scalar } from "./question.js";
@@ -17,7 +17,7 @@ interface CounterProps {
 }
 
 export function Counter({ metric, scalar, shown, previous, live }: CounterProps): ReactElement {
-  const key = familyOf(metric.name) === "counters" ? fieldOf(metric.name) : "";
+  const key = familyOf(metric.name) === "counters" ? counterKeyOf(metric.name) : "";
   // A counter of the stream is newer than what was asked.
   const streamed = useLiveValue(live, ({ counters }) => (key === "" ? undefined : counters[key]));
   const now = streamed === undefined ? scalar.now : streamed;

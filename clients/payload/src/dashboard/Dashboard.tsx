@@ -1,6 +1,7 @@
 // <Dashboard>: takes a document of analytics-dashboards, in a page of the server or of the browser.
 
 import type { ReactElement } from "react";
+import { given } from "../env.js";
 import type { DashboardConfig } from "../types.js";
 import { Board, type BoardProps } from "./Board.js";
 
@@ -28,7 +29,6 @@ function shownOf({ name, description, refreshInterval, timezone, widgets }: Dash
 
 /** On the server as the variable is now, in the browser as it was when the site was built. */
 function addressNow(): string | undefined {
-  const name = "NEXT_PUBLIC_ANALYTICS_API_URL";
-  const now = typeof window === "undefined" ? process.env[name] : undefined;
+  const now = typeof window === "undefined" ? given("NEXT_PUBLIC_ANALYTICS_API_URL") : undefined;
   return now ?? process.env.NEXT_PUBLIC_ANALYTICS_API_URL;
 }

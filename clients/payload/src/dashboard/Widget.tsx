@@ -4,7 +4,7 @@
 import { TallymarkError, type Client } from "@tallymark/client";
 import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode, type RefObject } from "react";
 import useSWR from "swr";
-import { familyOf, fieldOf, type Metric } from "../metrics.js";
+import { counterKeyOf, familyOf, fieldOf, type Metric } from "../metrics.js";
 import { rangeOf } from "../ranges.js";
 import type { WidgetConfig } from "../types.js";
 import { Chart } from "./Chart.js";
@@ -209,7 +209,8 @@ interface ContentProps extends WidgetProps {
 const EMPTY = <p className="tallymark-state">Nothing in this period.</p>;
 
 function Content({ widget, metric, answer, atMs, title, timezone, live }: ContentProps): ReactElement {
-  const field = fieldOf(metric.name);
+  const isCounter = answer.family === "counters";
+  const field = isCounter ? counterKeyOf(metric.name) : fieldOf(metric.name);
   const shown = shownAs(metric.format, currencyOf(answer));
   if (widget.blockType === "counter") {
     const previous = rangeOf(widget.range).previous;

@@ -3,7 +3,7 @@
 import type { Client, LiveStream } from "@tallymark/client";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { Family } from "../metrics.js";
-import { fieldOf, familyOf } from "../metrics.js";
+import { counterKeyOf, familyOf } from "../metrics.js";
 import type { WidgetConfig } from "../types.js";
 
 export type LiveStatus = "off" | "connecting" | "live" | "interrupted";
@@ -37,7 +37,7 @@ const BLIND_UPDATES = 5;
 export function keysOf(widgets: readonly WidgetConfig[]): string[] {
   const keys = widgets
     .filter(({ live }) => live)
-    .flatMap(({ metric }) => (familyOf(metric) === "counters" ? [fieldOf(metric)] : SIGNALS[familyOf(metric)] ?? []));
+    .flatMap(({ metric }) => (familyOf(metric) === "counters" ? [counterKeyOf(metric)] : SIGNALS[familyOf(metric)] ?? []));
   return [...new Set(keys)].sort();
 }
 

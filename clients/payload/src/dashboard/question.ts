@@ -9,7 +9,7 @@ import type {
   ServicesAnswer,
   UsersAnswer,
 } from "@tallymark/client";
-import { familyOf, fieldOf, FILTERS, type Family } from "../metrics.js";
+import { counterKeyOf, familyOf, FILTERS, type Family } from "../metrics.js";
 import { granularityFor, rangeOf, spanOf, type Granularity } from "../ranges.js";
 import type { WidgetConfig } from "../types.js";
 
@@ -50,7 +50,7 @@ export function questionOf(widget: WidgetConfig, timezone: string): Question {
     isCompared: kind === "counter",
     limit: isRanked(widget) ? (widget.limit ?? ROWS_DEFAULT) : 1,
     filters: Object.fromEntries(given.filter((one): one is [(typeof one)[0], string] => Boolean(one[1]))),
-    keys: family === "counters" ? [fieldOf(widget.metric)] : [],
+    keys: family === "counters" ? [counterKeyOf(widget.metric)] : [],
   };
 }
 
