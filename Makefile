@@ -21,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-http bench-sql bench-stream lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-http bench-sql bench-stream bench-counters lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -112,6 +112,8 @@ bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events
 	@$(BIN)/python -m bench.sql
 bench-stream: $(ENV) $(BENCH_ENV) ## Measure what subscribers of the live stream cost, beside two others
 	@$(BIN)/python -m bench.stream $(ARGS)
+bench-counters: $(ENV) ## Measure questions for live counters at 10,000 events a second
+	@$(BIN)/python -m bench.counters $(ARGS)
 
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,13 +49,18 @@ class Served:
 def serving(folder: Path) -> Iterator[list[Served]]:
     """All servers, each with its data below `folder`; they end with the block."""
     with ExitStack() as stack:
-        found = [stack.enter_context(_other(FLOOR, sys.executable, "bench.http_floor"))]
+        found = [stack.enter_context(floor())]
         for name, words in ((FASTAPI, ()), (FASTAPI_SYNCED, (str(folder / "journal"),))):
             other = _other(name, str(BENCH_PYTHON), "bench.http_fastapi", *words)
             found.append(stack.enter_context(other))
         for durability in DURABILITIES:
             found.append(stack.enter_context(tallymark(folder / durability, durability)))
         yield found
+
+
+def floor() -> AbstractContextManager[Served]:
+    """The bare responder."""
+    return _other(FLOOR, sys.executable, "bench.http_floor")
 
 
 @contextmanager

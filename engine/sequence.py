@@ -189,6 +189,11 @@ class Sequencing:
         """Whether anything can wait no longer."""
         return bool(self._dealt) or len(self._waiting) > 1
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anything was taken that no shard has yet."""
+        return bool(self._dealt or self._waiting)
+
     def deal_due(self) -> Generator[list[Group], None, None]:
         """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer."""
         while self.has_due:

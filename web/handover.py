@@ -80,6 +80,7 @@ class OneRequest:
         self._is_answered = False
         self._is_closed = False
         self._over = trio.Event()
+        self._reading = trio.CancelScope()  # while it waits for more of the body
 
     @property
     def left(self) -> bytes | None:
@@ -99,18 +100,24 @@ class OneRequest:
             opening, self._opening = self._opening, b""
             return opening
         while self._missing or self._chunks:
+            self._must_be_open()
             data = await self._next()
             if data:
                 return data
         await self._over.wait()
+        self._must_be_open()
+        return b""
+
+    def _must_be_open(self) -> None:
         if self._is_closed:
             raise trio.ClosedResourceError
-        return b""
 
     async def _next(self) -> bytes:
         received, self._received = self._received, b""
         if not received:
-            received = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            with trio.CancelScope() as self._reading:
+                received = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            self._must_be_open()
             if not received:
                 raise trio.BrokenResourceError("the body ends before it is whole")
         if self._chunks is None:
@@ -137,9 +144,15 @@ class OneRequest:
         """Nothing: whether the connection ends is for its owner to say."""
 
     async def aclose(self) -> None:
-        """Hypercorn is done with it; unless it has answered before, the connection is over."""
+        """Hypercorn is done with it; unless it has answered before, the connection is over.
+
+        So it is where an answer came before the end of the body: whoever waits for the rest
+        waits no longer, and the connection's owner drains it for as long as it sees fit.
+        """
         self._is_closed = self._is_closed or not self._is_answered
         self._over.set()
+        if self._is_closed:
+            self._reading.cancel()
 
 
 def as_origin(head: Head) -> bytes:

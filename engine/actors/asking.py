@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import trio
 
-from engine.actors.shard import Ask, Message
+from engine.actors.shard import Ask, Message, put
 from engine.actors.slicing import Pace
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Known, Plan, plan
@@ -150,13 +150,14 @@ class Asking:
         try:
             await self._deal()  # so that the answer sees all that was acknowledged
             for inbox, ask in zip(self._inboxes, asks, strict=True):
-                await inbox.send(ask)
+                await put(inbox, ask)
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise NotReady("Tallymark is stopping.") from None
         images: list[Any] = []
         carried: Names = {}
         for ask in asks:
-            await ask.answered.wait()
+            if not ask.answered.is_set():  # a wait for what is there takes a turn, too
+                await ask.answered.wait()
             assert ask.reply is not None
             images.append(ask.reply.image)
             carried.update(ask.reply.names)

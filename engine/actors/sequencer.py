@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 import trio
 
 from engine.actors.rate import Rate
-from engine.actors.shard import DumpAsked, Message
+from engine.actors.shard import DumpAsked, Message, put
 from engine.actors.slicing import Pace, collected
 from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
@@ -479,7 +479,8 @@ class Sequencer:
 
     async def deal(self) -> None:
         """Hand the shards all that was taken: before a question, and before a dump."""
-        await self._send(self._sequencing.deal)
+        if self._dealing.locked() or self._sequencing.has_waiting:
+            await self._send(self._sequencing.deal)
 
     async def _send(self, deal: Callable[[], Iterable[list[Group]]]) -> None:
         # In one order for all shards, and never in part: whoever asks may be cancelled.
@@ -490,7 +491,8 @@ class Sequencer:
                     self.take_s.add(perf_counter() - started)
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
-                            await inbox.send(group)
+                            await put(inbox, group)
+                    await trio.lowlevel.checkpoint()
                     started = perf_counter()
 
     async def _note(self, durable: DurableNotice) -> None:

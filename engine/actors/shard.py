@@ -32,6 +32,18 @@ class DumpAsked:
 Message = Group | Ask | DumpAsked | Forget
 
 
+async def put(inbox: trio.MemorySendChannel[Message], message: Message) -> None:
+    """Send it, waiting only where there is no room.
+
+    `send` gives everybody else a turn whether there is room or not: one for each shard, that a
+    question would wait for. Whoever puts something into several inboxes pauses afterwards.
+    """
+    try:
+        inbox.send_nowait(message)
+    except trio.WouldBlock:
+        await inbox.send(message)
+
+
 async def run_shard(
     state: ShardState,
     inbox: trio.MemoryReceiveChannel[Message],

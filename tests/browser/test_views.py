@@ -144,3 +144,33 @@ def test_the_reference_needs_no_sideways_scrolling_and_says_nothing_wrong(
         page.set_viewport_size({"width": width, "height": 800})
         assert_fits(page)
     assert serious(page) == []
+
+
+def test_on_paper_charts_are_light_and_no_table_is_longer_than_two_months(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    page.emulate_media(color_scheme="dark")
+    visit(page, demo, open_page, "overview")
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", "dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(root).to_have_attribute("data-theme", "light")
+    expect(page.locator("nav").first).to_be_hidden()
+    assert page.locator(".twin.many").count() > 0
+    assert page.locator(".twin.many:visible").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(root).to_have_attribute("data-theme", "dark")
+
+
+def test_with_the_systems_colours_what_is_pressed_can_be_told(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    page.emulate_media(forced_colors="active")
+    visit(page, demo, open_page, "users")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "users-forced-1440.png", full_page=True)
+    ground = "(button) => getComputedStyle(button).backgroundColor"
+    segments = page.get_by_role("group", name="Figure")
+    pressed = segments.locator("[aria-pressed=true]").evaluate(ground)
+    assert pressed != segments.locator("[aria-pressed=false]").first.evaluate(ground)

@@ -8,6 +8,7 @@ is left in `build/fuzz/crash-…` and belongs into the corpus once its law holds
 
 import argparse
 import importlib
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from tests.fuzz.kept import CORPUS, NAMES, law
 ROOT: Final = Path(__file__).parents[2]
 FOUND: Final = ROOT / "build" / "fuzz"
 INPUT_BYTES_MAX: Final = 4_096
+KEPT_BYTES_MAX: Final = 300
+KEPT_A_RUN: Final = 40
 ONE_INPUT_S: Final = 20
 MEMORY_MB: Final = 2_048
 OURS: Final = ("engine", "persistence", "web", "sqlglot")
@@ -41,7 +44,7 @@ def main() -> int:
     failed = [name for name in names if not _run(name, told.seconds)]
     if told.keep:
         for name in names:
-            _start(name, "-merge=1", str(CORPUS / name), str(FOUND / name))
+            _keep(name)
     for name in failed:
         print(f"The law of {name} was broken; what broke it lies in {FOUND}.")
     return 1 if failed else 0
@@ -72,6 +75,13 @@ def _run(name: str, seconds: int) -> bool:
     )
     print(f"{name}: exit code {code} after {time.monotonic() - began_s:.0f} s")
     return code == 0
+
+
+def _keep(name: str) -> None:
+    """Put the smallest of what reached something new into the corpus."""
+    fresh = [path for path in (FOUND / name).iterdir() if path.stat().st_size <= KEPT_BYTES_MAX]
+    for path in sorted(fresh, key=lambda path: path.stat().st_size)[:KEPT_A_RUN]:
+        shutil.copy(path, CORPUS / name / path.name[:12])
 
 
 def _start(name: str, *flags: str) -> int:

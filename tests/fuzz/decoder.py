@@ -7,9 +7,12 @@ The first byte says how the body is sent; the others are the body.
 """
 
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
+import duckdb
 import msgspec
 
 from engine import decoding, events
@@ -17,7 +20,8 @@ from engine.decoding import NOT_JSON
 from engine.errors import TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.lines import Limits, decode_lines
-from persistence.archive.rows import KINDS, Taking
+from persistence.archive.parquet import PartWriter
+from persistence.archive.rows import KINDS, Taking, Told
 from tests.harness import House, Record, run, unread
 from web.unpack import packing_of, unpacked
 
@@ -45,18 +49,20 @@ class Counting:
     """Houses that count what was accepted, each for some hundred batches, then asked all."""
 
     def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
         self._begin()
 
     def _begin(self) -> None:
         self._house = House(data=None, shards=2)
         self._taking = Taking(self._house.config)
+        self._rows = PartWriter(Path(self._folder.name))
         self._seq = 1
         self._batches = 0
 
     def count(self, batch: Batch) -> None:
         """Count a batch as live, replay and the archive do."""
         self._house.record(Record(NOW_MS, [(batch.kind, batch.body)]))
-        self._taking.take(self._seq, NOW_MS, [batch])
+        self._rows.add(self._taking.take([Told(self._seq, NOW_MS, [batch])]))
         self._seq += len(batch.events)
         self._batches += 1
         if self._batches == BATCHES_A_HOUSE:
@@ -64,7 +70,15 @@ class Counting:
             self._begin()
 
     def ask(self) -> None:
-        """Ask for everything, before a dump and behind it: as JSON, so no NaN, and the same."""
+        """Ask for everything, before a dump and behind it: as JSON, so no NaN, and the same.
+
+        Before that the rows are written, and are as many as the tally says.
+        """
+        if self._taking.tally.rows:
+            path = Path(self._folder.name) / "a.parquet"
+            self._rows.write(path)
+            found = duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(path)])
+            assert found.fetchone() == (self._taking.tally.rows,)
         house = self._house
         live = _answers(house)
         house.snapshot(full=True)
@@ -97,6 +111,11 @@ def check(data: bytes) -> None:
         assert again.times_ms == batch.times_ms
         assert again.sent_at_ms == batch.sent_at_ms
         _counting.count(batch)
+
+
+def settle() -> None:
+    """Ask for what was counted since the last time, however little that is."""
+    _counting.ask()
 
 
 def _accepted(way: int, body: bytes) -> Iterator[Batch]:

@@ -29,6 +29,9 @@ class Shelf(Disk):
         self._files[self._open[handle]] += bytes(data)
         return len(data)
 
+    def write_again(self, path: Path, offset_bytes: int, data: Bytes) -> None:
+        assert self.read(path)[offset_bytes : offset_bytes + len(data)] == bytes(data)
+
     def truncate(self, handle: int, size_bytes: int) -> None:
         path = self._open[handle]
         self._files[path] = self._files[path][:size_bytes]
@@ -59,3 +62,6 @@ class Shelf(Disk):
 
     def make_folder(self, folder: Path) -> None:
         pass
+
+    def is_folder(self, folder: Path) -> bool:
+        return True

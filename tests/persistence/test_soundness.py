@@ -131,3 +131,18 @@ def test_the_place_in_a_file_of_the_archive_is_a_sixteenth_of_it(data: Path) -> 
     (found,) = damaged(data, path, bytes(content))
     assert found.offset_bytes == 4_096
     assert found.reason == f"the checksum of the bytes from there to {8_192} is wrong"
+
+
+@pytest.mark.parametrize("place", [0, 16, 100, 103, 4_096, 8_192, 16_384, 28_672])
+def test_a_control_store_whose_pages_are_no_pages_any_more_is_found(
+    data: Path, place: int
+) -> None:
+    """Of letters within a text SQLite keeps no checksum: docs/cli.md says so."""
+    path = data / "control.db"
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << place % 8
+    for changed in (bytes(content), bytes(content[:place])):
+        if changed:
+            (found,) = damaged(data, path, changed)
+            assert found.path == path
+            assert found.offset_bytes <= place

@@ -331,6 +331,18 @@ async def test_what_ends_before_it_is_whole_is_refused_or_dropped(
     assert engine.health().events == 0
 
 
+async def test_who_is_answered_before_its_body_is_whole_cannot_keep_the_connection(
+    port: int,
+) -> None:
+    """It would be held for as long as a letter comes now and then."""
+    raw = request(b"POST /nope", b"", b"Content-Length: 1000000", length=False)
+    async with wire(port) as connection:
+        await connection.send(raw + b"a")
+        assert (await connection.answer()).status == 404
+        with trio.fail_after(30):
+            assert await connection.end() == b""
+
+
 async def test_http_1_0_is_answered_and_closed(port: int) -> None:
     raw = b"POST /track HTTP/1.0\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(EVENT)
     answer = await asked(port, raw + EVENT)

@@ -58,6 +58,25 @@ async def test_each_of_many_senders_finds_its_own_events_at_once(config):
                 senders.start_soon(sender, f"s{number}")
 
 
+async def test_a_question_waits_for_few_turns_of_all_others_however_many_shards(tmp_path):
+    async with living(config_of(tmp_path, shards=32, slice_ms_max=1_000)) as life:
+        await life.engine.accept(batch(*(view(f"s{number}") for number in range(20))))
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(others)
+            for _ in range(10):
+                await life.engine.counters()
+            nursery.cancel_scope.cancel()
+    assert turns / 10 <= 8
+
+
 async def test_what_is_acknowledged_is_on_the_disk(config):
     async with living(config, end="crash") as life:
         await life.engine.accept(batch(view(), view()))

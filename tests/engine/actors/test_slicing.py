@@ -85,3 +85,62 @@ async def test_pieces_are_collected_one_a_step():
     turns = await watched(Pace(0).run(collected(pieces())), done)
     assert len({turn for turn in turns if 0 < turn < 20}) >= 9
     assert await Pace(0).run(collected(pieces())) == [b"%d" % n for n in range(20)]
+
+
+async def test_short_computations_that_come_together_are_over_in_one_round():
+    pace, rounds, ended = Pace(1_000), [], []
+
+    async def asked():
+        await pace.run(steps(3, []))
+        ended.append(len(rounds))
+
+    async def count_rounds():
+        while len(ended) < 8:
+            rounds.append(None)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count_rounds)
+        for _ in range(8):
+            nursery.start_soon(asked)
+    assert max(ended) - min(ended) <= 1
+
+
+@pytest.mark.parametrize("gone", range(4))
+async def test_who_is_cancelled_leaves_the_others_to_end(gone):
+    pace, ended = Pace(0), []
+    scopes = [trio.CancelScope() for _ in range(4)]
+
+    async def asked(number):
+        with scopes[number]:
+            await pace.run(steps(10, []))
+            ended.append(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(4):
+            nursery.start_soon(asked, number)
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+        scopes[gone].cancel()
+    assert sorted(ended) == [number for number in range(4) if number != gone]
+    assert await pace.run(steps(3, [])) == "the value"
+
+
+async def test_what_one_raises_is_raised_to_nobody_else():
+    pace, ended = Pace(0), []
+
+    def failing():
+        yield
+        raise KeyError("lost")
+
+    async def fails():
+        with pytest.raises(KeyError, match="lost"):
+            await pace.run(failing())
+
+    async def holds():
+        ended.append(await pace.run(steps(10, [])))
+
+    async with trio.open_nursery() as nursery:
+        for task in (holds, fails, holds, fails, holds):
+            nursery.start_soon(task)
+    assert ended == ["the value"] * 3

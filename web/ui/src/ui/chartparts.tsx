@@ -116,6 +116,9 @@ export function Readout(props: BoxProps & { at: number }): JSX.Element {
   );
 }
 
+/** Rows that a table has at most where it is printed. */
+const PAPER_ROWS_MAX = 62;
+
 export function Twin(props: ChartProps & { id: string; isShown: boolean; height: number }): JSX.Element {
   const { id, xs, lines, nameAt, xName, format, isShown, height } = props;
   const rows = useMemo(
@@ -125,7 +128,7 @@ export function Twin(props: ChartProps & { id: string; isShown: boolean; height:
   return (
     <div
       id={id}
-      class={isShown ? "twin plot" : "twin unseen"}
+      class={`twin ${isShown ? "plot" : "unseen"}${xs.length > PAPER_ROWS_MAX ? " many" : ""}`}
       style={isShown ? { height: `${height}px` } : {}}
       {...(isShown ? { tabIndex: 0, role: "region", "aria-label": `${props.name}, table` } : {})}
     >
