@@ -7,6 +7,7 @@ import orjson
 import trio
 
 from engine.config import Config
+from persistence.archive.columns import Hidden
 from web.exporting import Exports
 from web.gate import ANYBODY, Asking
 from web.making import Makers
@@ -21,6 +22,9 @@ class Ready:
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         return []
+
+    def hidden(self) -> Hidden:
+        return Hidden("", ())
 
     async def fresh(self) -> None:
         return
