@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-from engine.actors.runtime import Engine
 from engine.config import Config
 from web.app import Application, create_app
 from web.control import Control
@@ -209,13 +208,13 @@ async def test_our_own_page_may(client: Client) -> None:
 
 
 async def test_limits_hold_at_and_beyond(
-    engine: Engine, config: Config, control: Control
+    service: LateEngine, config: Config, control: Control
 ) -> None:
     small = msgspec.structs.replace(
         config, dashboards_max=6, dashboard_widgets_max=3, dashboard_bytes_max=4_000
     )
     client = create_app(
-        engine,
+        service,
         config,
         Control(control._store, small, keyring=control.keyring, now_ms=lambda: 0),
     ).test_client()
