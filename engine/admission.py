@@ -6,6 +6,7 @@ a name that is refused, is counted and takes the long way.
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Any, Final
 
 from engine.cells import OTHER
@@ -24,6 +25,11 @@ from engine.timebucket import Calendar
 
 PAIRS_MAX: Final = 131_072
 """Pairs that have a number, some 400 bytes each; beyond it numbers are given anew."""
+
+NAME_BYTES: Final = 64
+PAIR_BYTES: Final = 230
+NUMBERED_BYTES: Final = 170
+"""A name that is admitted, a pair with its number, and the pair as it was sent."""
 
 COUNTED_BY_CATEGORY: Final = (
     ServiceExecution,
@@ -198,6 +204,16 @@ class Admission:
         refused = {kind: cap.refused for kind, cap in self.caps.items()}
         refused["searchTerms"] = sum(terms.refused for terms in self._terms.values())
         return {kind: count for kind, count in refused.items() if count}
+
+    def memory_bytes(self) -> int:
+        """About what the names that are admitted and the pairs that are numbered occupy."""
+        caps = (*self.caps.values(), *self._terms.values())
+        numbers = sum(len(terms.numbers) for terms in self._terms.values()) + len(self._numbers)
+        return (
+            sum(getsizeof(cap.names) + NAME_BYTES * len(cap.names) for cap in caps)
+            + PAIR_BYTES * len(self.keys)
+            + NUMBERED_BYTES * numbers
+        )
 
     # -- keep ---------------------------------------------------------------------------------
 

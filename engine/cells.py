@@ -8,6 +8,7 @@ snapshot costs what changed and not what is kept. Read back, the last value of a
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
+from engine.footprint import tables_bytes
 from engine.timebucket import Span
 
 K = TypeVar("K")
@@ -67,6 +68,16 @@ class Cells(Generic[K, C]):
         """How many cells there are."""
         by_number = (*self.hours.values(), *self.days.values())
         return sum(map(len, by_number))
+
+    def memory_bytes(self, of: Callable[[C], int]) -> int:
+        """About what the cells, their keys and their dictionaries occupy.
+
+        of  what one cell occupies; it is asked of a sample
+        """
+        return sum(
+            tables_bytes([by_number[number] for number in sorted(by_number)], of)
+            for by_number in (self.hours, self.days)
+        )
 
     def places(self, cut: tuple[int, int]) -> tuple[dict[K, C], ...]:
         """The dictionaries, none to two, in which an event of this hour and day counts.

@@ -235,7 +235,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # What is remembered
     dedupe_ids_max: Positive = 10_000_000
-    """Event ids remembered to drop duplicates; 8 bytes each."""
+    """Event ids remembered to drop duplicates; 15 to 17 bytes each."""
     dedupe_days: Annotated[int, Meta(ge=1, le=3_660)] = 7
     """Days of received time for which an event id is remembered."""
     services_max: Positive = 100_000

@@ -8,6 +8,7 @@ from array import array
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof, intern
 from typing import Final
 
 import numpy as np
@@ -42,6 +43,12 @@ INTAKES_MAX: Final = 65_536
 
 LATENCY_BYTES: Final = 8
 
+INTAKE_BYTES: Final = 400
+"""One that holds little: itself, its column, and its places in two dictionaries."""
+
+CELL_BYTES: Final = 56
+"""A cell by itself, with what the garbage collector adds to it."""
+
 ALL: Final[Pair] = ("", "")
 
 
@@ -52,6 +59,10 @@ class ServiceCell:
     latency: LatencySketch
     failures: int = 0
     failures_by_code: dict[str, int] = field(default_factory=dict)
+
+    def memory_bytes(self) -> int:
+        """About what it occupies; codes are shared between cells."""
+        return CELL_BYTES + getsizeof(self.failures_by_code) + self.latency.memory_bytes()
 
     def add(self, other: "ServiceCell") -> None:
         """Add all that another cell counts."""
@@ -134,6 +145,10 @@ class Intakes:
         self._waiting: deque[Intake] = deque()
         self._totals: dict[int, Intake] = {}
         self._waiting_totals: deque[Intake] = deque()
+
+    def memory_bytes(self) -> int:
+        """About what the intakes occupy."""
+        return INTAKE_BYTES * self._made
 
     # -- in -----------------------------------------------------------------------------------
 
@@ -219,7 +234,7 @@ class Intakes:
         self.newest_day = max(self.newest_day, day)
 
     def _fail(self, intake: Intake, code: str) -> None:
-        code = self.codes.admit(intake.pair[0], code)
+        code = intern(self.codes.admit(intake.pair[0], code))  # one text for all cells
         assert intake.total is not None
         for cell in (*intake.cells, *intake.total.cells):
             cell.failures += 1

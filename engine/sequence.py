@@ -115,9 +115,12 @@ class Sequencing:
         self._dealt: deque[list[Group]] = deque()
         self._tally = Tally()
 
-    def memory_bytes(self) -> int:
-        """What the event ids that are remembered occupy."""
-        return self._window.memory_bytes()
+    def memory_bytes(self) -> dict[str, int]:
+        """What the event ids that are remembered occupy, and the names that are admitted."""
+        return {
+            "event_ids": self._window.memory_bytes(),
+            "admission": self._admission.memory_bytes(),
+        }
 
     # -- take ---------------------------------------------------------------------------------
 

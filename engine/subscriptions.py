@@ -5,8 +5,10 @@ payment: it is remembered, in a number of its own, and takes no place of a subsc
 """
 
 from collections.abc import Generator, Sequence
+from sys import getsizeof
 from typing import Final
 
+from engine.footprint import table_bytes
 from engine.timebucket import DAY_MS
 
 Payment = tuple[int, int, int, int, str, str, str]
@@ -39,6 +41,10 @@ class Subscriptions:
     def __len__(self) -> int:
         """How many there are for which something was paid."""
         return len(self._payments)
+
+    def memory_bytes(self) -> int:
+        """About what their payments and refunds occupy."""
+        return sum(table_bytes(kept, _bytes) for kept in (self._payments, self._refunds))
 
     def take(self, payment: Payment) -> bool:
         """Remember a payment or refund; whether it is remembered."""
@@ -87,6 +93,13 @@ class Subscriptions:
         """Every payment and refund that is remembered, in the order to take them back."""
         kept = (*self._payments.values(), *self._refunds.values())
         return [payment for payments in kept for payment in payments]
+
+
+def _bytes(payments: list[Payment]) -> int:
+    """The list and its payments, which are alike; an id is a text of its own in each."""
+    numbers, texts = payments[0][:4], payments[0][4:]
+    each = getsizeof(payments[0]) + sum(map(getsizeof, (*numbers[1:], *texts)))
+    return getsizeof(payments) + len(payments) * each
 
 
 def _put(payments: list[Payment], payment: Payment) -> None:

@@ -29,6 +29,9 @@ PENDING_MAX: Final = 2_048
 RECENT_USERS_MAX: Final = 16_384
 """Users whose row is remembered beside the index: 2 MB a shard."""
 
+RECENT_BYTES: Final = 120
+"""One of them: its hash, its row, and their place in the dictionary."""
+
 BLOCK_ROWS: Final = 16_384
 """Rows that a snapshot writes together: 200 KB."""
 
@@ -238,10 +241,12 @@ class UserDays:
         return self._threshold / 2**64
 
     def memory_bytes(self) -> int:
-        """What rows and days take; the sketches of days not counted."""
+        """About what rows, days and their sketches occupy."""
         by_row = self._hashes.nbytes + self._first_day.nbytes + self._last_minute.nbytes
         by_day = sum(bits.nbytes for bits in self._bits.values())
-        return by_row + by_day + self._index.memory_bytes()
+        by_day += sum(sketch.memory_bytes() for sketch in self._sketches.values())
+        recent = RECENT_BYTES * len(self._recent_rows)
+        return by_row + by_day + recent + self._index.memory_bytes()
 
     def distinct(self, days: Iterable[int]) -> Distinct:
         """Users active on any of these days."""

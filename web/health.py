@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from engine.actors import health as engine_health
 from engine.actors.health import JournalHealth, QueueHealth, SnapshotHealth
+from engine.actors.measures import Measures
 from engine.config import Config
 from engine.errors import JournalFailed, NotReady
 from web.archiving import ArchiveHealth
@@ -57,10 +58,14 @@ class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     archive: ArchiveHealth | UnsetType = UNSET
 
 
-class Ready(Struct, frozen=True):
-    """GET /ready, where it is 200."""
+class Ready(Struct, frozen=True, kw_only=True, rename="camel"):
+    """GET /ready, where it is 200; `memoryBytes` says what each part of the state occupies.
+
+    Whoever has no key that may read, where there are keys, is told that it is ready alone.
+    """
 
     ready: Literal[True] = True
+    memory_bytes: dict[str, int] | UnsetType = UNSET
 
 
 class Watched(Protocol):
@@ -73,6 +78,8 @@ class Watched(Protocol):
     def failure(self) -> JournalFailed | None: ...
 
     def health(self) -> engine_health.Health: ...
+
+    def measures(self) -> Measures: ...
 
     def archive_health(self) -> ArchiveHealth | None: ...
 
@@ -145,10 +152,10 @@ def _status(engine: Watched) -> tuple[Status, str | UnsetType]:
 def ready(engine: Watched, *, is_terse: bool) -> Ready:
     """Raises NotReady, or JournalFailed where only a restart helps.
 
-    is_terse  without the reason, which may name files
+    is_terse  without the reason, which may name files, and without figures
     """
     if engine.failure is not None:
         raise JournalFailed("The journal has failed.") if is_terse else engine.failure
     if not engine.is_ready:
         raise NotReady("Tallymark is recovering or stopping; GET /health says which.")
-    return Ready()
+    return Ready() if is_terse else Ready(memory_bytes=engine.measures().memory_bytes)

@@ -18,7 +18,7 @@ class Measures:
     take_s        splitting a portion of a record over the shards
     fold_s        each shard's part of a portion; most wait for others and cost nothing yet
     cells         {family: cells}, and subscriptions
-    memory_bytes  {part: bytes} of those parts that know it
+    memory_bytes  {part: bytes}, about; docs/memory.md says of what
     """
 
     group_events: Distribution
@@ -34,6 +34,7 @@ def cells_of(states: Sequence[ShardState]) -> dict[str, int]:
     """How many cells each family has, over all shards."""
     return {
         "services": sum(state.services.cells for state in states),
+        "answers": sum(state.services.merges_bytes() for state in states),
         "revenue": sum(state.revenue.cells for state in states),
         "subscriptions": sum(len(state.revenue.subscriptions) for state in states),
         "marketplace": sum(state.marketplace.cells for state in states),
@@ -43,9 +44,16 @@ def cells_of(states: Sequence[ShardState]) -> dict[str, int]:
 
 
 def memory_of(sequencing: Sequencing, states: Sequence[ShardState]) -> dict[str, int]:
-    """What the large tables occupy, over all shards."""
+    """About what each part occupies, over all shards: docs/memory.md."""
     return {
-        "event_ids": sequencing.memory_bytes(),
+        **sequencing.memory_bytes(),
+        "services": sum(state.services.memory_bytes() for state in states),
+        "revenue": sum(state.revenue.memory_bytes() for state in states),
+        "subscriptions": sum(state.revenue.subscriptions.memory_bytes() for state in states),
+        "marketplace": sum(state.marketplace.memory_bytes() for state in states),
+        "experiments": sum(state.experiments.memory_bytes() for state in states),
+        "experiment_units": sum(state.experiments.units_bytes() for state in states),
         "users": sum(state.users.days.memory_bytes() for state in states),
-        "experiment_units": sum(state.experiments.memory_bytes() for state in states),
+        "sessions": sum(state.users.memory_bytes() for state in states),
+        "names": sum(state.names.memory_bytes() for state in states),
     }

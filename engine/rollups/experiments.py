@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
+from engine.footprint import counts_bytes
 from engine.timebucket import Calendar, Span
 from engine.units import Units
 
@@ -171,6 +172,10 @@ class Experiments:
         return self._cells.count
 
     def memory_bytes(self) -> int:
+        """About what the cells occupy."""
+        return self._cells.memory_bytes(counts_bytes)
+
+    def units_bytes(self) -> int:
         """What the units of all experiments occupy."""
         return sum(kept.units.memory_bytes() for kept in self._kept.values())
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slot, Slots, add_counts
 from engine.columns import Cut, Grouped, Keys, Table, cut_each
+from engine.footprint import counts_bytes
 from engine.timebucket import Calendar, Span
 
 Key = tuple[str, str]
@@ -124,6 +125,14 @@ class Marketplace:
     def cells(self) -> int:
         """How many cells there are."""
         return self._looks.count + self._searches.count + self._sums.count
+
+    def memory_bytes(self) -> int:
+        """About what the cells occupy."""
+        by_pair = (
+            self._looks.memory_bytes(counts_bytes),
+            self._searches.memory_bytes(counts_bytes),
+        )
+        return sum(by_pair) + self._sums.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""

@@ -1,9 +1,11 @@
 """Names: the latest one that an event carried for a service, an experiment or a variant."""
 
 from collections.abc import Iterable
+from sys import getsizeof
 from typing import Any, Final
 
 from engine.cells import Dumped, Horizon, Owner, Slots
+from engine.footprint import table_bytes
 
 Fact = tuple[str, str, int, str]
 """(SERVICE or EXPERIMENT or VARIANT, id, variant or 0, name)"""
@@ -40,6 +42,10 @@ class Names:
     def get(self, kind: str, key: str, variant: int = 0) -> str | None:
         """The name, or None where no event has carried one."""
         return self._names.get((kind, key, variant))
+
+    def memory_bytes(self) -> int:
+        """About what they occupy; ids are those of the cells."""
+        return table_bytes(self._names, getsizeof)
 
     def dump(self, *, full: bool) -> Dumped:
         """The names that changed since the last dump, or all."""

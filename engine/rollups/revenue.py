@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
+from engine.footprint import counts_bytes
 from engine.subscriptions import Payment, Subscriptions
 from engine.timebucket import Calendar, Span
 
@@ -153,6 +154,10 @@ class Revenue:
     def cells(self) -> int:
         """How many cells there are."""
         return self._cells.count
+
+    def memory_bytes(self) -> int:
+        """About what the cells occupy; subscriptions say it themselves."""
+        return self._cells.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""

@@ -9,10 +9,12 @@ bound of 1 %.
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from sys import intern
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots
 from engine.columns import Keys, Pair, Table
+from engine.footprint import table_bytes
 from engine.intake import ALL, KLL_DAYS, Failure, Intakes, ServiceCell, add_codes
 from engine.quantile import LatencySketch, Quantile
 from engine.timebucket import Calendar, Span
@@ -140,6 +142,16 @@ class Services:
     def cells(self) -> int:
         """How many cells there are."""
         return self._cells.count + self._sums.count
+
+    def memory_bytes(self) -> int:
+        """About what the cells occupy, and what is on its way into them."""
+        each = ServiceCell.memory_bytes
+        cells = self._cells.memory_bytes(each) + self._sums.memory_bytes(each)
+        return cells + self._intakes.memory_bytes()
+
+    def merges_bytes(self) -> int:
+        """About what the merges occupy that are remembered for the next question."""
+        return table_bytes(self._merged, lambda known: known[1].latency.memory_bytes())
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields often, so that the caller may pause."""
@@ -396,4 +408,5 @@ def _dumped(cell: ServiceCell) -> tuple[int, dict[str, int], bytes]:
 
 def _loaded(dumped: tuple[int, dict[str, int], bytes]) -> ServiceCell:
     failures, codes, latency = dumped
-    return ServiceCell(LatencySketch.load(latency), failures, dict(codes))
+    by_code = {intern(code): count for code, count in codes.items()}
+    return ServiceCell(LatencySketch.load(latency), failures, by_code)

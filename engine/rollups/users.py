@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.cells import Cells, Dumped, Horizon, Owner, Slots, add_counts
+from engine.footprint import counts_bytes
 from engine.timebucket import Calendar, Span
 from engine.userdays import Distinct, UserDays
 
@@ -108,6 +109,10 @@ class Users:
     def cells(self) -> int:
         """How many cells of sessions there are."""
         return self._sessions.count
+
+    def memory_bytes(self) -> int:
+        """About what the cells of sessions occupy; users are `days`."""
+        return self._sessions.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""

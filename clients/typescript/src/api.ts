@@ -676,9 +676,10 @@ export interface ArchiveHealth {
   reason: string | null;
 }
 
-/** GET /ready, where it is 200. */
+/** GET /ready, where it is 200; `memoryBytes` says what each part of the state occupies. Whoever has no key that may read, where there are keys, is told that it is ready alone. */
 export interface Ready {
   ready?: true;
+  memoryBytes?: Record<string, number>;
 }
 
 /** POST /load/runs: a profile of the package, and what it leaves open. */
