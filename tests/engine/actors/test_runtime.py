@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from engine.actors import runtime
 from engine.actors.runtime import Engine
 from engine.answers import marketplace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
@@ -567,3 +568,17 @@ async def test_the_journal_is_closed_with_a_record_that_says_so(config):
     again.journal.close()
     assert again.report.cut_bytes > 0
     assert again.journal.last_seq == 1
+
+
+async def test_what_the_parts_occupy_is_looked_at_once_in_a_while(config, monkeypatch):
+    async with living(config) as life:
+
+        async def occupied(services):
+            await life.engine.accept(batch(*(view(f"{services}-{n}") for n in range(25))))
+            await views(life.engine)
+            return life.engine.measures().memory_bytes["marketplace"]
+
+        monkeypatch.setattr(runtime, "MEMORY_KEPT_S", 0.0)
+        assert await occupied("a") < await occupied("b")
+        monkeypatch.setattr(runtime, "MEMORY_KEPT_S", 3_600.0)
+        assert await occupied("c") == await occupied("d")
