@@ -57,6 +57,9 @@ class Asking:
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
     ) -> None:
+        self._counters_turn = trio.Lock()
+        self._counters_begun = 0
+        self._counters_told: tuple[int, counters.Values] = (0, {})
         self.config = config
         self._calendar = calendar
         self._inboxes = inboxes
@@ -137,10 +140,22 @@ class Asking:
         return answer
 
     async def counters(self) -> counters.Values:
-        """Live figures by name."""
-        frame = self._frame()
-        heard = await self._ask(counters.question(frame))
-        return counters.values(frame, heard.images)
+        """Live figures by name; nobody may change them.
+
+        Many ask at once and often, and each answer asks every shard. So there is one at a time,
+        and whoever asked before it began shares it: it sees all that they were acknowledged.
+        """
+        wanted = self._counters_begun + 1
+        async with self._counters_turn:
+            number, told = self._counters_told
+            if number >= wanted:
+                return told
+            number = self._counters_begun = self._counters_begun + 1
+            frame = self._frame()
+            heard = await self._ask(counters.question(frame))
+            told = counters.values(frame, heard.images)
+            self._counters_told = (number, told)
+            return told
 
     def _frame(self) -> Frame:
         return Frame(self._calendar, self.config, self._clock_ms())

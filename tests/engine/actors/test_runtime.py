@@ -582,3 +582,20 @@ async def test_what_the_parts_occupy_is_looked_at_once_in_a_while(config, monkey
         assert await occupied("a") < await occupied("b")
         monkeypatch.setattr(runtime, "MEMORY_KEPT_S", 3_600.0)
         assert await occupied("c") == await occupied("d")
+
+
+async def test_counters_asked_for_at_once_are_shared_and_see_what_each_was_acknowledged(config):
+    async with living(config) as life:
+        told = []
+
+        async def sender(number):
+            await life.engine.accept(batch(*[view()] * 10))
+            acknowledged = life.engine.health().events
+            told.append((acknowledged, await life.engine.counters()))
+
+        async with trio.open_nursery() as senders:
+            for number in range(40):
+                senders.start_soon(sender, number)
+        assert all(found["views:today"] >= acknowledged for acknowledged, found in told)
+        assert len({id(found) for _, found in told}) < len(told)
+        assert (await life.engine.counters())["views:today"] == 400
