@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine import erasure
 from engine.admission import UNNUMBERED, Admission
-from engine.codec import pack, unpack_all
+from engine.codec import pack, packed_before_bytes, unpack_all
 from engine.columns import Column, Table, dealt, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
@@ -460,7 +460,9 @@ class Sequencing:
         yield pack((erasure.KIND, "", self.erasures.dump()))
         yield from self._admission.dump(full=full)
         for part in self._window.dumping(full=full):
-            yield pack(("ids", "", part)) if part else b""
+            if part:
+                yield packed_before_bytes(("ids", ""), sum(map(len, part)))
+            yield from part or (b"",)
 
     def load(self, parts: Iterable[bytes]) -> None:
         """Take back dumps, oldest first."""

@@ -152,6 +152,15 @@ class Slots:
         crowd = np.fromiter(self._crowded.values(), self._payloads.dtype)
         yield np.fromiter(self._crowded, np.uint64), crowd
 
+    def with_payload(self, payload: int) -> Iterator[Hashes]:
+        """The hashes that have this payload, a stretch of the table at a time, in no order."""
+        for start in range(0, len(self._keys), CHUNK_SLOTS):
+            at = (self._payloads[start : start + CHUNK_SLOTS] == payload).nonzero()[0]
+            keys = self._keys[start : start + CHUNK_SLOTS].take(at)
+            yield keys[keys != 0]
+        crowd = [key for key, held in self._crowded.items() if held == payload]
+        yield np.array(crowd, np.uint64)
+
     def pairs(self) -> tuple[Hashes, Payloads]:
         """All hashes and their payloads, in no order, as copies."""
         keys, payloads = zip(*self.chunks(), strict=True)

@@ -164,7 +164,7 @@ class Dump(NamedTuple):
     """
 
     full: bool
-    chunks: Sequence[bytes]
+    chunks: Iterable[bytes]
 
 
 class _Rollup(Protocol):
@@ -461,13 +461,23 @@ class Share:
         return hash64 % self.shards == self.shard
 
 
-def restore(states: Sequence[ShardState], former: Sequence[dict[str, dict[Slot, Any]]]) -> None:
-    """Load what `former` shards dumped into fresh `states`, as many as there are now."""
-    if len(states) == len(former):
+def restore(
+    states: Sequence[ShardState],
+    former: Iterable[dict[str, dict[Slot, Any]]],
+    *,
+    formerly: int,
+) -> None:
+    """Load what former shards dumped into fresh `states`, as many as there are now.
+
+    former    of each in turn what `resolved` says; never all of them are in memory together
+    formerly  how many they are
+    """
+    if len(states) == formerly:
         for state, dumped in zip(states, former, strict=True):
             state.load(dumped, Whole())
         return
-    for shard, state in enumerate(states):
-        for dumped in former:
+    for dumped in former:
+        for shard, state in enumerate(states):
             state.load(dumped, Share(shard, len(states)))
+    for state in states:
         state.is_new_share = True

@@ -171,7 +171,7 @@ def test_a_full_dump_puts_the_ids_in_order_in_small_steps(are_chosen: bool) -> N
     for start in range(0, count, 4_096):
         window.duplicates(hashes[start : start + 4_096], 1_000)
     steps = list(window.dumping(full=True))
-    parts = [part for part in steps if part]
+    parts = [b"".join(part) for part in steps if part]
     ids = [np.frombuffer(part[HEADER.size : -4], np.uint64).tolist() for part in parts]
     assert [len(of_part) for of_part in ids] == [2 * SORTED_MAX, 2 * SORTED_MAX, SORTED_MAX]
     assert all(of_part == sorted(of_part) for of_part in ids)
