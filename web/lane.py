@@ -237,8 +237,9 @@ class Lane:
             self._meter.answered(_STREAM, perf_counter() - asked_s)
             listener = _Listener(self, line, keys=keys, interval_ticks=asked.interval)
             listener.grant = grant
-            line.stream(self._opening(head.origin), partial(self._live.leave, listener))
+            # In this order: the line may find out at once that nobody is there any more.
             self._live.enter(listener)
+            line.stream(self._opening(head.origin), partial(self._live.leave, listener))
 
     def _opening(self, origin: str | None) -> bytes:
         lines = [b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", b"Date: %b" % self.hub.date]
