@@ -69,15 +69,13 @@ class Cells(Generic[K, C]):
         by_number = (*self.hours.values(), *self.days.values())
         return sum(map(len, by_number))
 
-    def memory_bytes(self, of: Callable[[C], int]) -> int:
-        """About what the cells, their keys and their dictionaries occupy.
+    def memory_bytes(self, of: Callable[[C], int]) -> Iterator[int]:
+        """About what the cells, their keys and their dictionaries occupy, to be added up.
 
         of  what one cell occupies; it is asked of a sample
         """
-        return sum(
-            tables_bytes([by_number[number] for number in sorted(by_number)], of)
-            for by_number in (self.hours, self.days)
-        )
+        for by_number in (self.hours, self.days):
+            yield from tables_bytes([by_number[number] for number in sorted(by_number)], of)
 
     def places(self, cut: tuple[int, int]) -> tuple[dict[K, C], ...]:
         """The dictionaries, none to two, in which an event of this hour and day counts.

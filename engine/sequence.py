@@ -118,7 +118,7 @@ class Sequencing:
     def memory_bytes(self) -> dict[str, int]:
         """What the event ids that are remembered occupy, and the names that are admitted."""
         return {
-            "event_ids": self._window.memory_bytes(),
+            "eventIds": self._window.memory_bytes(),
             "admission": self._admission.memory_bytes(),
         }
 

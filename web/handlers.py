@@ -49,6 +49,7 @@ class Service(Acceptor, Archived, health.Watched, Measured, Protocol):
     async def experiments(self, asked: experiments.Asked) -> experiments.Answer: ...
     async def users(self, asked: users.Asked) -> users.Answer: ...
     async def counters(self) -> dict[str, int | float | None]: ...
+    async def look(self) -> None: ...
     def erasures(self) -> Forgetting: ...
 
 
@@ -343,7 +344,10 @@ class Handlers:
         )
 
     async def _ready(self, _: NothingAsked) -> health.Ready:
-        return health.ready(self._service, is_terse=not self._knows_all())
+        is_terse = not self._knows_all()
+        if not is_terse and self._service.is_ready:
+            await self._service.look()
+        return health.ready(self._service, is_terse=is_terse)
 
     @staticmethod
     def _knows_all() -> bool:
@@ -356,6 +360,8 @@ class Handlers:
 
     async def _exposed(self) -> Response:
         wire.question(request.query_string, NothingAsked)
+        if self._service.is_ready:
+            await self._service.look()
         pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
         return response_of(wire.sent(await _whole(pieces), media=media))
 

@@ -5,7 +5,7 @@ either: a view before sign-in knows only the session, the purchase after it both
 (docs/decisions/0003-experiment-units.md).
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -171,8 +171,8 @@ class Experiments:
         """How many cells there are."""
         return self._cells.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy."""
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, to be added up."""
         return self._cells.memory_bytes(counts_bytes)
 
     def units_bytes(self) -> int:

@@ -4,7 +4,7 @@ All counts are exact. A cell of looks is one service in one category, a cell of 
 term in one category; the number of either is capped before it comes here.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -126,13 +126,11 @@ class Marketplace:
         """How many cells there are."""
         return self._looks.count + self._searches.count + self._sums.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy."""
-        by_pair = (
-            self._looks.memory_bytes(counts_bytes),
-            self._searches.memory_bytes(counts_bytes),
-        )
-        return sum(by_pair) + self._sums.memory_bytes(counts_bytes)
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, to be added up."""
+        yield from self._looks.memory_bytes(counts_bytes)
+        yield from self._searches.memory_bytes(counts_bytes)
+        yield from self._sums.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""

@@ -6,7 +6,7 @@ stands in `engine.intake`. Day cells older than `KLL_DAYS` keep the histogram al
 bound of 1 %.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from sys import intern
@@ -143,11 +143,11 @@ class Services:
         """How many cells there are."""
         return self._cells.count + self._sums.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy, and what is on its way into them."""
-        each = ServiceCell.memory_bytes
-        cells = self._cells.memory_bytes(each) + self._sums.memory_bytes(each)
-        return cells + self._intakes.memory_bytes()
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, and what is on its way into them, to be added up."""
+        yield self._intakes.memory_bytes()
+        yield from self._cells.memory_bytes(ServiceCell.memory_bytes)
+        yield from self._sums.memory_bytes(ServiceCell.memory_bytes)
 
     def merges_bytes(self) -> int:
         """About what the merges occupy that are remembered for the next question."""
