@@ -20,7 +20,7 @@ Measured 2026-11-22, one shared, noisy 2-core machine, ns of processor time an i
 
 The higher figure is that of calls that also look for dead ids: each takes up to 4 ms more. For
 other sizes see `engine.hashindex`. At 10 million ids: 12.3 to 18 bytes each while it fills,
-14.7 to 15.4 under steady churn (dead ones included), 8 more for those that wait for a dump;
+13.4 to 14.3 under steady churn (dead ones included), 8 more for those that wait for a dump;
 loading 2.8 to 3.5 s, a full dump 1.4 s.
 """
 
@@ -47,9 +47,11 @@ SWEPT_A_CALL: Final = 2
 """Segments looked through for dead ids. A generation has at least one call, so all 256 are seen
 within 128 generations, before a dead one's mark (its serial modulo 256) comes again."""
 
-HELD_MAX: Final = 1.3
-"""Times `ids_max` are held at the most, by churn alone: a sixteenth that waits to be forgotten,
-and those that died in the five generations between two looks, half of them on the average."""
+HELD_MAX: Final = 1.27
+"""Times `ids_max` are held at the most, by churn alone. Up to two sixteenths wait to be
+forgotten, one where all generations are full. More died in the five generations between two
+looks: of the last one all, of the one before 208 of 256 segments, and so on, less what is
+looked through while the present generation fills. Under steady churn it is 1.2."""
 
 SORTED_MAX: Final = 32_768
 """Hashes that a dump hands out at a time; to put them in order takes 2 ms."""

@@ -54,6 +54,7 @@ from engine.hashing import hash64, shard_of
 from engine.money import fee_micros, micros, month_micros
 from engine.recent import Hashes, RecentUsers
 from engine.rollups import counters, experiments, names, revenue
+from engine.sharing import Shared
 from engine.state import Group
 from engine.timebucket import DAY_MS, QUARTER_MS, Calendar, add_interval
 from engine.waiting import DEAL_EVENTS_MAX, Chunk
@@ -464,8 +465,9 @@ class Sequencing:
                 yield packed_before_bytes(("ids", ""), sum(map(len, part)))
             yield from part or (b"",)
 
-    def load(self, parts: Iterable[bytes]) -> None:
-        """Take back dumps, oldest first."""
+    def load(self, parts: Iterable[bytes], shared: Shared | None = None) -> None:
+        """Take back dumps, oldest first; `shared` has the texts of what is read besides."""
+        same = (shared or Shared()).same
         ids: list[bytes] = []
         for part in parts:
             for kind, name, content in unpack_all(part):
@@ -476,7 +478,8 @@ class Sequencing:
                 elif kind == erasure.KIND:
                     self.erasures.load(content)
                 else:
-                    self._admission.load(kind, name, content)
+                    refused, names = content
+                    self._admission.load(kind, name, (refused, map(same, names)))
         self._window.load(ids)
 
 

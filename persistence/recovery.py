@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.erasure import Secret, WrongKey
 from engine.errors import Corruption, TallymarkError
 from engine.sequence import Forget, Sequencing
+from engine.sharing import Shared
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence import key
@@ -125,10 +126,11 @@ def _load(
             f"which cannot be cut anew in {config.timezone}. Start with --timezone "
             f"{meta['timezone']}, or with a new data folder."
         )
-    sequencing.load(loaded.parts["sequence"])
+    shared = Shared()
+    sequencing.load(loaded.parts["sequence"], shared)
     shards = meta["shards"]
     former = (resolved(loaded.parts[f"shard-{n}"]) for n in range(shards))
-    restore(states, former, formerly=shards)
+    restore(states, former, formerly=shards, shared=shared)
 
 
 def _must_be_the_key(

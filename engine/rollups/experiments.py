@@ -230,10 +230,13 @@ class Experiments:
                     loaded=list,
                     merge=add_counts,
                     owns=lambda key: owner.key(key[0]),
+                    same=owner.same,
                 )
         for name, started_ms, exposures in slots[("experiments", 0)]:
             if owner.key(name):
-                kept = self._kept[name] = _Kept(started_ms, exposures=list(exposures))
+                kept = self._kept[owner.same(name)] = _Kept(
+                    started_ms, exposures=list(exposures)
+                )
                 kept.last_day = last_days.get(name, 0)
                 kept.units.load(f"units/{name}", slots)
 

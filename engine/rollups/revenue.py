@@ -241,12 +241,16 @@ class Revenue:
 
         for slot, content in sorted(slots.items()):
             if slot[0] != "payments":
-                self._cells.load(slot, content, loaded=list, merge=add_counts, owns=owns)
-                self._currencies.update(key[2] for key, _ in content)
+                self._cells.load(
+                    slot, content, loaded=list, merge=add_counts, owns=owns, same=owner.same
+                )
+                self._currencies.update(owner.same(key[2]) for key, _ in content)
                 continue
             for payment in content:
                 if owner.hash(payment[0]):
-                    self.subscriptions.take(payment)
+                    *numbers, currency, service, creator = payment
+                    texts = map(owner.same, (currency, service, creator))
+                    self.subscriptions.take((*numbers, *texts))
             self._dumped = max(self._dumped, slot[1] + len(content))
 
 

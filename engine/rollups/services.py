@@ -332,7 +332,14 @@ class Services:
                 cells, owns = self._cells, lambda key: owner.key(key[0])
             else:
                 cells, owns = self._sums, lambda _: owner.unkeyed
-            cells.load(slot, content, loaded=_loaded, merge=ServiceCell.add, owns=owns)
+            cells.load(
+                slot,
+                content,
+                loaded=_loaded,
+                merge=ServiceCell.add,
+                owns=owns,
+                same=owner.same,
+            )
             if slot[0].endswith("/day"):
                 self._intakes.newest_day = max(self._intakes.newest_day, slot[1])
 
@@ -341,8 +348,9 @@ class Services:
     ) -> None:
         for service, codes, categories in content:
             if owner.key(service):
-                self._intakes.codes.by_service[service] = set(codes)
-                self._intakes.categories.by_service[service] = set(categories)
+                same = owner.same(service)
+                self._intakes.codes.by_service[same] = set(map(intern, codes))
+                self._intakes.categories.by_service[same] = set(map(owner.same, categories))
 
 
 @dataclass(slots=True)

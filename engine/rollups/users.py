@@ -158,6 +158,11 @@ class Users:
         for slot, content in slots.items():
             if slot[0].startswith("session/"):
                 self._sessions.load(
-                    slot, content, loaded=list, merge=add_counts, owns=lambda _: owner.unkeyed
+                    slot,
+                    content,
+                    loaded=list,
+                    merge=add_counts,
+                    owns=lambda _: owner.unkeyed,
+                    same=owner.same,
                 )
         self.days.load(slots, owner)
