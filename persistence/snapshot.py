@@ -151,6 +151,11 @@ class SnapshotStore:
         parts = _Parts(found.sources, self._read_again)
         return Loaded(found.seq, found.meta, parts, self.skipped, tuple(mended.values()))
 
+    def build_on(self, manifest: Manifest) -> None:
+        """Take it for the newest snapshot, in place of what was loaded, for the next one."""
+        self._kept = (manifest,)
+        self._must_be_full = frozenset()
+
     def wants_full(self, source: str) -> bool:
         """Whether the next dump of `source` should be full.
 
