@@ -51,8 +51,8 @@ class _RawEnvelope(Struct, frozen=True, rename="camel", gc=False):
 _raw_envelope: Final = msgspec.json.Decoder(_RawEnvelope)
 
 _any_json: Final = msgspec.json.Decoder(float_hook=len)
-"""Decodes whatever is JSON. By default a number beyond a double, such as 1e400, is refused like a
-letter out of place, though the grammar allows it and an unknown field may hold it."""
+"""Decodes whatever is JSON. By default a number beyond a double, such as 1e400, is refused like
+a letter out of place, though the grammar allows it and an unknown field may hold it."""
 
 
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -18,8 +18,8 @@ BATCH_BYTES_MAX: Final = 900_000
 """Below the 1 MiB that the service takes as a body, for events with large unknown fields."""
 
 _REFUSALS_OF_A_BODY: Final = (400, 413, 422)
-"""One event can be the cause of these for all of its batch, so the batch goes again in halves until
-that one is alone; whole again once something was taken."""
+"""One event can be the cause of these for all of its batch, so the batch goes again in halves
+until that one is alone; whole again once something was taken."""
 
 Reason = Literal["queue-full", "unserialisable", "refused", "closed"]
 """Why an event was dropped: no room, no JSON, not what the service takes, or still unsent."""
@@ -168,8 +168,8 @@ def body_of(batch: list[bytes], *, sent_at_ms: int) -> bytes:
 def _utf8(text: str) -> bytes:
     """The text as UTF-8, in which half a surrogate pair becomes U+FFFD, as in a browser.
 
-    Half a pair is what is left of an emoji that was cut in two. JSON could only escape it, and a
-    reader of Unicode then takes none of the body.
+    Half a pair is what is left of an emoji that was cut in two. JSON could only escape it, and
+    a reader of Unicode then takes none of the body.
     """
     try:
         return text.encode()
