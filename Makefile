@@ -97,8 +97,8 @@ format: $(ENV) ## Put all code into the house format
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format --quiet
 
-bench: $(ENV) ## Measure CPU per event, events per second and latencies
-	@$(BIN)/python -m bench
+bench: $(ENV) ## Measure CPU per event, events per second and latencies (ARGS=archive: that alone)
+	@$(BIN)/python -m bench $(ARGS)
 
 bench-beside: $(ENV) ## Measure how a heavy query moves the latency of events
 	@$(BIN)/python -m bench.beside
