@@ -105,7 +105,8 @@ class Database:
         REAL_DISK.remove(growing)
         self._connection.execute(
             f"COPY ({select}) TO {literal(str(growing))} (FORMAT parquet, COMPRESSION zstd, "
-            f"COMPRESSION_LEVEL {level}, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+            f"COMPRESSION_LEVEL {level}, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
+            "WRITE_BLOOM_FILTER false)"
         )
         growing.chmod(MODE)
         handle = REAL_DISK.open_append(growing)
