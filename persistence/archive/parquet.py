@@ -33,12 +33,16 @@ MEMORY_MB: Final = 384
 
 TEMP_BYTES_MAX: Final = "16GB"
 
-MERGED_LEVEL: Final = 3
-"""Of zstd: merged files live for months."""
-
 ROW_GROUP_ROWS: Final = 40_960
 """A query for one service reads one or two of them in each file: smaller ones skip more, and
 cost more bytes a row (docs/decisions/0012)."""
+
+MERGED_AS: Final = (
+    f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, PARQUET_VERSION v2, "
+    f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER false)"
+)
+"""How files that live for months are packed. Filters of Bloom would cost a byte a row, and what
+they skip sorting skips mostly."""
 
 WORTH_A_LOOK_BYTES: Final = 4 * 2**20
 """Of all files of a merge: to read what each says of its columns takes some milliseconds."""
@@ -98,16 +102,12 @@ class Database:
         """All rows of an answer."""
         return self._connection.execute(sql).fetchall()
 
-    def _write(self, select: str, path: Path, level: int) -> None:
+    def _write(self, select: str, path: Path) -> None:
         """Put the rows of `select` into the file `path`, whole, on the disk, or not at all."""
         growing = path.with_name(path.name + ".tmp")
         REAL_DISK.make_folder(path.parent)
         REAL_DISK.remove(growing)
-        self._connection.execute(
-            f"COPY ({select}) TO {literal(str(growing))} (FORMAT parquet, COMPRESSION zstd, "
-            f"COMPRESSION_LEVEL {level}, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, "
-            "WRITE_BLOOM_FILTER false)"
-        )
+        self._connection.execute(f"COPY ({select}) TO {literal(str(growing))} {MERGED_AS}")
         growing.chmod(MODE)
         handle = REAL_DISK.open_append(growing)
         try:
@@ -146,7 +146,6 @@ class Merger(Database):
             f"SELECT {shown} FROM (SELECT {moved} FROM {source} WHERE {where} "
             f"ORDER BY {_ORDER})",
             output,
-            MERGED_LEVEL,
         )
         return self.content(output)
 
@@ -263,6 +262,5 @@ class Gathered:
             f'SELECT {_NAMES} FROM gathered WHERE "timestamp" >= {start} AND "timestamp" < '
             f"{start} + INTERVAL 1 DAY ORDER BY {_ORDER}",
             output,
-            MERGED_LEVEL,
         )
         return self._merger.content(output)

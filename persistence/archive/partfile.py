@@ -1,7 +1,7 @@
 """Columns as a Parquet file: compressed pages, row groups of them, and the footer; and back.
 
 https://github.com/apache/parquet-format. DuckDB's writer takes three times as long, for rows of
-eight types must become rows of one first (docs/decisions/0015). A page that is made can stand
+eight types must become rows of one first (docs/decisions/0016). A page that is made can stand
 in another file as well, so small parts become one without being decoded.
 """
 
