@@ -171,13 +171,17 @@ class Slots:
         return np.concatenate(keys), np.concatenate(payloads)
 
     def _renew(self, keys: Hashes, payloads: Payloads) -> None:
+        self._empty(len(keys))
+        self._lay(keys, payloads, len(self._rows))
+
+    def _empty(self, count: int) -> None:
+        """Hold nothing, with memory for so many."""
         self._crowded = {}
         self._used = self._old_buckets = self._boundary = self._due = 0
-        buckets = max(BUCKETS_MIN, int(len(keys) / (LOAD_MADE * SLOTS)))
-        if _buckets_for(len(keys), LOAD_FORESEEN) <= self._buckets_foreseen:
+        buckets = max(BUCKETS_MIN, int(count / (LOAD_MADE * SLOTS)))
+        if _buckets_for(count, LOAD_FORESEEN) <= self._buckets_foreseen:
             buckets = min(buckets, self._buckets_foreseen)
         self._allot(buckets)
-        self._lay(keys, payloads, len(self._rows))
 
     def _allot(self, buckets: int) -> None:
         """Empty memory for so many buckets."""
