@@ -16,6 +16,7 @@ from engine.errors import NotReady, Unanswerable
 from engine.rollups.revenue import ByCurrency
 from engine.state import Names, Question
 from engine.timebucket import Calendar
+from engine.totals import Totals
 
 
 class Directory(Protocol):
@@ -56,6 +57,7 @@ class Asking:
         directory: Directory | None,
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
+        totals: Totals,
     ) -> None:
         self._counters_turn = trio.Lock()
         self._counters_begun = 0
@@ -67,6 +69,7 @@ class Asking:
         self._directory = directory
         self._raw = raw
         self._deal = deal
+        self._totals = totals
         self.pace = Pace(config.slice_ms_max)
 
     async def services(self, asked: services.Asked) -> services.Answer:
@@ -145,7 +148,7 @@ class Asking:
     async def counters(self) -> counters.Values:
         """Live figures by name; nobody may change them.
 
-        Many ask at once and often, and each answer asks every shard. So there is one at a time,
+        Many ask at once and often, and each answer deals what waits. So there is one at a time,
         and whoever asked before it began shares it: it sees all that they were acknowledged.
         """
         wanted = self._counters_begun + 1
@@ -156,7 +159,7 @@ class Asking:
             number = self._counters_begun = self._counters_begun + 1
             frame = self._frame()
             heard = await self._ask(counters.question(frame))
-            told = counters.values(frame, heard.images)
+            told = counters.values(frame, self._totals, sum(heard.images))
             self._counters_told = (number, told)
             return told
 
