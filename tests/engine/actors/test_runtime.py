@@ -576,7 +576,7 @@ async def test_what_the_parts_occupy_is_looked_at_once_in_a_while(config, monkey
 
         async def occupied(services):
             await life.engine.accept(batch(*(view(f"{services}-{n}") for n in range(25))))
-            await views(life.engine)
+            await life.engine.marketplace(marketplace.Asked())
             return life.engine.measures().memory_bytes["marketplace"]
 
         monkeypatch.setattr(runtime, "MEMORY_KEPT_S", 0.0)
