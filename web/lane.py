@@ -20,7 +20,8 @@ from web import ingest, wire
 from web.access import must_be_our_host
 from web.answering import Answers, figures_of, replied
 from web.framing import Head
-from web.gate import Asking, Gate, Grant
+from web.gate import Gate
+from web.grants import Asking, Grant
 from web.headers import shared
 from web.hub import Hub
 from web.ingest import Acceptor, Decoded, Kind
@@ -165,9 +166,9 @@ class Lane:
             self.hub.start(self._wait_for_room, decoded, released)
 
     def _spend(self, line: Line, head: Head) -> Callable[[int], None]:
-        if not self._gate.counts_events:
+        if not self._gate.allowance.counts_events:
             return free
-        return self._gate.events(self._writer(line, head), _asking(line, head))
+        return self._gate.allowance.events(self._writer(line, head), _asking(line, head))
 
     async def _wait_for_room(self, decoded: Decoded, released: Released) -> None:
         """The rare case: the queue is full, and may have room within its second."""
@@ -229,7 +230,7 @@ class Lane:
         route, path_parameters = found
         try:
             asking = _asking(line, head)
-            self._gate.count_request(self._gate.admit(route, asking), asking)
+            self._gate.allowance.count_request(self._gate.admit(route, asking), asking)
             answering = self._answers[route.name]
             reply = await replied(answering, route.asked, head.query, **path_parameters)
         except TallymarkError as error:
@@ -245,7 +246,7 @@ class Lane:
         try:
             asking = _asking(line, head)
             grant = self._gate.admit(STREAM, asking)
-            self._gate.count_request(grant, asking)
+            self._gate.allowance.count_request(grant, asking)
             asked = wire.question(head.query, StreamAsked)
             keys = wanted(asked.keys)
             if keys is not None and self._service.is_ready:

@@ -15,7 +15,7 @@ from quart.wrappers.response import ResponseBody
 
 from engine.errors import InvalidQuestion, Overloaded, TallymarkError
 from web.errors import TooManyStreams
-from web.gate import ANYBODY, Grant
+from web.grants import ANYBODY, Grant
 
 Counters = Mapping[str, int | float | None]
 

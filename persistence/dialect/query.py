@@ -7,7 +7,15 @@ from typing import Final, Literal
 
 from sqlglot import exp
 
-from persistence.archive.columns import SHOWN, Hidden, literal, named_in, quoted, source_of
+from persistence.archive.columns import (
+    SHOWN,
+    Hidden,
+    filed_as,
+    literal,
+    named_in,
+    quoted,
+    source_of,
+)
 from persistence.dialect import grammar, kinds, text, times, zones
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.kinds import Kind
@@ -77,7 +85,8 @@ class Query:
 
     first, last   moments outside of which no row is needed, None for no bound
     reads_events  it reads the archive
-    reads_once    it does so in one place
+    reads         in how many places it does so
+    streams       a row of its answer is a row that was read, and needs no other
     says_format   the text has a FORMAT
     asks_weights  its SQL is simpler where every `_sample_interval` is 1
     hidden        rows of the files that nobody may see
@@ -95,12 +104,18 @@ class Query:
         self.counts_groups = self._relation.total
         self.offset = _offset(tree)
         self.reads_events = bool(self._shared.ranges)
-        self.reads_once = len(self._shared.ranges) == 1
+        self.reads = len(self._shared.ranges)
+        self.streams = not self._shared.gathers
         self.asks_weights = self._shared.asks_weights
         firsts = [first for first, _ in self._shared.ranges]
         lasts = [last for _, last in self._shared.ranges]
         self.first = None if None in firsts else min(filter(None, firsts), default=None)
         self.last = None if None in lasts else max(filter(None, lasts), default=None)
+
+    @property
+    def read(self) -> frozenset[str]:
+        """The columns of files that are read, by their names in there."""
+        return filed_as(named_in(_SQL[name] for name in self._shared.used))
 
     def sql(
         self,

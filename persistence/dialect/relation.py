@@ -67,12 +67,13 @@ class Levels:
 class Shared:
     """What all SELECTs of one query share.
 
-    extra   the superset is allowed
-    now     the moment that now() names
-    tables  names of the tables of events
-    unit    `_sample_interval` is 1 in every row that will be read
-    used    columns of the table of events that are needed
-    ranges  for each use of the table: the first and last moment that its WHERE lets through
+    extra    the superset is allowed
+    now      the moment that now() names
+    tables   names of the tables of events
+    unit     `_sample_interval` is 1 in every row that will be read
+    used     columns of the table of events that are needed
+    ranges   for each use of the table: the first and last moment that its WHERE lets through
+    gathers  an answer takes more than to read each row once, and hand it on or not
     """
 
     extra: bool
@@ -82,6 +83,7 @@ class Shared:
     used: set[str] = field(default_factory=set)
     ranges: list[tuple[dt.datetime | None, dt.datetime | None]] = field(default_factory=list)
     asks_weights: bool = False
+    gathers: bool = False
     levels: Levels = field(default_factory=Levels)
     work: int = 0
     sources: int = 0

@@ -14,7 +14,7 @@ from persistence.dialect import kinds, made
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.expressions import Expressions
 from persistence.dialect.made import Made
-from persistence.dialect.nodes import only
+from persistence.dialect.nodes import no_select, only, unwrapped
 from persistence.dialect.ordering import Ordering, limits, selected_at
 from persistence.dialect.ranges import Range, Ranges
 from persistence.dialect.relation import (
@@ -34,28 +34,12 @@ from persistence.dialect.weights import Weights
 
 def select(node: exp.Expr, shared: Shared, ctes: Ctes, *, top: bool = False) -> Relation:
     """A SELECT, or where the superset is allowed a UNION ALL of them. Raises InvalidQuery."""
-    node = _unwrapped(node)
+    node = unwrapped(node)
     if isinstance(node, exp.Union) and shared.extra:
         return _union(node, shared, ctes)
     if not isinstance(node, exp.Select):
-        raise _no_select(node)
+        raise no_select(node)
     return _Select(node, shared, ctes, top=top).relation()
-
-
-def _no_select(node: exp.Expr) -> InvalidQuery:
-    name = node.key.upper() if node.key != "command" else str(node.this).upper()
-    if name == "SHOW":
-        return InvalidQuery("SHOW knows TABLES, TIMEZONES and TIMEZONE, and FORMAT behind them")
-    if isinstance(node, exp.Condition):  # a value, a list, JSON: no statement has that name
-        return InvalidQuery("only SELECT and SHOW can be run")
-    return InvalidQuery(f"only SELECT and SHOW can be run, not {short(name)}")
-
-
-def _unwrapped(node: exp.Expr) -> exp.Expr:
-    while isinstance(node, exp.Subquery):
-        only(node, "this", "alias")
-        node = node.this
-    return node
 
 
 def _union(node: exp.Union, shared: Shared, ctes: Ctes) -> Relation:
@@ -150,6 +134,7 @@ class _Select:
 
     def subquery(self, node: exp.Expr, where: str) -> tuple[str, Made]:
         """A sub-query of one column, as a list of values."""
+        self._shared.gathers = True
         relation = select(node, self._shared, self._ctes)
         if len(relation.outputs) != 1:
             raise InvalidQuery(f"{where} takes a sub-query of one column")
@@ -223,6 +208,8 @@ class _Select:
         if aggregated:
             self._must_be_grouped([one for _, one in outputs], having)
             order = [(sql, one) for sql, one in order if not self._is_dropped(one)]
+        if aggregated or order or self._does_more([one for _, one in outputs]):
+            self._shared.gathers = True
         total = self._top and bool(self._groups) and node.args.get("limit") is not None
         total = total and not node.args.get("distinct")
         sql = self._assembled(joined, where, outputs, having, order, total=total)
@@ -235,6 +222,11 @@ class _Select:
             ),
             total=total,
         )
+
+    def _does_more(self, outputs: Sequence[Made]) -> bool:
+        """Whether it does more with rows than choose and show them."""
+        clauses = any(self._node.args.get(name) for name in ("joins", "distinct", "limit"))
+        return clauses or any(one.windowed for one in outputs)
 
     def _assembled(
         self,

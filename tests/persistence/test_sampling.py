@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence import sampling
-from persistence.archive.columns import STORED, quoted
 from persistence.sampling import FIRST_ROWS, Run
-from tests.sqlworkers import Asking, Refused, written
+from tests.sqlworkers import Asking, Refused, many, written
 
 SEEDS = 30
 ROWS = 140_000
@@ -22,33 +21,6 @@ INTERVAL = 4
 
 NO_TIME_S = 1e-6
 """A budget that is over when the first sample is."""
-
-MADE = {
-    "index1": "'s-' || (h % 5)",
-    "blob2": "'s-' || (h % 5)",
-    "timestamp": "TIMESTAMP '2025-10-01' + to_seconds(n % 86400)",
-    "timestampMillis": "0",
-    "_sample_interval": "if(h % 5 = 0 AND h % 7 > 0, 10, 1)",
-    "seq": "n + {seed} * 1000000",
-    "receivedAt": "TIMESTAMP '2025-10-02'",
-    "eventType": "'service_execution'",
-    "latencyMs": "(h % 100000) / 100.0",
-    "success": "h % 11 > 0",
-}
-
-
-def made(path: Path, seed: int, rows: int = ROWS) -> str:
-    columns = ", ".join(
-        f"({MADE.get(column.name, 'NULL').format(seed=seed)})::{column.sql_type} "
-        f"AS {quoted(column.name)}"
-        for column in STORED
-    )
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"COPY (SELECT {columns} FROM (SELECT n, hash(n * 7919 + {seed}) AS h "
-            f"FROM range({rows}) r(n)) ORDER BY index1, seq) TO '{path}' (FORMAT parquet)"
-        )
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +47,7 @@ def test_weighted_answers_over_a_sample_are_unbiased_over_seeds(
 ) -> None:
     off: dict[str, list[float]] = {}
     for seed in range(SEEDS):
-        file = made(tmp_path / f"{seed}.parquet", seed)
+        file = many(tmp_path / f"{seed}.parquet", seed, rows=ROWS)
         exact = asking.rows(BY_SERVICE, [file], extra=True)
         found = asking.answer(BY_SERVICE, [file], extra=True, budget_s=NO_TIME_S)
         assert found["sample_interval"] == INTERVAL
@@ -94,7 +66,7 @@ def test_weighted_answers_over_a_sample_are_unbiased_over_seeds(
 
 
 def test_with_time_enough_all_rows_are_read(asking: Asking, tmp_path: Path) -> None:
-    file = made(tmp_path / "a.parquet", 1)
+    file = many(tmp_path / "a.parquet", 1, rows=ROWS)
     found = asking.answer(BY_SERVICE, [file], extra=True, budget_s=20)
     assert found.pop("sample_interval") == 1
     assert found == asking.answer(BY_SERVICE, [file], extra=True)
@@ -103,7 +75,7 @@ def test_with_time_enough_all_rows_are_read(asking: Asking, tmp_path: Path) -> N
 def test_an_answer_over_part_of_the_rows_says_so_in_each_row(
     asking: Asking, tmp_path: Path
 ) -> None:
-    file = made(tmp_path / "a.parquet", 1)
+    file = many(tmp_path / "a.parquet", 1, rows=ROWS)
     kinds = asking.rows(
         "SELECT _sample_interval AS i, count() AS n FROM events GROUP BY i ORDER BY i",
         [file],
