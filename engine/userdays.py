@@ -29,6 +29,9 @@ PENDING_MAX: Final = 2_048
 RECENT_USERS_MAX: Final = 16_384
 """Users whose row is remembered beside the index: 2 MB a shard."""
 
+SKETCHED_TOGETHER: Final = 1_024
+"""Users new to a day who wait for its sketch: one of them costs it as much as all together."""
+
 RECENT_BYTES: Final = 120
 """One of them: its hash, its row, and their place in the dictionary."""
 
@@ -64,6 +67,7 @@ class UserDays:
         self._last_minute = np.zeros(0, np.int32)
         self._bits: dict[int, Bits] = {}
         self._sketches: dict[int, UserSketch] = {}
+        self._unsketched: dict[int, list[int]] = {}
         self._oldest_day = 0
         self._pending: list[Table] = []
         self._pending_facts = 0
@@ -109,8 +113,8 @@ class UserDays:
             bits, bit = self._day_bits(day), 1 << (row & 7)
             if not bits.item(row >> 3) & bit:
                 bits[row >> 3] |= bit
-                self._sketch_of(day).add_many([user])
                 self._changed.add(("active", day))
+                self._sketch_later(day, [user])
 
     def _settle_many(self, users: Hashes, at_ms: Column) -> None:
         days = self._days_of(at_ms)
@@ -178,8 +182,8 @@ class UserDays:
             new = np.unique(mine[known == 0])
             if len(new):
                 _set_bits(bits, new)
-                self._sketch_of(day).add_many(np.sort(self._hashes[new]).tolist())
                 self._changed.add(("active", day))
+                self._sketch_later(day, self._hashes[new].tolist())
 
     def _day_bits(self, day: int) -> Bits:
         bits = self._bits.get(day)
@@ -197,6 +201,19 @@ class UserDays:
         self._changed.add(("distinct", day))
         return sketch
 
+    def _sketch_later(self, day: int, users: Sequence[int]) -> None:
+        waiting = self._unsketched.setdefault(day, [])
+        waiting += users
+        if len(waiting) >= SKETCHED_TOGETHER:
+            self._settle_sketches()
+
+    def _settle_sketches(self) -> None:
+        """Let the sketches see who waits for them; before anybody looks at one."""
+        waiting, self._unsketched = self._unsketched, {}
+        for day, users in waiting.items():
+            if day >= self._oldest_day:
+                self._sketch_of(day).add_many(sorted(users))
+
     def _sketch(self, users: Hashes, days: NDArray[np.int32]) -> None:
         """Count users that have no row; there is none to tell whether they were here before."""
         for day in sorted(set(days.tolist())):
@@ -209,6 +226,7 @@ class UserDays:
         What a HyperLogLog has seen it goes on counting; it holds nobody.
         """
         self.settle()
+        self._settle_sketches()
         self.is_renumbered = True  # no dump before may be read again
         self._recent_rows.pop(user, None)
         row = self._index.remove(user)
@@ -267,6 +285,7 @@ class UserDays:
         """About what rows, days and their sketches occupy."""
         by_row = self._hashes.nbytes + self._first_day.nbytes + self._last_minute.nbytes
         by_day = sum(bits.nbytes for bits in self._bits.values())
+        by_day += 8 * sum(map(len, self._unsketched.values()))
         by_day += sum(sketch.memory_bytes() for sketch in self._sketches.values())
         recent = RECENT_BYTES * len(self._recent_rows)
         return by_row + by_day + recent + self._index.memory_bytes()
@@ -275,6 +294,7 @@ class UserDays:
         """Users active on any of these days."""
         self.settle()
         if self._threshold < 2**64:
+            self._settle_sketches()
             sketches = [self._sketches[day] for day in days if day in self._sketches]
             return Distinct(0, UserSketch.merged(sketches))
         return Distinct(int(np.bitwise_count(self._any(days)).sum()), None)
@@ -325,6 +345,7 @@ class UserDays:
     def dump(self, *, full: bool) -> Dumped:
         """The slots that changed since the last dump, or all."""
         self.settle()
+        self._settle_sketches()
         self.is_renumbered = False
         slots = self._changed
         if full:

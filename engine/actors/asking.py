@@ -8,6 +8,7 @@ import trio
 
 from engine.actors.shard import Ask, Message, put
 from engine.actors.slicing import Pace
+from engine.actors.turns import held
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Known, Plan, plan
 from engine.answers.revenue import Combined
@@ -152,7 +153,7 @@ class Asking:
         and whoever asked before it began shares it: it sees all that they were acknowledged.
         """
         wanted = self._counters_begun + 1
-        async with self._counters_turn:
+        async with held(self._counters_turn):
             number, told = self._counters_told
             if number >= wanted:
                 return told
