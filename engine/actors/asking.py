@@ -16,8 +16,11 @@ from engine.config import Config
 from engine.errors import NotReady, Unanswerable
 from engine.rollups.revenue import ByCurrency
 from engine.state import Names, Question
-from engine.timebucket import Calendar
+from engine.timebucket import MINUTE_MS, Calendar
 from engine.totals import Totals
+
+Sight = tuple[int | None, int]
+"""(the last number that an answer is sure to see, the minute in which it was made)"""
 
 
 class Directory(Protocol):
@@ -59,10 +62,13 @@ class Asking:
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
         totals: Totals,
+        taken_seq: Callable[[], int | None],
     ) -> None:
+        """taken_seq  the last number that a question must see; None where that is not known"""
+        self._taken_seq = taken_seq
         self._counters_turn = trio.Lock()
         self._counters_begun = 0
-        self._counters_told: tuple[int, counters.Values] = (0, {})
+        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
         self.config = config
         self._calendar = calendar
         self._inboxes = inboxes
@@ -151,17 +157,19 @@ class Asking:
 
         Many ask at once and often, and each answer deals what waits. So there is one at a time,
         and whoever asked before it began shares it: it sees all that they were acknowledged.
+        So does it as long as nothing came since, and the minute is the same.
         """
         wanted = self._counters_begun + 1
         async with held(self._counters_turn):
-            number, told = self._counters_told
-            if number >= wanted:
+            number, seen, told = self._counters_told
+            frame = self._frame()
+            sees = (self._taken_seq(), frame.now_ms // MINUTE_MS)
+            if number >= wanted or (seen == sees and sees[0] is not None):
                 return told
             number = self._counters_begun = self._counters_begun + 1
-            frame = self._frame()
             heard = await self._ask(counters.question(frame))
             told = counters.values(frame, self._totals, sum(heard.images))
-            self._counters_told = (number, told)
+            self._counters_told = (number, sees, told)
             return told
 
     def _frame(self) -> Frame:

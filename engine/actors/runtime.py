@@ -132,7 +132,15 @@ class Engine(Asking):
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
         inboxes = [to_shard for to_shard, _ in channels]
         super().__init__(
-            config, calendar, inboxes, clock_ms, directory, raw, self._dealt, sequencing.totals
+            config,
+            calendar,
+            inboxes,
+            clock_ms,
+            directory,
+            raw,
+            self._dealt,
+            sequencing.totals,
+            lambda: self.durable_seq if self._is_running else None,
         )
         begin_totals(sequencing.totals, states, calendar.day_of(self._started_ms))
         self._outboxes = [inbox for _, inbox in channels]

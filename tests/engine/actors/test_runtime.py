@@ -602,6 +602,20 @@ async def test_counters_asked_for_at_once_are_shared_and_see_what_each_was_ackno
         assert (await life.engine.counters())["views:today"] == 400
 
 
+async def test_counters_are_made_anew_when_something_has_come(config):
+    async with living(config) as life:
+        await life.engine.accept(batch(view(userId="u")))
+        found = await life.engine.counters()
+        assert found["activeUsers:5m"] == 1
+        assert await life.engine.counters() is found
+        await life.engine.accept(batch(view()))
+        assert (await life.engine.counters())["views:today"] == 2
+        life.clock.now_ms += 5 * 60_000
+        assert (await life.engine.counters())["activeUsers:5m"] == 0
+    with pytest.raises(NotReady):
+        await life.engine.counters()
+
+
 async def test_the_best_services_are_found_where_one_shard_holds_them_all(tmp_path):
     names = [name for name in map("s{}".format, range(400)) if shard_of(name, 8) == 3][:30]
     async with living(config_of(tmp_path, shards=8)) as life:
