@@ -70,9 +70,7 @@ class Database:
 
     def rows(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
         """How many the files hold; it stands in their ends."""
-        told = connection.execute(f"SELECT count(*) FROM {source_of(files)}").fetchone()
-        assert told is not None
-        return int(told[0])
+        return _value(connection, f"SELECT count(*) FROM {source_of(files)}")
 
     def bytes_of(
         self,
@@ -83,26 +81,28 @@ class Database:
         """How many bytes these columns take in the files; it stands in their ends, too."""
         if not files or not columns:
             return 0
-        told = connection.execute(
+        return _value(
+            connection,
             f"SELECT coalesce(sum(total_compressed_size), 0) FROM "
-            f"parquet_metadata({_listed(files)}) WHERE path_in_schema IN {_listed(columns)}"
-        ).fetchone()
-        assert told is not None
-        return int(told[0])
+            f"parquet_metadata({_listed(files)}) WHERE path_in_schema IN {_listed(columns)}",
+        )
 
     def all_unit(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> bool:
         """Whether every row of the files stands for itself alone. Files never change."""
         unknown = [file for file in files if file not in self._unit]
         if unknown:
-            told = connection.execute(
-                f"SELECT coalesce(max(_sample_interval), 1) FROM {source_of(unknown)}"
-            ).fetchone()
-            assert told is not None
-            if told[0] == 1:
+            most = f"SELECT coalesce(max(_sample_interval), 1) FROM {source_of(unknown)}"
+            if _value(connection, most) == 1:
                 self._unit.update(dict.fromkeys(unknown, True))
             else:
                 return False
         return all(self._unit[file] for file in files)
+
+
+def _value(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The only value; its result is at its end, as long as it is not nothing else can run."""
+    ((value,),) = connection.execute(sql).fetchall()
+    return int(value)
 
 
 def _listed(texts: Iterable[str]) -> str:

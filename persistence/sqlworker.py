@@ -258,8 +258,10 @@ class Worker:
         interval: int,
     ) -> tuple[Run, tuple[Json, list[bytes]]]:
         began = time.monotonic()
-        found = _whole(self._running(connection, query, files, limits, interval))
-        return Run(interval, time.monotonic() - began), found
+        running = self._running(connection, query, files, limits, interval)
+        head, body = _whole(running)
+        head["marks"] = [one.mark for one in running.outputs]
+        return Run(interval, time.monotonic() - began), (head, body)
 
 
 def _whole(running: Running) -> tuple[Json, list[bytes]]:

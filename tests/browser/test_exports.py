@@ -7,7 +7,7 @@ import orjson
 import polars as pl
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, execution
+from tests.browser.conftest import Open, archived, execution
 from tests.server import Server
 
 QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
@@ -24,8 +24,7 @@ ROWS = [{"s": "s-1", "n": 2}, {"s": "s-2", "n": 1}]
 def ready(server: Server) -> None:
     calls = [execution(), execution(), execution(serviceId="s-2")]
     assert server.client.post("/track/batch", json=calls).status_code == 200
-    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
-        pass  # the archive is on its way
+    archived(server)
 
 
 def test_the_rows_of_a_query_become_a_file_of_the_chosen_format(

@@ -39,7 +39,7 @@ def test_rows_that_go_out_as_they_are_read_tell_it_by_the_bytes(file: str) -> No
     whole = database.bytes_of(connection, [file], asked.read)
     assert 0 < whole < Path(file).stat().st_size  # of some columns
     told: queue.Queue[int] = queue.Queue()
-    sql = asked.sql([file], unit=True, quoted_integers=False)
+    sql = asked.ready([file], unit=True, quoted_integers=False).sql
     with telling(connection, told.put, reads_bytes=whole, every_s=OFTEN_S):
         result = connection.execute(sql)
         heard = [told.get(timeout=PATIENCE_S)]
@@ -63,7 +63,7 @@ def test_what_has_to_be_done_first_is_told_as_the_database_reckons_it(file: str)
         if percent > 0:
             connection.interrupt()  # 4e10 rows would take minutes
 
-    sql = asked.sql([file], unit=True, quoted_integers=False)
+    sql = asked.ready([file], unit=True, quoted_integers=False).sql
     with telling(connection, stop_when_told, every_s=OFTEN_S):
         with pytest.raises(duckdb.InterruptException):
             connection.execute(sql).fetchall()
