@@ -18,6 +18,7 @@ from engine.actors.dumping import DumpAsked
 from engine.actors.rate import Rate
 from engine.actors.shard import Message, put
 from engine.actors.slicing import Pace
+from engine.actors.turns import held
 from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded, TallymarkError
@@ -500,14 +501,15 @@ class Sequencer:
     async def _send(self, deal: Callable[[], Iterable[list[Group]]]) -> None:
         # In one order for all shards, and never in part: whoever asks may be cancelled.
         with trio.CancelScope(shield=True):
-            async with self._dealing:
+            async with held(self._dealing):
                 started = perf_counter()
                 for groups in deal():
                     self.take_s.add(perf_counter() - started)
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
                             await put(inbox, group)
-                    await trio.lowlevel.checkpoint()
+                    if self._sequencing.has_waiting:  # the last is no reason to pause
+                        await trio.lowlevel.checkpoint()
                     started = perf_counter()
 
     async def _note(self, durable: DurableNotice) -> None:
