@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import trio
+import trio.lowlevel
 
 from engine.actors.runtime import Engine
 from engine.config import Config
@@ -65,7 +66,7 @@ async def is_answered_and_kept(port: int, raw: bytes, status: int) -> None:
     async with wire(port) as connection:
         for _ in range(2):
             await connection.send(raw[:-100_000])
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             await connection.send(raw[-100_000:])
             answer = await connection.answer()
             assert answer.status == status
