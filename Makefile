@@ -47,7 +47,7 @@ $(UI): $(UI_SOURCES)
 	@cd web/ui && npm ci --silent && npm run --silent build
 	@touch $@
 
-test: lint ## Run all checks and tests but those of the clients and in a browser
+test: lint ## Run all checks and tests but those of the clients, proxies and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-long test-crash soak
@@ -56,6 +56,10 @@ test-long: $(ENV) ## Crash the engine ten thousand times on a simulated disk (mi
 
 test-crash: $(ENV) ## Kill, starve and damage real servers (about ten minutes; root for a small disk)
 	@$(BIN)/pytest -q -o faulthandler_timeout=600 tests/crash/*.py tests/crash/long
+
+.PHONY: test-proxies
+test-proxies: $(ENV) ## Run the recipes of nginx and Caddy in docs/operations.md (needs both)
+	@$(BIN)/pytest -q tests/proxies
 
 soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="--minutes 60 --rate 3000")
 	@$(BIN)/python -m tests.soak $(ARGS)

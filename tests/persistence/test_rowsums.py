@@ -4,6 +4,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -67,6 +68,20 @@ def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     (folder / JOURNAL_FOLDER).mkdir(parents=True)
     return folder
+
+
+@contextmanager
+def store_of_version(version: int, folder: Path) -> Iterator[sqlite3.Connection]:
+    """A store as a former release made it, to be filled."""
+    db = sqlite3.connect(folder / FILE_NAME)
+    with db:
+        db.execute("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_ms INTEGER)")
+        for number, statements in enumerate(MIGRATIONS[:version], 1):
+            for statement in statements:
+                db.execute(statement)
+            db.execute("INSERT INTO migrations VALUES (?, 1)", (number,))
+        yield db
+    db.close()
 
 
 def content(folder: Path) -> list[object]:
@@ -159,14 +174,8 @@ def test_a_row_that_went_or_came_by_other_hands_is_found(data: Path) -> None:
 
 
 def test_a_store_of_before_there_were_checksums_gets_them(data: Path) -> None:
-    with sqlite3.connect(data / FILE_NAME) as db:
-        db.execute("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_ms INTEGER)")
-        for version, statements in enumerate(MIGRATIONS[:2], 1):
-            for statement in statements:
-                db.execute(statement)
-            db.execute("INSERT INTO migrations VALUES (?, 1)", (version,))
+    with store_of_version(2, data) as db:
         db.execute("INSERT INTO secrets VALUES ('share', x'00ff')")
-    db.close()
     assert list(damages(data)) == []
     ControlStore.open(data, now_ms=2).close()
     assert list(damages(data)) == []
