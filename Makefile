@@ -40,7 +40,7 @@ ui: ## Build the page at / (needs Node 20 or newer)
 
 # Without Node the service does all it does but show the page, and says so at /.
 page:
-	@if $(HAS_NODE); then $(MAKE) --no-print-directory $(UI); fi
+	@if $(HAS_NODE); then $(MAKE) --silent --no-print-directory $(UI); fi
 
 $(UI): $(UI_SOURCES)
 	@echo "Building the page ..."

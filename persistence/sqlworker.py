@@ -196,8 +196,6 @@ class Worker:
             if not isinstance(error, _OF_VALUES):
                 left_s = limits.left_s - (time.monotonic() - began_s)
                 self._must_be_readable(files, min(left_s, LOOK_S))
-            if type(error) is duckdb.Error or isinstance(error, duckdb.IOException):
-                raise NotReady(_UNREADABLE) from None  # which file, there was no time to find
             raise _told(error) from None
 
     def _must_be_readable(self, files: Sequence[str], left_s: float) -> None:
@@ -320,9 +318,6 @@ def _told(error: duckdb.Error) -> InvalidQuery:
             return InvalidQuery("the query cannot be run as it is")
 
 
-_UNREADABLE: Final = (
-    "A file of the archive that the query needs cannot be read: `tallymark verify` says which."
-)
 _OF_VALUES: Final = (
     duckdb.OutOfMemoryException,
     duckdb.ConversionException,
