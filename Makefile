@@ -61,7 +61,7 @@ soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="-
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
-	@$(BIN)/pytest -q -n 2 tests/browser
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/browser
 
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
 	@cd clients/typescript && npm run --silent check && npm test --silent

@@ -4,6 +4,8 @@ Playwright drives the chromium of the system; it never downloads one. Nothing he
 Playwright's loop and Trio's stay apart, as the server is a process of its own.
 """
 
+import fcntl
+import functools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,6 +22,9 @@ from tests.server import ROOT, Server, tallymark
 SCREENSHOTS = ROOT / "build" / "screenshots"
 PATIENCE_MS = 30_000
 """When to believe that something hangs; no promise about speed."""
+
+SERIOUS = frozenset({"serious", "critical"})
+IMPACTS = SERIOUS | {"moderate", "minor"}
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -58,16 +63,38 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with five weeks of a small marketplace, for tests that only look."""
-    options = ("--durability", "none", "--archive", "--load-hooks")
-    with Server(tmp_path_factory.mktemp("demo") / "data", *options) as running:
-        words = ("--days", "35", "--services", "16", "--users", "800")
-        done = tallymark("demo", "--url", running.url, *words)
-        assert done.returncode == 0, done.stderr
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that never has an event, for tests that only look."""
+    with Server(tmp_path_factory.mktemp("empty") / "data", "--archive") as running:
         yield running
-        if running.stop() != 0:
-            raise AssertionError("\n".join(map(str, running.log)))
+
+
+DEMO_OPTIONS = ("--durability", "none", "--archive", "--load-hooks")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """A server with five weeks of a small marketplace, for tests that only look."""
+    own = tmp_path_factory.mktemp("demo") / "data"
+    run = tmp_path_factory.getbasetemp()
+    shutil.copytree(demonstration(run if worker_id == "master" else run.parent), own)
+    with Server(own, *DEMO_OPTIONS) as running:
+        yield running
+        assert running.stop() == 0, "\n".join(map(str, running.log))
+
+
+def demonstration(shared: Path) -> Path:
+    """The data folder of the demonstration: whoever comes first makes it, for all workers."""
+    data = shared / "demonstration" / "data"
+    with (shared / "demonstration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not data.exists():
+            with Server(data, *DEMO_OPTIONS) as making:
+                words = ("--days", "35", "--services", "16", "--users", "800")
+                done = tallymark("demo", "--url", making.url, *words)
+                assert done.returncode == 0, done.stderr
+                assert making.stop() == 0, "\n".join(map(str, making.log))
+    return data
 
 
 @dataclass
@@ -158,7 +185,24 @@ def settled(page: Page) -> None:
     expect(page.locator('[aria-busy="true"]')).to_have_count(0)
 
 
-def axe() -> str:
+def violations(page: Page, *, impacts: frozenset[str] = IMPACTS) -> list[dict[str, Any]]:
+    """What axe-core finds of such an impact: the rule, and where it is broken."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe())  # not as a script of the page, which its policy would not run
+    found: list[dict[str, Any]] = page.evaluate(
+        """async (impacts) => {
+            const { violations } = await axe.run({ resultTypes: ["violations"] });
+            return violations
+                .filter(({ impact }) => impacts.includes(impact))
+                .map(({ id, nodes }) => ({ id, at: nodes.map(({ target }) => target) }));
+        }""",
+        sorted(impacts),
+    )
+    return found
+
+
+@functools.cache
+def _axe() -> str:
     """The source of axe-core, as npm has installed it."""
     path = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
     return path.read_text()
