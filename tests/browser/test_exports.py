@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Complaints, Open, execution
+from tests.browser.conftest import Complaints, Open, execution, serving
 from tests.server import Server
 
 QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
@@ -18,7 +18,7 @@ ROWS = [{"s": "s-1", "n": 2}, {"s": "s-2", "n": 1}]
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with three events in its archive."""
-    with Server(tmp_path_factory.mktemp("rows") / "data", "--archive") as running:
+    with serving(tmp_path_factory.mktemp("rows") / "data") as running:
         calls = [execution(), execution(), execution(serviceId="s-2")]
         assert running.client.post("/track/batch", json=calls).status_code == 200
         while running.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:

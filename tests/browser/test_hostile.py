@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.browser.conftest import Open, event, execution, settled
+from tests.browser.conftest import Open, event, execution, serving, settled
 from tests.browser.test_views import WIDTHS, assert_fits
 from tests.server import Server
 
@@ -27,7 +27,7 @@ VIEWS = ["/", "/#/services", "/#/marketplace", "/#/experiments", "/#/revenue", "
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Every text that an event may have is one of these names."""
-    with Server(tmp_path_factory.mktemp("hostile") / "data", "--archive") as running:
+    with serving(tmp_path_factory.mktemp("hostile") / "data") as running:
         send(running)
         yield running
 

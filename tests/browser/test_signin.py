@@ -11,6 +11,7 @@ from tests.browser.conftest import (
     Complaints,
     Open,
     execution,
+    serving,
     settled,
     violations,
 )
@@ -25,7 +26,7 @@ def keyed(
     """A server with a few events, and a key of each role."""
     data = tmp_path_factory.mktemp("keyed") / "data"
     found = {role: made(data, role) for role in ("write", "read", "admin")}
-    with Server(data, "--archive", "--load-hooks") as server:
+    with serving(data, "--load-hooks") as server:
         sent = {"Authorization": f"Bearer {found['write']}"}
         assert server.client.post("/track", json=execution(), headers=sent).status_code == 200
         server.client.headers["Authorization"] = f"Bearer {found['admin']}"

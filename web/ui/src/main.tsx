@@ -7,6 +7,7 @@ import { start } from "./lib/live";
 import { useStore } from "./lib/store";
 import { route } from "./lib/url";
 import { findSettings, reportingZone } from "./lib/view";
+import { Opening } from "./ui/opening";
 import { Shell } from "./ui/shell";
 import { Embed, sharedIn } from "./views/embed";
 import { SignIn } from "./views/signin";
@@ -25,7 +26,7 @@ function begin(): void {
   if (shared === null) start();
 }
 
-function Page(): JSX.Element | null {
+function Page(): JSX.Element {
   const here = useStore(route, (value) => value);
   const zone = useStore(reportingZone, (value) => value);
   const isKeyAsked = useStore(keyAsked, (value) => value);
@@ -53,7 +54,9 @@ function Page(): JSX.Element | null {
       <h1>Tallymark</h1>
       <p>The service does not answer questions yet. The page looks again every 2 seconds.</p>
     </main>
-  ) : null;
+  ) : (
+    <Opening />
+  );
 }
 
 const box = document.getElementById("page");
