@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Complaints, Open, execution, serving
+from tests.browser.conftest import Complaints, Open, archived, execution, serving
 from tests.server import Server
 
 QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
@@ -29,13 +29,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("rows") / "data") as running:
         calls = [execution(), execution(), execution(serviceId="s-2")]
         assert running.client.post("/track/batch", json=calls).status_code == 200
-        ready(running)
+        archived(running)
         yield running
-
-
-def ready(server: Server) -> None:
-    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
-        pass  # the archive is on its way
 
 
 def test_the_rows_of_a_query_become_a_file_of_the_chosen_format(
@@ -73,7 +68,7 @@ def test_a_long_export_says_how_far_it_is(server: Server, open_page: Open) -> No
     calls = [execution(latencyMs=n) for n in range(25)]
     for _ in range(16):
         assert server.client.post("/track/batch", json=calls).status_code == 200
-    ready(server)
+    archived(server)
     page = open_page(server, "/#/explore")
     page.get_by_label("Query").get_by_role("textbox").fill(ENDLESS)
     page.get_by_role("button", name="Export").click()
