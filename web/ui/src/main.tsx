@@ -3,7 +3,7 @@
 import { render, type JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { keyAsked } from "./lib/api";
-import { start } from "./lib/live";
+import { askFirst, start } from "./lib/live";
 import { useStore } from "./lib/store";
 import { route } from "./lib/url";
 import { findSettings, reportingZone } from "./lib/view";
@@ -43,6 +43,8 @@ function Page(): JSX.Element {
         setWaiting(true);
         setTimeout(look, RETRY_MS);
       });
+      const wasHere = reportingZone.get() !== null;
+      if (wasHere && shared === null) askFirst();
     };
     look();
   }, []);
