@@ -21,11 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-<<<<<<< HEAD
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-http bench-sql bench-stream bench-counters bench-memory bench-page bench-fresh lock clean
-=======
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-attacks bench-beside bench-erasure bench-export bench-fresh bench-http bench-sql bench-stream bench-counters bench-memory lock clean
->>>>>>> main
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-http bench-sql bench-stream bench-counters bench-memory bench-page bench-fresh bench-attacks lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
