@@ -56,6 +56,7 @@ from engine.recent import Hashes, RecentUsers
 from engine.rollups import counters, experiments, names, revenue
 from engine.state import Group
 from engine.timebucket import DAY_MS, QUARTER_MS, Calendar, add_interval
+from engine.totals import Totals
 from engine.waiting import DEAL_EVENTS_MAX, Chunk
 
 Timed = Iterable[tuple[Any, int]]
@@ -109,6 +110,7 @@ class Sequencing:
         self._admission = Admission(config, calendar)
         self.caps = self._admission.caps
         self._recent = RecentUsers()
+        self.totals = Totals(calendar, keep_days=config.keep_days)
         self._day = 0
         self._homes: dict[str, int] = {}
         self._waiting: deque[Chunk] = deque()
@@ -266,7 +268,7 @@ class Sequencing:
             facts.renumber(keys)
         groups = [Group(chunk.received_ms, keys) for _ in range(self._shards)]
         if len(facts):
-            self._fill(groups, facts)
+            self._fill(chunk.received_ms, groups, facts)
         return groups
 
     def _begin(self, received_ms: int) -> None:
@@ -277,8 +279,9 @@ class Sequencing:
             start_ms, end_ms = self._calendar.day_start_ms(day), self._calendar.day_end_ms(day)
             self._admission.begin(day, start_ms, end_ms)
             self._recent.begin(start_ms, end_ms)
+            self.totals.begin(day)
 
-    def _fill(self, groups: Sequence[Group], facts: Facts) -> None:
+    def _fill(self, received_ms: int, groups: Sequence[Group], facts: Facts) -> None:
         times_ms = np.frombuffer(facts.times_ms, np.int64)
         kinds = np.frombuffer(facts.kinds, np.uint8)
         counts: list[int] = np.bincount(kinds, minlength=len(KINDS)).tolist()
@@ -301,7 +304,7 @@ class Sequencing:
             group.count()
         # What has no key goes where something goes anyhow, for a message costs more.
         anyhow = next((group for group in groups if group.facts), groups[0])
-        anyhow.arrived = counters.Arrived(
+        arrived = counters.Arrived(
             executions=counts[CALLS],
             errors=len(facts.failures),
             views=counts[VIEWS],
@@ -309,6 +312,13 @@ class Sequencing:
             conversions=counts[CONVERSIONS],
             sessions=counts[SESSIONS],
         )
+        anyhow.arrived = arrived
+        failed = [place for place, _ in facts.failures]
+        self.totals.count(
+            received_ms, arrived, sizes=counts, ordered_ms=ordered_ms, failed=failed
+        )
+        for group in groups:
+            self.totals.sell(group.sales)
         anyhow.sessions = _sessions(timed[SESSIONS - KEYED])
         anyhow.count()
 

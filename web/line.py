@@ -182,7 +182,8 @@ class Line:
         """One step; whether there may be another."""
         state = self.state
         if state is State.HEAD:
-            return self._cut_head() or self._receive()
+            # Whoever does not take one answer gets no other: they may be large.
+            return not self._unsent and (self._cut_head() or self._receive())
         if state is State.BODY:
             return self._cut_body() or self._receive()
         if state is State.LAST or state is State.STREAM:
