@@ -48,6 +48,7 @@ _STREAM: Final = "/stream"
 _COUNTER: Final = "/counters/"
 _BY_PATH: Final = {route.path: route for route in FIGURES.values() if not route.path_parameters}
 _KINDS: Final = {kind.value: kind for kind in Kind}
+_BULK: Final = Kind.BULK  # by its class it takes 0.3 µs to find
 _STREAM_HEADERS: Final = wire.sent(b"", media=STREAM_MEDIA).headers
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -111,7 +112,7 @@ class Lane:
                 self.hub.start(self._stream, line, head, asked_s)
             elif kind is None:
                 self.hub.start(self._tell, line, head, asked_s)
-            elif kind is Kind.BULK:
+            elif kind is _BULK:
                 self.hub.start(self._bulk, line, head, content, asked_s)
             else:
                 self._ingest(line, head, kind, content, asked_s)
