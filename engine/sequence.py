@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine import erasure
 from engine.admission import UNNUMBERED, Admission
-from engine.codec import pack, unpack_all
+from engine.codec import pack, packed_before_bytes, unpack_all
 from engine.columns import Column, Table, dealt, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
@@ -54,6 +54,7 @@ from engine.hashing import hash64, shard_of
 from engine.money import fee_micros, micros, month_micros
 from engine.recent import Hashes, RecentUsers
 from engine.rollups import counters, experiments, names, revenue
+from engine.sharing import Shared
 from engine.state import Group
 from engine.timebucket import DAY_MS, QUARTER_MS, Calendar, add_interval
 from engine.totals import Totals
@@ -120,7 +121,7 @@ class Sequencing:
     def memory_bytes(self) -> dict[str, int]:
         """What the event ids that are remembered occupy, and the names that are admitted."""
         return {
-            "event_ids": self._window.memory_bytes(),
+            "eventIds": self._window.memory_bytes(),
             "admission": self._admission.memory_bytes(),
         }
 
@@ -470,10 +471,13 @@ class Sequencing:
         yield pack((erasure.KIND, "", self.erasures.dump()))
         yield from self._admission.dump(full=full)
         for part in self._window.dumping(full=full):
-            yield pack(("ids", "", part)) if part else b""
+            if part:
+                yield packed_before_bytes(("ids", ""), sum(map(len, part)))
+            yield from part or (b"",)
 
-    def load(self, parts: Iterable[bytes]) -> None:
-        """Take back dumps, oldest first."""
+    def load(self, parts: Iterable[bytes], shared: Shared | None = None) -> None:
+        """Take back dumps, oldest first; `shared` has the texts of what is read besides."""
+        same = (shared or Shared()).same
         ids: list[bytes] = []
         for part in parts:
             for kind, name, content in unpack_all(part):
@@ -484,7 +488,8 @@ class Sequencing:
                 elif kind == erasure.KIND:
                     self.erasures.load(content)
                 else:
-                    self._admission.load(kind, name, content)
+                    refused, names = content
+                    self._admission.load(kind, name, (refused, map(same, names)))
         self._window.load(ids)
 
 

@@ -1,6 +1,7 @@
 """The engine as the rest of the house sees it: accept, ask, checkpoint, stop."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
 from typing import Any, Final, Protocol
@@ -8,6 +9,7 @@ from typing import Any, Final, Protocol
 import trio
 
 from engine.actors.asking import Asking, Directory, RawRows
+from engine.actors.dumping import DumpAsked
 from engine.actors.health import Health, SnapshotHealth, health_of
 from engine.actors.measures import Measures, cells_of, memory_of
 from engine.actors.room import Room
@@ -30,7 +32,7 @@ from engine.events import AcceptedTimes, Batch
 from engine.facts import Kept
 from engine.pseudonyms import Pseudonyms
 from engine.sequence import Sequencing
-from engine.state import STATE_FORMAT, Dump, ShardState, begin_totals
+from engine.state import STATE_FORMAT, ShardState, begin_totals
 from engine.timebucket import DAY_MS, Calendar
 
 ERASURES_RETRY_S: Final = 60
@@ -50,7 +52,17 @@ class Snapshots(Protocol):
 
     def wants_full(self, source: str) -> bool: ...
 
-    def checkpoint(self, seq: int, meta: dict[str, Any], dumps: Mapping[str, Dump]) -> None: ...
+    def begin(self, seq: int) -> "Writing": ...
+
+
+class Writing(Protocol):
+    """A snapshot that is being written; a failure is a TallymarkError."""
+
+    def add(self, source: str, pieces: Iterable[bytes], *, full: bool) -> None: ...
+
+    def commit(self, meta: dict[str, Any]) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 class KeptJournal(Journal, Protocol):
@@ -123,6 +135,7 @@ class Engine(Asking):
         self._times = AcceptedTimes(0, 0, 0)
         self._memory_then: dict[str, int] = {}
         self._memory_until_s = 0.0
+        self._looking = trio.Lock()
         # One thread at a time for each folder, so that no call meets another; two, so that no
         # acknowledgement waits for a snapshot.
         self._journal_thread = trio.CapacityLimiter(1)
@@ -382,18 +395,20 @@ class Engine(Asking):
         barrier = Barrier(
             is_full=lambda source: owed or self._snapshots.wants_full(source),
             after_seq=self._snapshots.newest_seq,
+            shards=[DumpAsked() for _ in self._states],
         )
-        self._sequencer.queue.put_behind(barrier)
-        # From here on, cancelled or refused, the changes leave their owners.
-        self._owes_full = True
-        await barrier.done.wait()
-        for dump in barrier.dumps.values():
-            await dump.done.wait()
-        if not barrier.dumps:
-            self._owes_full = owed
-        elif await self._write_snapshot(barrier):
-            self._owes_full = False
-            await self.trim_journal()
+        with contextlib.ExitStack() as reading:
+            for asked in barrier.dumps.values():  # else their owners would wait for a reader
+                reading.enter_context(asked.portions)
+            self._sequencer.queue.put_behind(barrier)
+            # From here on, cancelled or refused, the changes leave their owners.
+            self._owes_full = True
+            await barrier.passed.wait()
+            if barrier.is_idle:
+                self._owes_full = owed
+            elif await self._write_snapshot(barrier):
+                self._owes_full = False
+                await self.trim_journal()
 
     async def _write_snapshot(self, barrier: Barrier) -> bool:
         started = trio.current_time()
@@ -405,26 +420,35 @@ class Engine(Asking):
             "written_ms": now_ms,
             **({} if self._secret is None else {"key": self._secret.check}),
         }
-        dumps = {name: Dump(asked.full, asked.pieces) for name, asked in barrier.dumps.items()}
+        writing = self._snapshots.begin(barrier.seq)
         try:
+            size = await self._write_dumps(barrier, writing)
             # First, for no snapshot may cover what a power cut can take from the journal.
             await self._in_thread(self._journal.sync, limiter=self._journal_thread)
-            await self._in_thread(
-                self._snapshots.checkpoint,
-                barrier.seq,
-                meta,
-                dumps,
-                limiter=self._snapshot_thread,
-            )
+            await self._in_thread(writing.commit, meta, limiter=self._snapshot_thread)
         except TallymarkError as failure:
             self._note(failure)
             self._log("snapshot failed", seq=barrier.seq, reason=str(failure))
+            await self._in_thread(writing.abandon, limiter=self._snapshot_thread)
             return False
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await self._in_thread(writing.abandon, limiter=self._snapshot_thread)
+            raise
         self._snapshot_ms = now_ms
-        size = sum(len(chunk) for dump in dumps.values() for chunk in dump.chunks)
         seconds = round(trio.current_time() - started, 3)
         self._log("snapshot written", seq=barrier.seq, bytes=size, seconds=seconds)
         return True
+
+    async def _write_dumps(self, barrier: Barrier, writing: Writing) -> int:
+        """One source after the other, as they come; returns how many bytes."""
+        size = 0
+        for source, asked in barrier.dumps.items():
+            async for portion in asked.portions:
+                add = partial(writing.add, source, portion, full=asked.full)
+                await self._in_thread(add, limiter=self._snapshot_thread)
+                size += sum(map(len, portion))
+        return size
 
     async def trim_journal(self) -> None:
         """Let go of what snapshots cover and the archive holds."""
@@ -467,7 +491,7 @@ class Engine(Asking):
         )
 
     def measures(self) -> Measures:
-        """What it counts and times besides."""
+        """What it counts and times besides; what the parts occupied at the last `look`."""
         return Measures(
             group_events=self._sequencer.group_events,
             append_s=self._sequencer.append_s,
@@ -478,14 +502,18 @@ class Engine(Asking):
             memory_bytes={
                 "queue": self._sequencer.queue.bytes,
                 "bulk": self.bulk_room.bytes,
-                **self._memory(),
+                **self._memory_then,
             },
         )
 
-    def _memory(self) -> dict[str, int]:
-        # Looking takes up to 65 ms where there is a gigabyte to look at, and probes come often.
-        now_s = trio.current_time()
-        if now_s >= self._memory_until_s:
-            self._memory_until_s = now_s + MEMORY_KEPT_S
-            self._memory_then = memory_of(self._sequencing, self._states)
-        return self._memory_then
+    async def look(self) -> None:
+        """Look at what the parts occupy, for `measures`, unless that was done lately.
+
+        It takes up to 65 ms where there is a gigabyte to look at, and probes come often.
+        """
+        async with self._looking:
+            now_s = trio.current_time()
+            if now_s >= self._memory_until_s:
+                looked = memory_of(self._sequencing, self._states)
+                self._memory_then = await self.pace.run(looked)
+                self._memory_until_s = now_s + MEMORY_KEPT_S

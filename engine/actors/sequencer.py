@@ -14,9 +14,10 @@ from typing import Final, Protocol, Self
 
 import trio
 
+from engine.actors.dumping import DumpAsked
 from engine.actors.rate import Rate
-from engine.actors.shard import DumpAsked, Message, put
-from engine.actors.slicing import Pace, collected
+from engine.actors.shard import Message, put
+from engine.actors.slicing import Pace
 from engine.actors.turns import held
 from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
@@ -109,14 +110,28 @@ class Barrier:
     """A point in the stream at which everybody writes down what is known.
 
     after_seq  what is on the disk already; nobody dumps anything where nothing came after it
-    dumps      {source: its dump}, complete once `done` is set; `seq` is what they cover
+    shards     the dumps of the shards, and `own`, that of the sequence
+    passed     set once `seq` is known, which they cover; portions of them may follow
     """
 
     is_full: Callable[[str], bool]
     after_seq: int
+    shards: Sequence[DumpAsked]
+    own: DumpAsked = field(default_factory=DumpAsked)
     seq: int = 0
-    dumps: dict[str, DumpAsked] = field(default_factory=dict)
-    done: trio.Event = field(default_factory=trio.Event)
+    passed: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def dumps(self) -> dict[str, DumpAsked]:
+        """{source: its dump}. That of the sequence, which holds up everybody, comes first."""
+        return {"sequence": self.own} | {
+            f"shard-{number}": asked for number, asked in enumerate(self.shards)
+        }
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing came after what is on the disk."""
+        return self.seq == self.after_seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,19 +528,15 @@ class Sequencer:
     async def _dump(self, barrier: Barrier) -> None:
         await self.deal()
         barrier.seq = self.taken_seq
-        if barrier.seq == barrier.after_seq:
-            barrier.done.set()
+        barrier.passed.set()
+        if barrier.is_idle:
             return
-        for shard, inbox in enumerate(self._inboxes):
-            source = f"shard-{shard}"
-            barrier.dumps[source] = DumpAsked(barrier.is_full(source))
-            await inbox.send(barrier.dumps[source])
-        own = DumpAsked(barrier.is_full("sequence"))
-        pieces = collected(self._sequencing.dump(full=own.full))
-        own.pieces = await self._pace.run(pieces)
-        own.done.set()
-        barrier.dumps["sequence"] = own
-        barrier.done.set()
+        for source, asked in barrier.dumps.items():
+            asked.full = barrier.is_full(source)
+        for inbox, asked in zip(self._inboxes, barrier.shards, strict=True):
+            await inbox.send(asked)
+        own = barrier.own
+        await own.hand_out(self._sequencing.dump(full=own.full), self._pace)
 
 
 async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:

@@ -5,6 +5,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from engine.actors.dumping import DumpAsked
 from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
@@ -38,7 +39,8 @@ def waiting(events=1):
 
 
 def barrier():
-    return Barrier(is_full=lambda source: True, after_seq=0)
+    shards = [DumpAsked() for _ in range(2)]
+    return Barrier(is_full=lambda source: True, after_seq=0, shards=shards)
 
 
 class Line:
@@ -475,17 +477,20 @@ async def test_a_barrier_covers_what_came_before_it_and_nothing_else(line, disk)
         senders.start_soon(line.send, view())
         await wait_all_tasks_blocked()
         disk.let_go()
-    assert snapshot.done.is_set()
-    assert snapshot.seq == 3
+    assert snapshot.passed.is_set()
+    assert (snapshot.seq, snapshot.is_idle) == (3, False)
     assert set(snapshot.dumps) == {"shard-0", "shard-1", "sequence"}
 
 
 async def test_a_barrier_after_nothing_new_asks_nobody_for_a_dump(line):
     await line.send(view())
-    snapshot = Barrier(is_full=lambda source: True, after_seq=1)
+    snapshot = barrier()
+    snapshot.after_seq = 1
     line.sequencer.queue.put_behind(snapshot)
-    await snapshot.done.wait()
-    assert (snapshot.seq, snapshot.dumps) == (1, {})
+    await snapshot.passed.wait()
+    assert (snapshot.seq, snapshot.is_idle) == (1, True)
+    await wait_all_tasks_blocked()
+    assert not any(asked.full for asked in snapshot.dumps.values())
 
 
 async def test_a_record_that_is_synced_aside_is_acknowledged_when_that_is_done(tmp_path):
