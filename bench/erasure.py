@@ -16,6 +16,7 @@ import duckdb
 
 from engine.erasure import KEY_BYTES, Secret
 from persistence.archive.columns import SORTED_BY, STORED, filed_of, literal, quoted
+from persistence.archive.damage import Damage
 from persistence.archive.erasing import Eraser
 from persistence.archive.manifest import Tombstone
 from persistence.archive.parquet import MERGED_AS, Merger
@@ -93,7 +94,7 @@ def main() -> None:
             store.advance(
                 last_seq + 1, store.manifest.tally, None, Tombstone(name, last_seq + 1)
             )
-            eraser = Eraser(store, secret.salt)
+            eraser = Eraser(store, secret.salt, Damage(store.folder, log=print))
             started, cpu = time.perf_counter(), time.process_time()
             while eraser.step(merger, now_ms=FIRST_DAY_MS):
                 pass

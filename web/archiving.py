@@ -26,7 +26,7 @@ from persistence.archive.manifest import (
     Tombstone,
     between,
 )
-from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, encode
+from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, Unreadable, encode
 from persistence.record import UnknownFormat
 
 TICK_S: Final = 0.5
@@ -96,6 +96,8 @@ class Archiving:
         self._trimmable_seq = 0
         self.erasing_files = 0
         """Files to be read for the sake of people who were erased, as was last heard."""
+        self.unreadable: tuple[Unreadable, ...] = ()
+        """Damaged ones that should be and cannot be, not among them, as was last heard."""
         self._state = "starting" if config.archive else "off"
         self._reason: str | None = None
         self._restarts = 0
@@ -151,6 +153,22 @@ class Archiving:
         if not self._config.archive and not manifest.files:
             return True
         return manifest.covered_seq >= seq and all(one.seq > seq for one in manifest.erasing)
+
+    def has_done_what_it_can(self, seq: int) -> bool:
+        """Whether it has let go, or but for damaged files and what goes soon."""
+        is_held = self.unreadable and not self.erasing_files and self._covered_seq >= seq
+        return bool(is_held) or self.has_let_go(seq)
+
+    def let_go_seq(self, up_to_seq: int) -> int:
+        """The greatest number, up to the one given, of which `has_let_go` is surely true."""
+        if self.has_let_go(up_to_seq):
+            return up_to_seq
+        try:
+            manifest = self._read_manifest()
+        except BadManifest:
+            return 0
+        held = [one.seq - 1 for one in manifest.erasing]
+        return min([up_to_seq, manifest.covered_seq, *held])
 
     def is_whole(self) -> bool:
         """Whether it has begun with the first event. Raises BadManifest."""
@@ -297,6 +315,7 @@ class Archiving:
                 self._covered_seq = said.covered_seq
                 self._trimmable_seq = said.trimmable_seq
                 self.erasing_files = said.erasing_files
+                self.unreadable = said.unreadable
             case Note():
                 self._log(said.event, **said.facts)
             case Trouble():

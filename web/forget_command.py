@@ -70,6 +70,7 @@ def _tell(progress: Iterator[Progress]) -> None:
         told = line
         if one.state == "erased":
             return
+        _refuse_if_held(one)
 
 
 def _line(progress: Progress) -> str:
@@ -79,6 +80,17 @@ def _line(progress: Progress) -> str:
     left = ", ".join(name for name, is_done in steps.items() if not is_done)
     files = f" ({progress.archive_files} files to read)" if progress.archive_files else ""
     return f"left: {left}{files}"
+
+
+def _refuse_if_held(progress: Progress) -> None:
+    """Raises LoadError where damaged files may hold the person until somebody mends them."""
+    if progress.is_held:
+        files = "; ".join(f"archive/{one.name}: {one.reason}" for one in progress.unreadable)
+        raise LoadError(
+            f"The erasure is not complete: what follows could not be looked through, and may "
+            f"hold the person, whom no answer tells of. Restore it, or stop the server and run "
+            f"`tallymark archive DIR --rebuild`. {files}"
+        )
 
 
 async def _forget(user_id: str, config: Config) -> None:
@@ -96,10 +108,12 @@ async def _forget(user_id: str, config: Config) -> None:
             await archiving.start(archive.run, engine)
             await actors.start(forgetting.run, stop)
             await forgetting.forget(user_id)
-            click.echo(_line(await forgetting.finished(user_id)))
+            progress = await forgetting.finished(user_id)
+            click.echo(_line(progress))
             stop.set()
             engine.stop()
         archive.stop()
+    _refuse_if_held(progress)
 
 
 async def _drop_reports(config: Config, up_to_ms: int) -> None:

@@ -9,6 +9,9 @@ then is to be done has an order, as each step leans on the one before, and a sta
     a second snapshot  may follow the first, and the older of the two is without the person
     the journal        lets go of what is before the erasure
 
+A damaged file of the archive holds up that one step: the notice then names those alone of whom
+it has let go, nobody else may wait, and the rest is done when the file is mended or gone.
+
 Several that come together go through it together.
 """
 
@@ -24,6 +27,7 @@ from engine.errors import DiskFull, InvalidQuestion, JournalFailed, Overloaded
 from engine.events import ID_BYTES_MAX
 from persistence.archive.columns import Gone, Hidden
 from persistence.archive.manifest import Tombstone
+from persistence.archive.talk import Unreadable
 from web.errors import NotFound
 from web.ingest import NothingAsked
 from web.wire import Called, Reply, answered, question
@@ -40,9 +44,13 @@ class Archive(Protocol):
 
     @property
     def erasing_files(self) -> int: ...
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]: ...
 
     def erasing(self) -> tuple[Tombstone, ...]: ...
     def has_let_go(self, seq: int) -> bool: ...
+    def has_done_what_it_can(self, seq: int) -> bool: ...
+    def let_go_seq(self, up_to_seq: int) -> int: ...
     def trimmable_seq(self) -> int | None: ...
     async def moved(self) -> None: ...
 
@@ -61,6 +69,7 @@ class Progress(Struct, frozen=True, kw_only=True, rename="camel"):
 
     seq           its number: what came before it goes, what comes after is new data
     archiveFiles  files of the archive that are still to be read
+    unreadable    damaged files of it: while one counts, nobody knows whom it holds
     """
 
     state: Literal["erasing", "erased"]
@@ -68,6 +77,13 @@ class Progress(Struct, frozen=True, kw_only=True, rename="camel"):
     asked_at_ms: int
     steps: Steps
     archive_files: int
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether damaged files alone keep it from being done."""
+        is_else_done = self.steps.journal and self.steps.snapshots and not self.archive_files
+        return bool(self.unreadable) and is_else_done
 
 
 class Answer(Struct, frozen=True):
@@ -128,11 +144,14 @@ class Forgetting:
             asked_at_ms=erasure.asked_ms,
             steps=steps,
             archive_files=0 if steps.archive else self._archive.erasing_files,
+            unreadable=() if steps.archive else self._archive.unreadable,
         )
 
     async def finished(self, user_id: str) -> Progress:
-        """How it is once nothing is left on the disk. Raises NotFound."""
+        """How it is once nothing is left on the disk but in damaged files. Raises NotFound."""
         while (progress := self.progress(user_id)).state == "erasing":
+            if progress.is_held:
+                break
             await self._got_on.wait()
         return progress
 
@@ -173,6 +192,11 @@ class Forgetting:
                 self._ids.clear()
                 await self._wake.wait()
                 continue
+            if all(self._waits_for_archive(one) for one in due):
+                with trio.move_on_after(PAUSE_S):
+                    await self._wake.wait()
+                self._tell_all()
+                continue
             started = trio.current_time()
             try:
                 await self._drop_reports(max(one.asked_ms for one in due))
@@ -181,21 +205,30 @@ class Forgetting:
                 self._log("erasure failed", reason=str(refusal))
             except JournalFailed:
                 return  # the log says so already, and only a restart helps
-            self._got_on.set()
-            self._got_on = trio.Event()
+            self._tell_all()
             if self._engine.unfinished:
                 await trio.sleep(PAUSE_S)
             else:
                 seconds = round(trio.current_time() - started, 1)
                 self._log("erasure finished", people=len(due), seconds=seconds)
 
+    def _waits_for_archive(self, one: Erasure) -> bool:
+        """Whether everything else is done, as where a file is damaged."""
+        if self._archive.has_let_go(one.seq):
+            return False
+        return self._engine.is_out_of_journal(one) and self._engine.is_out_of_snapshots(one)
+
+    def _tell_all(self) -> None:
+        self._got_on.set()
+        self._got_on = trio.Event()
+
     async def _round(self, up_to_seq: int) -> None:
         """All steps for those who were erased up to a number."""
         await self._engine.checkpoint()
-        while not self._archive.has_let_go(up_to_seq):
+        while not self._archive.has_done_what_it_can(up_to_seq):
             with trio.move_on_after(PAUSE_S):
                 await self._archive.moved()
-        await self._engine.swept(up_to_seq)
+        await self._engine.swept(self._archive.let_go_seq(up_to_seq))
         await self._engine.checkpoint()
         with trio.move_on_after(DUMP_DEADLINE_S):
             while (trimmable_seq := self._archive.trimmable_seq()) is not None and (

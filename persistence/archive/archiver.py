@@ -8,6 +8,7 @@ older of two dumps of the ids: `trimmable_seq` tells how far it may be trimmed.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from engine.state import Dump
 from engine.timebucket import DAY_MS
 from persistence import key
 from persistence.archive import merging
+from persistence.archive.damage import Damage
 from persistence.archive.erasing import Eraser
 from persistence.archive.follower import Follower, JournalGap
 from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap, Tombstone
@@ -28,6 +30,7 @@ from persistence.archive.parquet import Content, Merger
 from persistence.archive.partfile import PartWriter
 from persistence.archive.rows import Span, Taking, Told, batches_of
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
+from persistence.archive.talk import Unreadable
 from persistence.checksums import crcs_of
 from persistence.record import Record
 from persistence.snapshot import SnapshotStore
@@ -74,7 +77,8 @@ class Archiver:
         self._log = log
         self._folder = config.data / ARCHIVE_FOLDER
         self.store = ArchiveStore(self._folder, grace_s=config.archive_grace_s)
-        self._eraser = Eraser(self.store, key.of(config.data).salt)
+        self._damage = Damage(self._folder, log=log)
+        self._eraser = Eraser(self.store, key.of(config.data).salt, self._damage)
         self._ids = SnapshotStore(self._folder / IDS_FOLDER)
         self._taking = Taking(config)
         self._writer = PartWriter()
@@ -245,6 +249,11 @@ class Archiver:
         """Files to be read for the sake of people who were erased."""
         return self._eraser.files_left
 
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """Damaged files in which people who were erased may be."""
+        return self._eraser.unreadable
+
     def upkeep(self, merger: Merger) -> bool:
         """Erase, merge what is due, drop what is too old; whether there may be more to do.
 
@@ -252,14 +261,16 @@ class Archiver:
         """
         now_ms = self._clock_ms()
         self.store.sweep()
+        self._damage.look_again(self.store.manifest)
         dropped = self.store.drop_older(now_ms - self._config.raw_keep_days * DAY_MS)
         if dropped:
             self._log("archive dropped", rows=dropped)
         if self._eraser.step(merger, now_ms=now_ms):
             return True
-        due = merging.due(self.store.manifest.files, now_ms)
+        due = merging.due(self._damage.without(self.store.manifest.files), now_ms)
         if due is not None:
-            self.store.change(merger, due, now_ms=now_ms)
+            change = partial(self.store.change, merger, due, now_ms=now_ms)
+            self._damage.unless_in(merger, due.files, change)
         return due is not None
 
 

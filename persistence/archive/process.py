@@ -104,7 +104,14 @@ def _serve(begin: Begin, numbers: Numbers) -> None:
     )
 
     def tell() -> None:
-        say(Progress(archiver.covered_seq, archiver.trimmable_seq, archiver.erasing_files))
+        say(
+            Progress(
+                archiver.covered_seq,
+                archiver.trimmable_seq,
+                archiver.erasing_files,
+                archiver.unreadable,
+            )
+        )
 
     upkeep = Upkeep(archiver, told=tell)
     upkeep.start()

@@ -45,7 +45,7 @@ def salvage(merger: Merger, folder: Path, former: Manifest | None) -> Salvage:
     inputs: list[Path] = []
     lost: list[Lost] = []
     for path, file in _files(folder, former):
-        reason = _flaw_of(merger, path, file)
+        reason = flaw_of(merger, path, file)
         if reason is None:
             inputs.append(path)
         else:
@@ -67,7 +67,7 @@ def _files(folder: Path, former: Manifest | None) -> Iterator[tuple[Path, File |
         yield from ((folder / file.name, file) for file in former.files)
 
 
-def _flaw_of(merger: Merger, path: Path, file: File | None) -> str | None:
+def flaw_of(merger: Merger, path: Path, file: File | None) -> str | None:
     """Why the file cannot be used; None where it can."""
     try:
         if file is not None and path.stat().st_size != file.size_bytes:

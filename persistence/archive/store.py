@@ -188,7 +188,7 @@ class ArchiveStore:
         for name in due:
             path = self.folder / name
             REAL_DISK.remove(path)
-            if not any(path.parent.iterdir()):
+            if path.parent.exists() and not any(path.parent.iterdir()):
                 path.parent.rmdir()
         with self._lock:
             for name in due:

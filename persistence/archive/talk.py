@@ -18,15 +18,24 @@ class Begin(msgspec.Struct, frozen=True):
     journal_seq: int
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """A damaged file of the archive, and why it cannot be looked through."""
+
+    name: str
+    reason: str
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far the archive is. The manifest on the disk is at least as new.
 
     erasing_files  to be read for the sake of people who were erased
+    unreadable     those that should be and cannot be
     """
 
     covered_seq: int
     trimmable_seq: int
     erasing_files: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class Note(msgspec.Struct, frozen=True, tag="note"):

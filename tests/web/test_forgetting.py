@@ -209,6 +209,48 @@ def test_the_command_erases_from_a_folder_without_a_server(server: Server) -> No
     assert users_in(server) == {"ben": 1}
 
 
+def test_a_damaged_file_holds_up_nothing_else_and_a_rebuild_completes_the_erasure(
+    server: Server,
+) -> None:
+    send(server, view("anna-of-green-gables"), view("ben"))
+    users_in(server)
+    (damaged,) = server.data.glob("archive/*/*.parquet")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    name = str(damaged.relative_to(server.data / "archive"))
+    user = "anna-of-green-gables"
+    told = tallymark("forget", user, "--url", server.url)
+    assert told.returncode == 1
+    assert name in told.stderr
+    found = progress(server, user)
+    assert found["state"] == "erasing"
+    assert found["steps"] == {
+        "answers": True,
+        "archive": False,
+        "journal": True,
+        "snapshots": True,
+    }
+    assert [one["name"] for one in found["unreadable"]] == [name]
+    send(server, view("cleo"))
+    patiently(lambda: server.client.post("/sql?fresh=1", content="SELECT 1 AS n FROM events"))
+    assert server.client.get("/health").json()["archive"]["restarts"] == 0
+    assert server.client.get("/health").json()["archive"]["lag"] == 0
+    assert server.stop() == 0
+    said = [line for line in server.log if line.get("event") == "archive file failed"]
+    assert [line["file"] for line in said] == [name]
+    folder = tallymark("forget", "ben", "--data", str(server.data))
+    assert folder.returncode == 1
+    assert name in folder.stderr
+    rebuilt = tallymark("archive", str(server.data), "--rebuild")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    server.start()
+    wait_until_erased(server, "nobody")
+    assert progress(server, user)["state"] == "erased"
+    assert progress(server, user)["unreadable"] == []
+    assert users_in(server) == {"cleo": 1}
+    assert files_with(server.data, user) == [f"archive/{name}.damaged"]
+
+
 def test_the_command_makes_no_data_folder_of_any_folder(tmp_path: Path) -> None:
     refused = tallymark("forget", "anna", "--data", str(tmp_path))
     assert refused.returncode == 1

@@ -480,13 +480,14 @@ export interface ForgettingAnswer {
   data: Progress;
 }
 
-/** How far an erasure is. seq its number: what came before it goes, what comes after is new data archiveFiles files of the archive that are still to be read */
+/** How far an erasure is. seq its number: what came before it goes, what comes after is new data archiveFiles files of the archive that are still to be read unreadable damaged files of it: while one counts, nobody knows whom it holds */
 export interface Progress {
   state: "erased" | "erasing";
   seq: number;
   askedAtMs: number;
   steps: Steps;
   archiveFiles: number;
+  unreadable?: Unreadable[];
 }
 
 /** Whether the person is gone from each place. */
@@ -495,6 +496,12 @@ export interface Steps {
   archive: boolean;
   journal: boolean;
   snapshots: boolean;
+}
+
+/** A damaged file of the archive, and why it cannot be looked through. */
+export interface Unreadable {
+  name: string;
+  reason: string;
 }
 
 /** GET /exports, the newest first. */
