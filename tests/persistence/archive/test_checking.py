@@ -95,6 +95,8 @@ def of_version_1(house: House) -> None:
     former = [
         {k: v for k, v in file.items() if k not in ("sorted", "crcs")} for file in told["files"]
     ]
+    for file in former:
+        file["size_bytes"] = (path.parent / file["name"]).stat().st_size
     del told["crc"]
     path.write_bytes(msgspec.json.encode({**told, "format": 1, "files": former}))
 
