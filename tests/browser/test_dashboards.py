@@ -142,7 +142,7 @@ def asked_to_leave(page: Page) -> Locator:
 
 
 def edited(server: Server, open_page: Open, name: str) -> Page:
-    """A dashboard of its own in the editor, come to from the list; its name is not yet saved."""
+    """A dashboard of its own in the editor, come to from the list, its name changed."""
     path = f"/#/dashboards/{made_by_itself(server, name)}"
     page = open_page(server, "/#/dashboards")
     page.get_by_role("link", name=f"Edit {name}").click()
