@@ -140,25 +140,25 @@ class Admission:
 
     # -- pairs --------------------------------------------------------------------------------
 
-    def numbered(self, events: Sequence[Any]) -> list[int]:
-        """The number of each event's service and category, UNNUMBERED where it has none yet.
+    def numbered(self, events: Sequence[Any]) -> list[int | None]:
+        """The number of each event's service and category, None where it has none yet.
 
         It changes nothing, and what it says stays true for as long as `keys` are the same.
         """
         get = self._numbers.get
-        return [get((event.service_id, event.category), UNNUMBERED) for event in events]
+        return [get((event.service_id, event.category)) for event in events]
 
     def numbered_searches(
         self, events: Sequence[MarketplaceSearch], times_ms: Sequence[int]
-    ) -> list[int]:
+    ) -> list[int | None]:
         """The same of each event's search term, as admitted on its day, and category."""
         day, start_ms, end_ms = self._today
         if min(times_ms) >= start_ms and max(times_ms) < end_ms:
             get = self._numbers_on(day).get
-            return [get((event.search_query, event.category), UNNUMBERED) for event in events]
+            return [get((event.search_query, event.category)) for event in events]
         by_day = map(self._numbers_on, map(self._calendar.day_of, times_ms))
         return [
-            numbers.get((event.search_query, event.category), UNNUMBERED)
+            numbers.get((event.search_query, event.category))
             for event, numbers in zip(events, by_day, strict=True)
         ]
 

@@ -8,7 +8,7 @@ that is counted of most events is read at once, and only what has to be seen by 
 
 from array import array
 from collections.abc import Sequence
-from itertools import accumulate, chain, compress
+from itertools import accumulate, compress
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -201,53 +201,59 @@ def read(
     times_ms     of each event, its instant by our clock, or ABSENT
     received_ms  when they were received, if that is known yet
     """
+    if received_ms is not None and ABSENT in times_ms:
+        times_ms = [received_ms if at_ms == ABSENT else at_ms for at_ms in times_ms]
     facts = Facts(admission.keys)
     facts.times_ms = array("q", times_ms)
-    if received_ms is not None:
-        facts.receive(received_ms)
     facts.kinds += bytes(map(_code_of, map(type, events)))
     facts.ids += digests([event.event_id for event in events])
     facts.users += digests([event.user_id for event in events])
-    by_kind: list[list[Any]] = [[] for _ in KINDS]
+    by_kind: list[list[Any]] = [[], [], [], [], [], [], [], []]
     puts = [some.append for some in by_kind]
     for code, event in zip(facts.kinds, events, strict=True):
         puts[code](event)
-    _read_keyed(facts, by_kind, admission)
-    _read_calls(facts, by_kind[CALLS])
-    facts.without_result.extend([search.result_count == 0 for search in by_kind[SEARCHES]])
-    facts.others = by_kind[KEYED:]
+    calls, views, conversions, searches, *facts.others = by_kind
+    facts.latencies_ms.extend([call.latency_ms for call in calls])
+    facts.failures += [
+        (place, call.error_code or "") for place, call in enumerate(calls) if not call.success
+    ]
+    if searches:
+        facts.without_result.extend([search.result_count == 0 for search in searches])
+        searched_ms = list(compress(times_ms, facts.kinds.translate(_IS[SEARCHES])))
+        _number(facts, SEARCHES, searches, admission.numbered_searches(searches, searched_ms))
+    for code, some in enumerate((calls, views, conversions)):
+        if some:
+            _number(facts, code, some, admission.numbered(some))
     if _are_labelled(by_kind):
         facts.labelled += [(n, event) for n, event in enumerate(events) if _has_label(event)]
     return facts
 
 
-def _read_keyed(facts: Facts, by_kind: Sequence[Sequence[Any]], admission: Admission) -> None:
-    for code in (CALLS, VIEWS, CONVERSIONS):
-        if by_kind[code]:
-            facts.numbers[code].extend(admission.numbered(by_kind[code]))
-    searches = by_kind[SEARCHES]
-    if searches:
-        times_ms = list(compress(facts.times_ms, facts.kinds.translate(_IS[SEARCHES])))
-        facts.numbers[SEARCHES].extend(admission.numbered_searches(searches, times_ms))
-    for code, numbers in enumerate(facts.numbers):
-        is_unnumbered = np.frombuffer(numbers, np.int64) == UNNUMBERED
-        if np.count_nonzero(is_unnumbered):
-            facts.unnumbered[code] += compress(by_kind[code], is_unnumbered.tolist())
-
-
-def _read_calls(facts: Facts, calls: Sequence[ServiceExecution]) -> None:
-    facts.latencies_ms.extend([call.latency_ms for call in calls])
-    facts.failures += [
-        (place, call.error_code or "") for place, call in enumerate(calls) if not call.success
-    ]
+def _number(
+    facts: Facts, code: int, events: Sequence[Any], numbers: Sequence[int | None]
+) -> None:
+    try:
+        facts.numbers[code].extend(numbers)  # type: ignore[arg-type]  # as the next line says
+    except TypeError:  # at the first None, and to look for one before takes as long
+        known = [UNNUMBERED if number is None else number for number in numbers]
+        facts.numbers[code] = array("q", known)
+        facts.unnumbered[code] += compress(events, [number is None for number in numbers])
 
 
 def _are_labelled(by_kind: Sequence[Sequence[Any]]) -> bool:
-    for code in (CALLS, VIEWS):
-        names = [event.service_name for event in by_kind[code]]
-        if names.count(None) < len(names):
-            return True
-    return any(map(_has_label, chain(by_kind[EXPOSURES], by_kind[GOALS])))
+    # Of each type by itself: where all are of one, Python finds an attribute in half the time.
+    return (
+        _any([call.service_name for call in by_kind[CALLS]])
+        or _any([view.service_name for view in by_kind[VIEWS]])
+        or _any([shown.experiment_name for shown in by_kind[EXPOSURES]])
+        or _any([shown.variant_name for shown in by_kind[EXPOSURES]])
+        or _any([goal.experiment_name for goal in by_kind[GOALS]])
+        or _any([goal.variant_name for goal in by_kind[GOALS]])
+    )
+
+
+def _any(names: Sequence[str | None]) -> bool:
+    return names.count(None) < len(names)
 
 
 def _has_label(event: Event) -> bool:

@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 
-from engine.admission import PAIRS_MAX, UNNUMBERED, Admission, Cap
+from engine.admission import PAIRS_MAX, Admission, Cap
 from engine.cells import OTHER
 from engine.config import Config
 from engine.events import MarketplaceSearch, MarketplaceView
@@ -20,10 +20,12 @@ def admission(**settings: Any) -> Admission:
     return some
 
 
-def numbered(of: Admission, events: Sequence[Any], known: list[int], at_ms: int) -> list[int]:
+def numbered(
+    of: Admission, events: Sequence[Any], known: Sequence[int | None], at_ms: int
+) -> list[int]:
     """The number of each event, those that have none yet given one in their order."""
     return [
-        of.number_of(event, at_ms) if number == UNNUMBERED else number
+        of.number_of(event, at_ms) if number is None else number
         for event, number in zip(events, known, strict=True)
     ]
 
