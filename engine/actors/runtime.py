@@ -10,17 +10,9 @@ import trio
 from engine.actors.asking import Asking, Directory, RawRows
 from engine.actors.health import Health, SnapshotHealth, health_of
 from engine.actors.measures import Measures, cells_of, memory_of
+from engine.actors.queue import Barrier, Notice, Released, Waiting
 from engine.actors.room import Room
-from engine.actors.sequencer import (
-    Barrier,
-    InThread,
-    Journal,
-    Notice,
-    Released,
-    Sequencer,
-    Waiting,
-    Written,
-)
+from engine.actors.sequencer import InThread, Journal, Sequencer
 from engine.actors.shard import Message, run_shard
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
@@ -322,7 +314,6 @@ class Engine(Asking):
 
         Cancelling it is a crash: nothing acknowledged is lost, the next start replays more.
         """
-        to_taker, from_writer = trio.open_memory_channel[Written](1)
         async with trio.open_nursery() as nursery:
             for number, state in enumerate(self._states):
                 shard = partial(run_shard, number=number)
@@ -330,8 +321,7 @@ class Engine(Asking):
                     shard, state, self._outboxes[number], self.pace, self._fold_s
                 )
             async with trio.open_nursery() as sequencing:
-                sequencing.start_soon(self._sequencer.write, to_taker)
-                sequencing.start_soon(self._sequencer.take, from_writer)
+                sequencing.start_soon(self._sequencer.run)
                 self._is_running = True
                 task_status.started()
                 await self._snapshot_now_and_then()
