@@ -78,6 +78,20 @@ def bucket_numbers(values: NDArray[np.float64]) -> Numbers:
     return numbers
 
 
+_CELLS_ONE: Final = _CELLS.data
+_EDGES_ONE: Final = EDGES.data
+"""The same memory, of which one element costs a third of what it does of an array."""
+
+
+def bucket_numbers_of_few(values: NDArray[np.float64]) -> list[int]:
+    """The same for so few that what numpy takes to begin is the most of it."""
+    numbers = []
+    for value, bits in zip(values.tolist(), values.view(np.int64).tolist(), strict=True):
+        number = _CELLS_ONE[bits >> CELL_SHIFT]
+        numbers.append(number + (_EDGES_ONE[number + 1] <= value))
+    return numbers
+
+
 class Place(NamedTuple):
     """Where a rank lies: `before` values are in lower buckets, `inside` in this one."""
 
@@ -137,6 +151,18 @@ class Histogram:
             self.add(Histogram(first, counts, None, int(counts.max())))
         else:
             self._replace_by(_packed(*np.unique(numbers, return_counts=True)))
+
+    def add_few(self, numbers: Iterable[int]) -> None:
+        """The same, one by one."""
+        for number in numbers:
+            at = number - self.first
+            if self.numbers is None and 0 <= at < len(self.counts):
+                count = self.counts.item(at) + 1
+                if count < 1 << 8 * self.counts.itemsize:
+                    self.counts[at] = count
+                    self.peak = max(self.peak, count)
+                    continue
+            self.add_numbers(np.array([number], np.int32))
 
     def add(self, other: "Histogram") -> None:
         """Add the counts of `other`, which stays as it is."""

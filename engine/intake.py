@@ -1,22 +1,23 @@
 """Calls on their way into the cells that count them: what waits, and where it goes.
 
 Latencies wait as plain columns and reach the sketches of hour, day and both sums by the
-hundred: one by one costs 18 times as much. Failures are counted at once.
+hundred: one by one costs several times as much. Failures are counted at once, and a question
+brings in what waits for the rows that it shows, and counts what waits for others.
 """
 
 from array import array
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from sys import getsizeof, intern
 from typing import Final
 
 import numpy as np
 
 from engine.cells import OTHER, Cells
-from engine.columns import Cut, Grouped, Keys, Pair, Table, cut_each
+from engine.columns import FEW, Cut, Grouped, Keys, Pair, Table, cut_each
 from engine.quantile import Latencies, LatencySketch
-from engine.timebucket import Calendar
+from engine.timebucket import Calendar, Span
 
 Failure = tuple[int, int, str]
 """(number of the service and category, at_ms, error code or '')"""
@@ -36,7 +37,7 @@ TOTAL_PENDING_MAX: Final = 2_048
 
 WAITING_MAX: Final = 1_024
 WAITING_TOTALS_MAX: Final = 32
-"""Intakes that hold something back; a question has to bring all of them in, at 20 µs each."""
+"""Intakes that hold something back; to bring one in takes 20 µs."""
 
 INTAKES_MAX: Final = 65_536
 """Keys and hours with latencies on the way; more arrive only when much history is imported."""
@@ -50,6 +51,7 @@ CELL_BYTES: Final = 56
 """A cell by itself, with what the garbage collector adds to it."""
 
 ALL: Final[Pair] = ("", "")
+NO_CELL: Final = -1
 
 
 @dataclass(slots=True)
@@ -78,15 +80,20 @@ ServiceCells = Cells[Pair, ServiceCell]
 class Intake:
     """Latencies of one hour on their way into the cells that count them.
 
-    Those of a pair go into its cells, and on to `total`, the intake of all pairs, where they
-    wait for others: so its sketches, too, take them by the hundred and not by the few.
+    hour, day  of its cells, NO_CELL for one that is older than what is kept
+    total      the intake of all pairs, None where this is one
     """
 
     cells: tuple[ServiceCell, ...]
     pair: Pair
+    hour: int
     day: int
     total: "Intake | None"
     pending_ms: "array[float]" = field(default_factory=lambda: array("d"))
+
+
+Waiting = dict[Intake, None]
+"""Intakes that hold something back, in the order in which they began to."""
 
 
 class Labels:
@@ -142,9 +149,10 @@ class Intakes:
         self._by_number: dict[int, dict[int, Intake]] = {}  # by hour; numbers as in `_keys`
         self._by_pair: dict[int, dict[Pair, Intake]] = {}
         self._made = 0
-        self._waiting: deque[Intake] = deque()
+        self._waiting: dict[int, Waiting] = {}  # by day
+        self._waiting_count = 0
         self._totals: dict[int, Intake] = {}
-        self._waiting_totals: deque[Intake] = deque()
+        self._waiting_totals: Waiting = {}
 
     def memory_bytes(self) -> int:
         """About what the intakes occupy."""
@@ -160,25 +168,51 @@ class Intakes:
         if keys is not self._keys:
             self._keys = keys
             self._by_number.clear()
+        if calls.shape[1] <= FEW:
+            self._fold_few(calls, keys)
+        else:
+            self._fold_many(calls, keys)
+        for number, at_ms, error in failures:
+            self._fail(self._intake(number, self._calendar.cut(at_ms), keys), error)
+        while self._waiting_count > WAITING_MAX:
+            self._flush(next(iter(self._waiting[min(self._waiting)])))
+        while len(self._waiting_totals) > WAITING_TOTALS_MAX:
+            self._flush(next(iter(self._waiting_totals)))
+
+    def _fold_few(self, calls: Table, keys: Keys) -> None:
+        held = calls[2].tobytes()
+        told = zip(calls[0].tolist(), calls[1].tolist(), strict=True)
+        for at, (number, at_ms) in enumerate(told):
+            cut = self._calendar.cut(at_ms)
+            self._take(self._intake(number, cut, keys), held, at, at + 1, PENDING_MAX)
+            self._take(self._total(*cut), held, at, at + 1, TOTAL_PENDING_MAX)
+
+    def _fold_many(self, calls: Table, keys: Keys) -> None:
         cuts, which = cut_each(self._calendar, calls[1])
         grouped = Grouped(which * len(keys) + calls[0])
         self._meet(grouped, cuts, keys)
         held = calls[2].take(grouped.order).tobytes()
-        waiting = self._waiting
         starts: list[int] = grouped.starts.tolist()
         for code, start, end in zip(grouped.codes, starts, grouped.ends, strict=True):
             cut, number = divmod(code, len(keys))
             intake = self._intake(number, cuts[cut], keys)
-            pending = intake.pending_ms
-            if not pending:
-                waiting.append(intake)
-            pending.frombytes(held[LATENCY_BYTES * start : LATENCY_BYTES * end])
-            if len(pending) >= PENDING_MAX:
-                self._flush(intake)
-        for number, at_ms, error in failures:
-            self._fail(self._intake(number, self._calendar.cut(at_ms), keys), error)
-        while len(waiting) > WAITING_MAX:
-            self._flush(waiting.popleft())
+            self._take(intake, held, start, end, PENDING_MAX)
+        # Codes ascend by cut first, so what one hour holds lies together.
+        ends = np.bincount(which, minlength=len(cuts)).cumsum().tolist()
+        for cut, (start, end) in enumerate(pairwise([0, *ends])):
+            if start < end:
+                total = self._total(*cuts[cut])
+                self._take(total, held, start, end, TOTAL_PENDING_MAX)
+
+    def _take(
+        self, intake: Intake, held: bytes, start: int, end: int, pending_max: int
+    ) -> None:
+        pending = intake.pending_ms
+        if not pending:
+            self._begin_to_wait(intake)
+        pending.frombytes(held[LATENCY_BYTES * start : LATENCY_BYTES * end])
+        if len(pending) >= pending_max:
+            self._flush(intake)
 
     def _meet(self, grouped: Grouped, cuts: Sequence[Cut], keys: Keys) -> None:
         """Make the intakes that are not there yet, in the order in which their calls came."""
@@ -205,22 +239,32 @@ class Intakes:
     def _made_for(self, pair: Pair, cut: Cut) -> Intake:
         if self._made >= INTAKES_MAX:
             self.forget()
-        hour, day = cut
         pair = (pair[0], self.categories.admit(*pair))
-        of_hour = self._by_pair.setdefault(hour, {})
+        of_hour = self._by_pair.setdefault(cut[0], {})
         intake = of_hour.get(pair)
         if intake is None:
-            cells = tuple(self._targets(self._cells, pair, hour, day))
-            intake = of_hour[pair] = Intake(cells, pair, day, self._total(hour, day))
+            intake = of_hour[pair] = self._made_of(self._cells, pair, cut, self._total(*cut))
             self._made += 1
         return intake
 
     def _total(self, hour: int, day: int) -> Intake:
         total = self._totals.get(hour)
         if total is None:
-            cells = tuple(self._targets(self._sums, ALL, hour, day))
-            total = self._totals[hour] = Intake(cells, ALL, day, None)
+            total = self._totals[hour] = self._made_of(self._sums, ALL, (hour, day), None)
         return total
+
+    def _made_of(
+        self, cells: ServiceCells, pair: Pair, cut: Cut, total: Intake | None
+    ) -> Intake:
+        hour, day = cut
+        oldest = cells.horizon
+        return Intake(
+            tuple(self._targets(cells, pair, hour, day)),
+            pair,
+            hour if hour >= oldest.hour else NO_CELL,
+            day if day >= oldest.day else NO_CELL,
+            total,
+        )
 
     def _targets(
         self, cells: ServiceCells, pair: Pair, hour: int, day: int
@@ -242,40 +286,74 @@ class Intakes:
 
     # -- on into the cells --------------------------------------------------------------------
 
+    def _begin_to_wait(self, intake: Intake) -> None:
+        if intake.total is None:
+            self._waiting_totals[intake] = None
+            return
+        self._waiting_count += 1
+        of_day = self._waiting.get(intake.day)
+        if of_day is None:
+            of_day = self._waiting[intake.day] = {}
+        of_day[intake] = None
+
+    def _wait_no_more(self, intake: Intake) -> None:
+        if intake.total is None:
+            del self._waiting_totals[intake]
+            return
+        self._waiting_count -= 1
+        of_day = self._waiting[intake.day]
+        del of_day[intake]
+        if not of_day:
+            del self._waiting[intake.day]
+
     def _flush(self, intake: Intake) -> None:
-        pending = intake.pending_ms
-        if not pending:
-            return  # it was full before it was its turn
-        latencies = Latencies.of(np.frombuffer(pending, np.float64))  # which is a copy
+        latencies = Latencies.of(np.frombuffer(intake.pending_ms, np.float64))  # a copy
         for cell in intake.cells:
             cell.latency.add(latencies)
-        if intake.total is not None:
-            self._pass_on(pending, intake.total)
-        del pending[:]
-        if intake.day != self.newest_day:
+        del intake.pending_ms[:]
+        self._wait_no_more(intake)
+        if intake.total is not None and intake.day != self.newest_day:
             self.late[intake.pair] = self.late.get(intake.pair, 0) + 1
             self.late_flushes += 1
 
-    def _pass_on(self, values_ms: "array[float]", total: Intake) -> None:
-        if not total.pending_ms:
-            self._waiting_totals.append(total)
-        total.pending_ms.extend(values_ms)
-        if len(total.pending_ms) >= TOTAL_PENDING_MAX:
-            self._flush(total)
-        elif len(self._waiting_totals) > WAITING_TOTALS_MAX:
-            self._flush(self._waiting_totals.popleft())
-
     def waiting_on(self, days: Iterable[int]) -> int:
         """How many calls wait for the sums of these days."""
-        waiting = {*self._waiting, *self._waiting_totals}
+        waiting = self._waiting_totals
         return sum(len(intake.pending_ms) for intake in waiting if intake.day in days)
 
+    def waiting_in(self, span: Span) -> dict[Pair, int]:
+        """How many calls wait for cells of the span, by pair."""
+        days, hours = set(span.days), set(span.hours)
+        found: dict[Pair, int] = {}
+        for intake in chain.from_iterable(self._waiting.values()):
+            if intake.day in days or intake.hour in hours:
+                found[intake.pair] = found.get(intake.pair, 0) + len(intake.pending_ms)
+        return found
+
     def settle(self) -> Generator[None, None, None]:
-        """Bring what waits into the cells; before every answer and every dump."""
-        for waiting in (self._waiting, self._waiting_totals):
-            while waiting:
-                self._flush(waiting.popleft())
-                yield
+        """Bring what waits into the cells; before every dump."""
+        yield from self.settle_totals()
+        yield from self._settle_those(list(chain.from_iterable(self._waiting.values())))
+
+    def settle_totals(self) -> Generator[None, None, None]:
+        """Bring what waits into the sums."""
+        yield from self._settle_those(list(self._waiting_totals))
+
+    def settle_late(self) -> Generator[None, None, None]:
+        """Bring in what waits for days that are over."""
+        for day in [day for day in self._waiting if day != self.newest_day]:
+            yield from self._settle_those(list(self._waiting[day]))
+
+    def settle_of(self, pairs: Iterable[Pair]) -> Generator[None, None, None]:
+        """Bring in what waits for these pairs."""
+        for pair in pairs:
+            found = [of_hour[pair] for of_hour in self._by_pair.values() if pair in of_hour]
+            yield from self._settle_those([one for one in found if one.pending_ms])
+
+    def _settle_those(self, waiting: Iterable[Intake]) -> Generator[None, None, None]:
+        for intake in waiting:
+            self._flush(intake)
+            yield
 
     def forget(self) -> None:
         """Let go of the cells: a dump counts them as unchanged, or they expire."""

@@ -45,7 +45,14 @@ import numpy as np
 from datasketches import kll_floats_sketch
 from numpy.typing import NDArray
 
-from engine.buckets import COUNT_TYPES, EDGES, Histogram, Place, bucket_numbers
+from engine.buckets import (
+    COUNT_TYPES,
+    EDGES,
+    Histogram,
+    Place,
+    bucket_numbers,
+    bucket_numbers_of_few,
+)
 
 Values = NDArray[np.float64]
 
@@ -81,6 +88,9 @@ KLL_BYTES: Final = 2600
 
 NO_VALUES: Final[Values] = np.zeros(0)
 
+FEW: Final = 16
+"""Up to so many latencies are taken one by one: of 3 that is a quarter of what arrays cost."""
+
 
 class Quantile(NamedTuple):
     """A percentile in ms; the value of its rank certainly lies in [low, high], ends too."""
@@ -96,21 +106,39 @@ class Latencies:
     values_ms  1-d float64, not empty, finite and ≥ 0, our own copy
     """
 
-    __slots__ = ("_histogram", "max_ms", "min_ms", "sum_us", "values_ms")
+    __slots__ = ("_histogram", "_numbers", "max_ms", "min_ms", "sum_us", "values_ms")
 
     def __init__(self, values_ms: Values) -> None:
         self.values_ms = values_ms
-        self.min_ms, self.max_ms = float(values_ms.min()), float(values_ms.max())
+        if self.are_few:
+            listed: list[float] = values_ms.tolist()
+            # NaN is in no order, and where it stands decides what these two say of it.
+            assert not any(map(math.isnan, listed)), "a latency is NaN"
+            self.min_ms, self.max_ms = min(listed), max(listed)
+        else:
+            self.min_ms, self.max_ms = float(values_ms.min()), float(values_ms.max())
         assert 0.0 <= self.min_ms <= self.max_ms < math.inf, (
             "a latency is NaN, negative or infinite"
         )
         self.sum_us = _sum_micros(values_ms, self.max_ms)
         self._histogram: tuple[Histogram, int] | None = None
+        self._numbers: list[int] | None = None
 
     @classmethod
     def of(cls, values_ms: Values | Sequence[float]) -> Self:
         """These values; -0.0 becomes 0.0."""
         return cls(np.asarray(values_ms, np.float64) + 0.0)
+
+    @property
+    def are_few(self) -> bool:
+        """Whether `numbers` is what to ask for, and not `histogram`."""
+        return len(self.values_ms) <= FEW
+
+    def numbers(self) -> list[int]:
+        """The buckets of the values above 0, reckoned once."""
+        if self._numbers is None:
+            self._numbers = [n for n in bucket_numbers_of_few(self.values_ms) if n]
+        return self._numbers
 
     def histogram(self) -> tuple[Histogram, int]:
         """(buckets of the values above 0, how many are 0), reckoned once."""
@@ -315,9 +343,13 @@ class LatencySketch:
             self._values = np.concatenate((self._values, values))
             return
         self._spill()
-        histogram, zeros = latencies.histogram() if latencies else _histogram_of(values)
-        self._zeros += zeros
-        self._histogram.add(histogram)
+        if latencies is not None and latencies.are_few:
+            self._histogram.add_few(latencies.numbers())
+            self._zeros += len(values) - len(latencies.numbers())
+        else:
+            histogram, zeros = latencies.histogram() if latencies else _histogram_of(values)
+            self._zeros += zeros
+            self._histogram.add(histogram)
         if self._kll is not None:
             if self.max_ms > FLOAT32_MAX:
                 values = np.minimum(values, FLOAT32_MAX)
@@ -394,7 +426,7 @@ def _histogram_of(values_ms: Values) -> tuple[Histogram, int]:
 
 def _sum_micros(values_ms: Values, high_ms: float) -> int:
     """The sum of each value's microseconds, rounded half to even; exact for any float64."""
-    if high_ms * 1000.0 * len(values_ms) < MICROS_EXACT:
+    if len(values_ms) > FEW and high_ms * 1000.0 * len(values_ms) < MICROS_EXACT:
         return int(np.rint(values_ms * 1000.0).sum())  # whole numbers below 2**53: exact
     return sum(map(_micros, values_ms.tolist()))
 

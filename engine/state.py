@@ -95,6 +95,7 @@ class _Waiting:
 
 TABLES: Final = ("calls", "views", "conversions", "searches", "active")
 LISTS: Final = ("sales", "payments", "exposures", "goals", "sessions", "labels")
+ALL_KINDS: Final = (*TABLES, *LISTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,16 @@ Image = (
     | CountersImage
 )
 
+NEEDED: Final[dict[type[Question], tuple[str, ...]]] = {
+    services.Question: ("calls", "labels"),
+    revenue.Question: ("sales", "payments", "labels"),
+    marketplace.Question: ("views", "conversions", "searches", "labels"),
+    experiments.Question: ("exposures", "goals", "labels"),
+    users.Question: ("active", "sessions"),
+    CountersQuestion: (*TABLES, "sales", "sessions"),
+}
+"""What is folded for each kind of question; of all else some more may wait together."""
+
 Names = dict[names.Key, str]
 """{(kind, id, variant): name} for what an image mentions."""
 
@@ -191,7 +202,7 @@ class ShardState:
         self._calendar = calendar
         self._keys = Keys(config.shards)
         self._failures: list[Failure] = []
-        self._waiting = {name: _Waiting() for name in (*TABLES, *LISTS)}
+        self._waiting = {name: _Waiting() for name in ALL_KINDS}
         self._hour = -1
         self._advanced_ms = 0
         self.is_new_share = False
@@ -265,10 +276,10 @@ class ShardState:
                 if waiting.count >= FACTS_MIN:
                     self._fold_waiting(name)
 
-    def settle(self) -> Generator[None, None, None]:
-        """Fold what waits, a family a step; before every answer and every dump."""
-        for name, waiting in self._waiting.items():
-            if waiting.count:
+    def settle(self, kinds: Iterable[str] = ALL_KINDS) -> Generator[None, None, None]:
+        """Fold what waits, a kind of facts a step; of all kinds before every dump."""
+        for name in kinds:
+            if self._waiting[name].count:
                 self._fold_waiting(name)
                 yield
 
@@ -325,7 +336,7 @@ class ShardState:
 
         Between the first step and the last no group may be folded.
         """
-        yield from self.settle()
+        yield from self.settle(NEEDED[type(question)])
         image: Image
         mentioned: Iterable[str] = ()
         match question:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.cardinality import UserSketch
 from engine.cells import Dumped, Owner, Slot, Slots
-from engine.columns import Column, Table, column, cut_each, joined
+from engine.columns import FEW, Column, Table, column, cut_each, joined
 from engine.hashindex import HashIndex
 from engine.timebucket import MINUTE_MS, Calendar
 
@@ -98,9 +98,16 @@ class UserDays:
         if not len(users):
             return
         rows = self._rows_of(users)
-        self._mark(rows, days)
-        np.minimum.at(self._first_day, rows, days)
-        np.maximum.at(self._last_minute, rows, (at_ms // MINUTE_MS).astype(np.int32))
+        minutes = (at_ms // MINUTE_MS).astype(np.int32)
+        if len(users) <= FEW:
+            for row, day, minute in zip(
+                rows.tolist(), days.tolist(), minutes.tolist(), strict=True
+            ):
+                self._mark_one(row, day, minute)
+        else:
+            self._mark(rows, days)
+            np.minimum.at(self._first_day, rows, days)
+            np.maximum.at(self._last_minute, rows, minutes)
         while self._rows > self._rows_max:
             self._halve()
 
@@ -142,6 +149,20 @@ class UserDays:
         self._hashes = _resized(self._hashes, size, 0)
         self._first_day = _resized(self._first_day, size, NEVER)
         self._last_minute = _resized(self._last_minute, size, 0)
+
+    def _mark_one(self, row: int, day: int, minute: int) -> None:
+        """As `_mark` and what follows it, of one."""
+        if day < self._first_day.item(row):
+            self._first_day[row] = day
+            self._changed.add(("users", row // BLOCK_ROWS))
+        if minute > self._last_minute.item(row):
+            self._last_minute[row] = minute
+        bits = self._day_bits(day)
+        bit = 1 << (row & 7)
+        if not bits.item(row >> 3) & bit:
+            bits[row >> 3] |= bit
+            self._sketch_of(day).add_many([self._hashes.item(row)])
+            self._changed.add(("active", day))
 
     def _mark(self, rows: Column, days: NDArray[np.int32]) -> None:
         earlier = rows[days < self._first_day[rows]]

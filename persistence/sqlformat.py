@@ -15,7 +15,7 @@ import orjson
 
 from persistence import tabular
 from persistence.dialect.query import Format
-from persistence.dialect.select import Output
+from persistence.dialect.relation import Output
 from persistence.tabular import dumps
 
 Rows = Iterable[Sequence[tuple[Any, ...]]]

@@ -20,7 +20,8 @@ from web.asgi import Connection, NoWebsocket
 from web.control import Control
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
-from web.gate import STRANGER, Asking, Gate
+from web.gate import Gate
+from web.grants import STRANGER, Asking
 from web.handlers import Answer, Handlers, Service, Shared, answers_of, response_of
 from web.headers import shared
 from web.ingest import Kind
@@ -184,7 +185,7 @@ def _refuse_strangers(app: Application, gate: Gate) -> None:
                 await _discard_body()  # nobody reads it, see `web.body`
             g.grant = gate.admit(route or NO_SUCH, g.asking)
             if request.path not in _INGEST_PATHS and request.endpoint not in _NEVER_COUNTED:
-                gate.count_request(g.grant, g.asking)
+                gate.allowance.count_request(g.grant, g.asking)
         except TallymarkError:
             if route is not None and route.takes:
                 await _discard_body()

@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,10 +18,10 @@ from typing import Any, Final, TypeVar
 import click
 import orjson
 
-from engine.config import KEY_VARIABLE, Resolved, written
+from engine.config import KEY_VARIABLE, written
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from load.errors import LoadError
-from web import settings
+from web import options, settings
 from web.keycli import keys
 from web.loadcli import load
 from web.printing import table
@@ -33,69 +33,7 @@ INTERRUPTED: Final = 130
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
-_Option = str | bool | tuple[str, ...] | None
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_NOT_GIVEN: Final = (None, False, ())
-"""What click hands over for an option that was left out; a setting is never one of these."""
-
-_CONFIG_OPTIONS: Final = (
-    ("--data", "DIR", "Folder of the journal, the snapshots and the archive."),
-    ("--host", "ADDRESS", "Address to listen on."),
-    ("--port", "PORT", "TCP port; 0 takes a free one and logs which."),
-    ("--keys-file", "FILE", "Keys besides those of `tallymark keys`, one a line; mode 0600."),
-    ("--certfile", "FILE", "TLS certificate and its chain; needs --keyfile."),
-    ("--keyfile", "FILE", "Private key of the certificate."),
-    ("--durability", "fsync|write|none", "What an acknowledgement waits for."),
-    ("--shards", "N", "Owners of state; may change at a restart."),
-    ("--timezone", "ZONE", "IANA zone of hours and days; chosen once for a data folder."),
-    ("--reporting-currency", "CODE", "Currency of the scalar money figures."),
-    ("--snapshot-interval-s", "SECONDS", "Time between snapshots."),
-    ("--stop-deadline-s", "SECONDS", "How long a clean stop may take."),
-    ("--log-level", "LEVEL", "debug, info, warning or error."),
-    ("--log-format", "console|json", "Lines for people, or one JSON object a line."),
-)
-
-
-def _config_options(command: _Command) -> _Command:
-    """Add the main settings as options; values stay texts, which `settings.read` checks."""
-    command = click.option(
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="TOML file of settings; else TALLYMARK_CONFIG, else ./tallymark.toml if there.",
-    )(command)
-    command = click.option(
-        "--allow-public",
-        is_flag=True,
-        help="Listen beyond loopback without keys: something in front keeps strangers out.",
-    )(command)
-    command = click.option(
-        "--allowed-host",
-        "--allowed-hosts",
-        "allowed_hosts",
-        multiple=True,
-        metavar="NAME",
-        help="A name that the Host header may carry besides those of loopback; repeatable.",
-    )(command)
-    command = click.option(
-        "--pseudonymise",
-        is_flag=True,
-        help="Keep a keyed hash in the place of each userId and sessionId.",
-    )(command)
-    command = click.option(
-        "--load-hooks", is_flag=True, help="Let /load/runs put load on this process."
-    )(command)
-    command = click.option(
-        "--archive/--no-archive",
-        default=None,
-        callback=lambda _context, _option, value: None if value is None else str(value).lower(),
-        help="Keep every event in Parquet files; on by default.",
-    )(command)
-    for name, metavar, text in reversed(_CONFIG_OPTIONS):
-        command = click.option(name, metavar=metavar, help=text)(command)
-    return command
 
 
 def _key_option(text: str) -> Callable[[_Command], _Command]:
@@ -103,15 +41,6 @@ def _key_option(text: str) -> Callable[[_Command], _Command]:
     return click.option(
         "--key", envvar=KEY_VARIABLE, show_envvar=True, metavar="KEY", help=text
     )
-
-
-def _resolved(config_file: Path | None, options: Mapping[str, _Option]) -> Resolved:
-    given = {
-        name: ",".join(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value not in _NOT_GIVEN
-    }
-    return settings.read(given, os.environ, config_file)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -131,25 +60,26 @@ def tallymark() -> None:
 
 
 @tallymark.command()
-@_config_options
-def serve(config_file: Path | None, **options: _Option) -> int:
+@options.of_settings
+def serve(config_file: Path | None, **given: options.Given) -> int:
     """Run the server until SIGTERM or Ctrl-C; a second signal ends it at once.
 
-    Every setting may also stand in a TOML file or in the environment (TALLYMARK_SHARDS=4):
-    docs/configuration.md lists them all, `tallymark config` shows what is in force.
+    Every setting is an option (keep_days: --keep-days 800), and may stand in a TOML file or in
+    the environment (TALLYMARK_KEEP_DAYS=800). Below are the main ones; docs/configuration.md
+    lists them all, `tallymark config` shows what is in force.
     """
-    config = _resolved(config_file, options).config
+    config = options.resolved(config_file, given).config
     from web import main as server
 
     return server.serve(config)
 
 
 @tallymark.command()
-@_config_options
+@options.of_settings
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of a table.")
-def config(config_file: Path | None, as_json: bool, **options: _Option) -> None:
+def config(config_file: Path | None, as_json: bool, **given: options.Given) -> None:
     """Print every setting, its value, and where the value came from."""
-    resolved = _resolved(config_file, options)
+    resolved = options.resolved(config_file, given)
     values = {name: getattr(resolved.config, name) for name in resolved.origins}
     if as_json:
         both = {

@@ -190,8 +190,8 @@ class Handlers:
         spend: Callable[[int], None] = free
         try:
             content = await self._content(kind.body_bytes_max(self._config))
-            if self._gate.counts_events:
-                spend = self._gate.events(g.grant, g.asking)
+            if self._gate.allowance.counts_events:
+                spend = self._gate.allowance.events(g.grant, g.asking)
         except TallymarkError as error:
             return response_of(ingest.refused(error, kind))
         reply = await ingest.take(

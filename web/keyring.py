@@ -18,7 +18,8 @@ from engine.config import ADMIN_KEY_VARIABLE, Config, is_loopback
 from engine.errors import InvalidSetting, TallymarkError
 from persistence import keyfile
 from persistence.keys import Entry, KeyStore
-from web.gate import Gate, Key
+from web.gate import Gate
+from web.grants import Key
 
 LOOK_S: Final = 0.1
 """Between two looks whether keys have changed; one costs some 50 µs, most of it in a thread."""
@@ -92,7 +93,7 @@ class Keyring:
                     await self._in_thread(self._acknowledge)
                 if trio.current_time() > write_down_s:
                     write_down_s = trio.current_time() + WRITE_DOWN_S
-                    uses, over = self.gate.uses(), self.gate.ended_sessions()
+                    uses, over = self.gate.uses(), self.gate.visits.ended_sessions()
                     on_change()
                     await self._in_thread(partial(self._write_down, uses, over))
             except (TallymarkError, sqlite3.DatabaseError) as error:  # full, held, damaged
@@ -110,13 +111,13 @@ class Keyring:
 
     async def sign_in(self, key: Key) -> str:
         """The token of a new session, which outlives a restart. Raises DiskFull."""
-        token, entry = self.gate.new_session(key)
+        token, entry = self.gate.visits.new_session(key)
         await self._in_thread(partial(self._store.put_session, entry))
         return token
 
     async def sign_out(self, token: str) -> None:
         """End a session."""
-        digest = self.gate.end_session(token)
+        digest = self.gate.visits.end_session(token)
         if digest is not None:
             await self._in_thread(partial(self._store.drop_sessions, [digest]))
 

@@ -18,7 +18,8 @@ from engine.events import Batch
 from web import ingest, wire
 from web.access import must_be_our_host
 from web.framing import Head
-from web.gate import Asking, Gate, Grant
+from web.gate import Gate
+from web.grants import Asking, Grant
 from web.headers import shared
 from web.hub import Hub
 from web.ingest import Acceptor, Decoded, Kind
@@ -160,9 +161,9 @@ class Lane:
             self.hub.start(self._wait_for_room, decoded, released)
 
     def _spend(self, line: Line, head: Head) -> Callable[[int], None]:
-        if not self._gate.counts_events:
+        if not self._gate.allowance.counts_events:
             return free
-        return self._gate.events(self._writer(line, head), _asking(line, head))
+        return self._gate.allowance.events(self._writer(line, head), _asking(line, head))
 
     async def _wait_for_room(self, decoded: Decoded, released: Released) -> None:
         """The rare case: the queue is full, and may have room within its second."""
@@ -222,7 +223,7 @@ class Lane:
         try:
             asking = _asking(line, head)
             grant = self._gate.admit(STREAM, asking)
-            self._gate.count_request(grant, asking)
+            self._gate.allowance.count_request(grant, asking)
             asked = wire.question(head.query, StreamAsked)
             keys = wanted(asked.keys)
             if keys is not None and self._service.is_ready:
@@ -237,8 +238,9 @@ class Lane:
             self._meter.answered(_STREAM, perf_counter() - asked_s)
             listener = _Listener(self, line, keys=keys, interval_ticks=asked.interval)
             listener.grant = grant
-            line.stream(self._opening(head.origin), partial(self._live.leave, listener))
+            # In this order: the line may find out at once that nobody is there any more.
             self._live.enter(listener)
+            line.stream(self._opening(head.origin), partial(self._live.leave, listener))
 
     def _opening(self, origin: str | None) -> bytes:
         lines = [b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked", b"Date: %b" % self.hub.date]

@@ -15,7 +15,7 @@ from quart.wrappers.response import ResponseBody
 
 from engine.errors import InvalidQuestion, Overloaded, TallymarkError
 from web.errors import TooManyStreams
-from web.gate import ANYBODY, Grant
+from web.grants import ANYBODY, Grant
 
 Counters = Mapping[str, int | float | None]
 
@@ -122,7 +122,11 @@ class Live:
         """Make frames until `end`; sleeps while nobody listens."""
         with self._life:
             while True:
-                await self._somebody.wait()
+                if not self._subscribers:
+                    # Made by who waits for it: an event that others may put in the place of
+                    # this one would be set, and nobody wait for it.
+                    self._somebody = trio.Event()
+                    await self._somebody.wait()
                 await self._tick_while_heard()
 
     def end(self) -> None:
@@ -151,8 +155,6 @@ class Live:
     def leave(self, subscriber: "Subscriber") -> None:
         """Give the place back."""
         self._subscribers.discard(subscriber)
-        if not self._subscribers:
-            self._somebody = trio.Event()
 
     async def _tick_while_heard(self) -> None:
         started = trio.current_time()

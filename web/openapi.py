@@ -9,8 +9,8 @@ from msgspec import Struct
 from engine.errors import TallymarkError
 from web import wire
 from web.errors import BadRequest, Forbidden, Misdirected, RateLimited, Unauthorized
-from web.gate import COOKIE
 from web.route import Refusals, Route
+from web.visits import COOKIE
 from web.wire import INTERNAL, PROBLEM_JSON, Problem
 
 ANY_ROUTE: Final = (BadRequest, Misdirected)

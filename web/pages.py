@@ -8,7 +8,7 @@ from engine.config import Config
 from web import wire
 from web.assets import Asset, cache_of, read_assets
 from web.errors import NotFound
-from web.gate import must_may
+from web.grants import must_may
 from web.headers import PAGE_HEADERS, frameable
 from web.home import home
 from web.ingest import NothingAsked

@@ -20,7 +20,7 @@ from persistence.reports import Report, ReportStore
 from web import reports, wire
 from web.archiving import ArchiveLate
 from web.errors import CutShort, Forbidden, NotFound, ReportUnfinished
-from web.gate import Grant
+from web.grants import Grant
 from web.ingest import NothingAsked
 from web.making import Makers, Rows
 from web.reports import Told, ToldList

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.errors import TallymarkError
-from web.gate import Needed
+from web.grants import Needed
 from web.ingest import NothingAsked
 
 Refusals = tuple[type[TallymarkError], ...]

@@ -8,9 +8,10 @@ from msgspec import Struct
 from persistence.keys import Role
 from web import wire
 from web.errors import Forbidden
-from web.gate import COOKIE, SECURE_COOKIE, SESSION_MS, TOKEN_MS, Grant, token_in
+from web.grants import Grant
 from web.ingest import NothingAsked
 from web.keyring import Keyring
+from web.visits import COOKIE, SECURE_COOKIE, SESSION_MS, TOKEN_MS, token_in
 from web.wire import Called, Reply
 
 
@@ -62,7 +63,7 @@ class Sessions:
         if grant.key is None or grant.session is not None:
             raise Forbidden("A session is made with a key, and not with another session.")
         token = await self._keyring.sign_in(grant.key)
-        made = self._gate.session_of(token)
+        made = self._gate.visits.session_of(token)
         assert made is not None, "it was made a moment ago"
         cookie = self._cookie(called, token, SESSION_MS // 1000)
         reply = wire.answered(self._session(made))
@@ -81,7 +82,7 @@ class Sessions:
     async def stream_token(self, called: Called) -> Reply:
         """POST /stream/tokens."""
         wire.question(called.query, NothingAsked)
-        token = self._gate.new_token(called.grant)
+        token = self._gate.visits.new_token(called.grant)
         made = StreamToken(token=token, expires_in_s=TOKEN_MS // 1000)
         return wire.answered(made, status=201)
 

@@ -22,7 +22,7 @@ from web.catalog import ExperimentGiven, NamedList, OneNamed, ServiceGiven
 from web.dashboards import DashboardList, Exported, Given, OneDashboard, Shared
 from web.embedding import ASKED, FAMILIES, CountersShownAsked, ShownAsked
 from web.errors import Forbidden, NotFound, SlowBody
-from web.gate import Needed
+from web.grants import Needed
 from web.queries import REFUSALS as QUERY_REFUSALS
 from web.route import Refusals, Route
 from web.sessions import Session, StreamToken

@@ -19,7 +19,7 @@ from engine.errors import (
     WrongMediaType,
 )
 from web.errors import MethodNotAllowed, RateLimited, Unauthorized
-from web.gate import Asking, Grant
+from web.grants import Asking, Grant
 from web.headers import DATA_HEADERS
 
 QUERY_BYTES_MAX: Final = 8 * 1024

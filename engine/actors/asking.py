@@ -73,7 +73,10 @@ class Asking:
         """Executions, latencies and errors by service."""
         frame = self._frame()
         planned = plan(asked, frame)
-        heard = await self._ask(services.question(planned, asked, frame))
+        few = services.question(planned, asked, frame, shards=len(self._inboxes))
+        heard = await self._ask(few)
+        if not services.is_enough(asked, heard.images):
+            heard = await self._ask(services.question(planned, asked, frame))
         steps = services.answer(planned, asked, heard.images, heard.names)
         return await self.pace.run(steps)
 

@@ -177,10 +177,12 @@ class Converter:
         """The sum in `currency`, rounded half to even once for each currency."""
         if self.reason is not None:
             return None
-        return sum(
-            int((Decimal(n) * self._rates[code]).to_integral_value(ROUND_HALF_EVEN))
-            for code, n in by_currency.items()
-        )
+        return sum([self._converted(code, n) for code, n in by_currency.items()])
+
+    def _converted(self, code: str, micros: int) -> int:
+        if code == self.currency:  # of thousands of services most need no more
+            return micros
+        return int((Decimal(micros) * self._rates[code]).to_integral_value(ROUND_HALF_EVEN))
 
     def sales(self, by_currency: ByCurrency) -> Sales | None:
         """All sales as if they were made in `currency`."""

@@ -1,6 +1,7 @@
 """Service performance: from the question to rows of counts, rates and percentiles."""
 
 from collections.abc import Callable, Generator, Sequence
+from math import ceil, sqrt
 from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -108,8 +109,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 TREND_DEFAULT: Final[Granularity] = "day"
 
 
-def question(planned: Plan, asked: Asked, frame: Frame) -> Question:
-    """What to ask of every shard. Raises InvalidQuestion or Unanswerable."""
+def question(planned: Plan, asked: Asked, frame: Frame, *, shards: int = 1) -> Question:
+    """What to ask of every shard. Raises InvalidQuestion or Unanswerable.
+
+    shards  among how many the services are spread: each sends its share of the rows and some
+            more, and `is_enough` says whether that was all that is needed
+    """
     field = asked.sort.removeprefix("-")
     if field not in SORTS:
         raise InvalidQuestion(
@@ -123,13 +128,39 @@ def question(planned: Plan, asked: Asked, frame: Frame) -> Question:
         span=planned.span,
         service=asked.service_id,
         category=asked.category,
-        limit=asked.limit,
+        limit=_share(asked.limit, shards),
         sort=field,
         descending=asked.sort.startswith("-"),
         buckets=planned.spans,
         trend=trend.spans if trend else (),
         previous=planned.before.span if planned.before else None,
     )
+
+
+def _share(limit: int, shards: int) -> int:
+    """So many that of the best `limit` rows some shard holds more once in a thousand times."""
+    mean = limit / shards
+    return min(limit, ceil(mean + 2.5 * sqrt(mean) + 1))
+
+
+def is_enough(asked: Asked, images: Sequence[Image]) -> bool:
+    """Whether the best rows of all are among those that the shards sent."""
+    beyond = [image.next for image in images if image.next is not None]
+    if not beyond:
+        return True
+    field, descending = asked.sort.removeprefix("-"), asked.sort.startswith("-")
+    rank, sign = services.RANKS[field], -1 if descending else 1
+
+    def place(service: str, executions: int, failures: int) -> tuple[float, str]:
+        return sign * rank(executions, failures), service
+
+    sent = sorted(
+        place(row.service, row.now.executions, row.now.failures)
+        for image in images
+        for row in image.rows
+    )
+    first = min(place(one.service, one.executions, one.failures) for one in beyond)
+    return len(sent) >= asked.limit and sent[asked.limit - 1] < first
 
 
 def _by_day(asked: Asked) -> PeriodAsked:
@@ -146,14 +177,19 @@ def answer(
 ) -> Generator[None, None, Answer]:
     """Merge the shards' images; yields between rows, so that the caller may pause."""
     label = planned.period.label
+    field, descending = asked.sort.removeprefix("-"), asked.sort.startswith("-")
+    found = sorted((row for image in images for row in image.rows), key=lambda row: row.service)
+    rank = services.RANKS.get(field)
+    if rank is not None:  # nothing is reckoned for rows that are not shown
+        found.sort(
+            key=lambda row: rank(row.now.executions, row.now.failures), reverse=descending
+        )
+        del found[asked.limit :]
     rows: list[ServiceRow] = []
-    for image in images:
-        for row in image.rows:
-            rows.append(_row(row, label, known, asked))
-            yield
-    field = asked.sort.removeprefix("-")
-    rows.sort(key=lambda row: str(row.service_id))
-    rows.sort(key=SORTS[field], reverse=asked.sort.startswith("-"))
+    for row in found:
+        rows.append(_row(row, label, known, asked))
+        yield
+    rows.sort(key=SORTS[field], reverse=descending)
     series = []
     for start, parts in zip(
         starts(planned), zip(*(image.series for image in images), strict=True), strict=True

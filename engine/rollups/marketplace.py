@@ -4,19 +4,20 @@ All counts are exact. A cell of looks is one service in one category, a cell of 
 term in one category; the number of either is capped before it comes here.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import numpy as np
-
 from engine.cells import Cells, Dumped, Horizon, Owner, Slot, Slots, add_counts
-from engine.columns import Cut, Grouped, Keys, Table, cut_each
+from engine.columns import FEW, Cut, Grouped, Keys, Table, cut_each
 from engine.footprint import counts_bytes
 from engine.timebucket import Calendar, Span
 
 Key = tuple[str, str]
 """(service or search query, category or '')"""
+
+Counted = tuple[Cut, Key, int, int]
+"""(cell, key, facts of it there, sum of what else they say)"""
 
 VIEWS, CONVERSIONS = range(2)
 SEARCHES, WITHOUT_RESULT = range(2)
@@ -80,11 +81,8 @@ class Marketplace:
 
     def fold_looks(self, looks: Table, index: int, keys: Keys) -> None:
         """Count views or conversions, as `index` says; rows: numbers by `keys`, instants."""
-        cuts, grouped = self._grouped(looks, 1 + index, keys)
-        for code, count in zip(grouped.codes, grouped.counts(), strict=True):
-            cut, number = divmod(code, len(keys))
-            key = keys.pairs[number]
-            for cells in self._looks.places(cuts[cut]):
+        for cut, key, count, _ in self._counted(looks, 1 + index, keys):
+            for cells in self._looks.places(cut):
                 counts = cells.get(key)
                 if counts is None:
                     counts = cells[key] = [0, 0]
@@ -92,28 +90,34 @@ class Marketplace:
 
     def fold_searches(self, searches: Table, keys: Keys) -> None:
         """Count searches; rows: numbers by `keys`, instants, 1 where nothing was found."""
-        cuts, grouped = self._grouped(searches, 0, keys)
-        counted = zip(grouped.codes, grouped.counts(), grouped.sums(searches[2]), strict=True)
-        for code, count, without_result in counted:
-            cut, number = divmod(code, len(keys))
-            key = keys.pairs[number]
-            for cells in self._searches.places(cuts[cut]):
+        for cut, key, count, without_result in self._counted(searches, 0, keys):
+            for cells in self._searches.places(cut):
                 counts = cells.get(key)
                 if counts is None:
                     counts = cells[key] = [0, 0]
                 counts[SEARCHES] += count
                 counts[WITHOUT_RESULT] += without_result
 
-    def _grouped(self, facts: Table, of_sums: int, keys: Keys) -> tuple[list[Cut], Grouped]:
-        """By cell and pair: the codes are cut * len(keys) + number. Counts them in the sums."""
+    def _counted(self, facts: Table, of_sums: int, keys: Keys) -> Iterator[Counted]:
+        """By cell and pair, and in the sums."""
+        counted = self._one_by_one if facts.shape[1] <= FEW else self._grouped
+        for cut, number, count, total in counted(facts, len(keys)):
+            for cells in self._sums.places(cut):
+                cells.setdefault(ALL, [0, 0, 0])[of_sums] += count
+            yield cut, keys.pairs[number], count, total
+
+    def _one_by_one(self, facts: Table, _: int) -> Iterator[tuple[Cut, int, int, int]]:
+        for number, at_ms, value in facts.T.tolist():
+            yield self._calendar.cut(at_ms), number, 1, value
+
+    def _grouped(self, facts: Table, keys: int) -> Iterator[tuple[Cut, int, int, int]]:
+        """(cell, number of the pair, facts, sum of their third row)"""
         cuts, which = cut_each(self._calendar, facts[1])
-        for cut, count in zip(
-            cuts, np.bincount(which, minlength=len(cuts)).tolist(), strict=True
-        ):
-            if count:
-                for cells in self._sums.places(cut):
-                    cells.setdefault(ALL, [0, 0, 0])[of_sums] += count
-        return cuts, Grouped(which * len(keys) + facts[0])
+        grouped = Grouped(which * keys + facts[0])
+        counted = zip(grouped.codes, grouped.counts(), grouped.sums(facts[2]), strict=True)
+        for code, count, total in counted:
+            cut, number = divmod(code, keys)
+            yield cuts[cut], number, count, total
 
     def expire(self, horizon: Horizon) -> None:
         """Forget cells older than `horizon`."""

@@ -293,7 +293,11 @@ def merged(images: Sequence[Image]) -> Image:
             add_sales(bucket) for bucket in zip(*(i.series for i in images), strict=True)
         ),
         mrr_micros=_add_micros([image.mrr_micros for image in images]),
-        by_service={service: add_sales(parts) for service, parts in by_service.items()},
+        by_service={
+            # Nearly always: a service is in one shard.
+            service: parts[0] if len(parts) == 1 else add_sales(parts)
+            for service, parts in by_service.items()
+        },
     )
 
 

@@ -6,7 +6,7 @@ stands in `engine.intake`. Day cells older than `KLL_DAYS` keep the histogram al
 bound of 1 %.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from sys import intern
@@ -38,14 +38,14 @@ class Question:
     """Which services, when, and how much of each; a span is a set of cells.
 
     previous, buckets, trend  spans of the period before, of the series, of each row's trend
-    sort       a count by which the best `limit` rows are chosen here, or None: send all rows
+    sort       one of RANKS, by which the best `limit` rows are chosen here; else all are sent
     """
 
     span: Span
     service: str | None
     category: str | None
     limit: int
-    sort: str | None
+    sort: str
     descending: bool
     buckets: tuple[Span, ...] = ()
     trend: tuple[Span, ...] = ()
@@ -82,14 +82,33 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranked:
+    """What decides the place of one service among others."""
+
+    service: str
+    executions: int
+    failures: int
+
+
+RANKS: Final[dict[str, Callable[[int, int], float]]] = {
+    "executions": lambda executions, _: executions,
+    "errorRate": lambda executions, failures: 100 * failures / executions,
+    "successRate": lambda executions, failures: 100 * (executions - failures) / executions,
+}
+"""By what rows can be chosen before anything is merged: (executions, failures) to a number."""
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One shard's answer; nothing in it changes any more.
 
     rows_all  how many services have executions, also beyond the limit
+    next      the first row beyond the limit, None where there is none
     """
 
     rows: list[Row]
     rows_all: int
+    next: "Ranked | None"
     total: Part
     previous: Part | None
     series: tuple[Part, ...]
@@ -119,7 +138,7 @@ class Services:
         self._intakes.fold(calls, failures, keys)
 
     def settle(self) -> Generator[None, None, None]:
-        """Bring what waits into the cells; before every answer and every dump."""
+        """Bring what waits into the cells; before every dump."""
         return self._intakes.settle()
 
     def expire(self, horizon: Horizon) -> None:
@@ -155,7 +174,7 @@ class Services:
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields often, so that the caller may pause."""
-        yield from self.settle()
+        yield from self._settle_for(question)
         keys = yield from self._keys(question, question.span)
         before: dict[str, _Counted] = {}
         previous = None
@@ -163,15 +182,29 @@ class Services:
             # Services and categories of its own: it may have seen what the period has not.
             before = yield from self._keys(question, question.previous)
             previous = yield from self._over(question, before, question.previous)
+        best, beyond = _best(keys, question)
+        for service, counted in best:
+            yield from self._intakes.settle_of(counted.by_key)
+            if service in before:
+                yield from self._intakes.settle_of(before[service].by_key)
         rows = []
-        for service, counted in _best(keys, question):
+        for service, counted in best:
             rows.append(self._row(service, counted, before.get(service), question))
             yield
         total = yield from self._over(question, keys, question.span)
         series = []
         for bucket in question.buckets:
             series.append((yield from self._over(question, keys, bucket)))
-        return Image(rows, len(keys), total, previous, tuple(series))
+        return Image(rows, len(keys), beyond, total, previous, tuple(series))
+
+    def _settle_for(self, question: Question) -> Generator[None, None, None]:
+        """What is told of all services together; what waits for one of them is counted."""
+        yield from self._intakes.settle_totals()
+        yield from self._intakes.settle_late()
+        if question.service is not None:
+            yield from self._intakes.settle_of(self._pairs_of(question.service))
+        elif question.category is not None:
+            yield from self.settle()
 
     def executions(self, span: Span) -> tuple[int, int]:
         """(executions, failures) of all services together in whole days, hot as they are."""
@@ -217,17 +250,22 @@ class Services:
             self._finished_counts[finished] = known = (self._intakes.late_flushes, counts)
         counts = dict(known[1])
         running = (newest,) if len(finished) < len(span.days) else ()
-        for cells in self._cells.within(Span(days=running, hours=span.hours)):
+        still = Span(days=running, hours=span.hours)
+        for cells in self._cells.within(still):
             _count_cells(counts, cells)
             yield
+        for key, waiting in self._intakes.waiting_in(still).items():
+            executions, failures = counts.get(key, NOTHING)
+            counts[key] = (executions + waiting, failures)
         return counts
+
+    def _pairs_of(self, service: str) -> list[Pair]:
+        categories = self._intakes.categories.by_service.get(service, ())
+        return [(service, category) for category in categories]
 
     def _counts_of(self, service: str, span: Span) -> Counts:
         counts: Counts = {}
-        keys = [
-            (service, category)
-            for category in self._intakes.categories.by_service.get(service, ())
-        ]
+        keys = self._pairs_of(service)
         for cells in self._cells.within(span):
             _count_cells(counts, {key: cells[key] for key in keys if key in cells})
         return counts
@@ -358,21 +396,19 @@ def _count_cells(counts: Counts, cells: dict[Pair, ServiceCell]) -> None:
         counts[key] = (executions + cell.latency.count, failures + cell.failures)
 
 
-def _best(counted: dict[str, _Counted], question: Question) -> Iterable[tuple[str, _Counted]]:
-    """The rows to send: all, or the best by a count that needs no sketch. Ties go by name."""
-    rank = _RANKS.get(question.sort or "")
+def _best(
+    counted: dict[str, _Counted], question: Question
+) -> tuple[Collection[tuple[str, _Counted]], Ranked | None]:
+    """The rows to send, and the first that is not sent. Ties go by name."""
+    rank = RANKS.get(question.sort)
     if rank is None or len(counted) <= question.limit:
-        return counted.items()
+        return counted.items(), None
     rows = sorted(counted.items())
-    rows.sort(key=lambda row: rank(row[1]), reverse=question.descending)
-    return rows[: question.limit]
-
-
-_RANKS: Final = {
-    "executions": lambda row: row.executions,
-    "errorRate": lambda row: row.failures / row.executions,
-    "successRate": lambda row: -row.failures / row.executions,
-}
+    rows.sort(
+        key=lambda row: rank(row[1].executions, row[1].failures), reverse=question.descending
+    )
+    service, of_next = rows[question.limit]
+    return rows[: question.limit], Ranked(service, of_next.executions, of_next.failures)
 
 
 def _found(

@@ -11,8 +11,9 @@ from persistence.archive.columns import SHOWN, Hidden, literal, named_in, quoted
 from persistence.dialect import grammar, kinds, text, times, zones
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.kinds import Kind
+from persistence.dialect.relation import Output, Relation, Shared
 from persistence.dialect.scope import EVENTS
-from persistence.dialect.select import Output, Relation, Shared, select
+from persistence.dialect.select import select
 
 Format = Literal[
     "JSON",

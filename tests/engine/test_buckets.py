@@ -4,7 +4,13 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.buckets import DENSE_BUCKETS, EDGES, Histogram, bucket_numbers
+from engine.buckets import (
+    DENSE_BUCKETS,
+    EDGES,
+    Histogram,
+    bucket_numbers,
+    bucket_numbers_of_few,
+)
 
 TABLE_CRC = 0x6840EA4E
 NUMBERS = [0, 1, 2, 70963, 71195, 71750, 72231, 142522]
@@ -32,6 +38,26 @@ def test_a_value_on_an_edge_belongs_to_the_bucket_above() -> None:
     edges = EDGES[:-1]
     assert (bucket_numbers(edges) == np.arange(len(edges))).all()
     assert (bucket_numbers(np.nextafter(EDGES[1:], 0.0)) == np.arange(len(edges))).all()
+
+
+def test_few_values_are_in_the_buckets_of_many() -> None:
+    edges = EDGES[:-1:7]
+    values = np.concatenate((edges, np.nextafter(EDGES[1::7], 0.0), [1.7e308]))
+    assert bucket_numbers_of_few(values) == bucket_numbers(values).tolist()
+
+
+def test_what_is_counted_one_by_one_is_what_is_counted_at_once() -> None:
+    values = [5.0] * 70_000 + [7.0, 1.0, 9.0, 1e-300, 1e300, 5.0, 1.0]
+    one_by_one = Histogram()
+    for start in range(0, len(values), 1000):
+        one_by_one.add_few(bucket_numbers_of_few(np.array(values[start : start + 1000])))
+    at_once = _histogram(values)
+    assert [column.tolist() for column in one_by_one.pairs()] == [
+        column.tolist() for column in at_once.pairs()
+    ]
+    for histogram in (one_by_one, at_once):
+        histogram.narrow()
+    assert one_by_one.counts.tobytes() == at_once.counts.tobytes()
 
 
 def test_buckets_are_one_percent_wide() -> None:

@@ -192,6 +192,25 @@ def test_a_sample_comes_back_as_it_was(sampled: UserDays) -> None:
     assert one.estimate() == two.estimate()
 
 
+@pytest.mark.parametrize("rows_max", [500, 10_000])
+def test_users_told_one_by_one_are_those_told_at_once(rows_max: int) -> None:
+    told = [(n * n % 700, n % 5 - n % 3) for n in range(2_000)]
+    at_once, one_by_one = days_of(told, rows_max), UserDays(UTC, rows_max=rows_max)
+    for one in told:
+        add(one_by_one, [one])
+        one_by_one.settle()
+    days = range(DAY - 2, DAY + 5)
+    for minute in {(START_MS + day * DAY_MS) // 60_000 for day in range(6)}:
+        assert at_once.active_since(minute) == one_by_one.active_since(minute)
+    assert at_once.left(days[:2], days[2:]) == one_by_one.left(days[:2], days[2:])
+    newcomers = [
+        {day: len(rows) for day, rows in users.newcomers(days).items()}
+        for users in (at_once, one_by_one)
+    ]
+    assert newcomers[0] == newcomers[1]
+    assert sorted(dump(one_by_one, full=False)) == sorted(dump(at_once))
+
+
 def test_halving_makes_the_next_dump_a_full_one() -> None:
     users = days_of([(n, 0) for n in range(100)], rows_max=60)
     users.settle()

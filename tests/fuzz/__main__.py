@@ -1,17 +1,21 @@
 """`python -m tests.fuzz [NAME ...] --seconds N`: feeds each law mutated bytes, by coverage.
 
-Atheris (libFuzzer) runs each target in a process of its own. What it begins with is
-`tests/fuzz/corpus/NAME`, what it finds stays in `build/fuzz/NAME`; an input that breaks a law
-is left in `build/fuzz/crash-…` and belongs into the corpus once its law holds again.
+Atheris (libFuzzer) runs each target in a process of its own, as many at once as there are
+processors. What it begins with is `tests/fuzz/corpus/NAME`, what it finds stays in
+`build/fuzz/NAME`, what it says in `build/fuzz/NAME.log`; an input that breaks a law is left in
+`build/fuzz/NAME-crash-…` and belongs into the corpus once its law holds again.
 `--keep` adds to the corpus the few inputs of what was found that reach something new.
 """
 
 import argparse
 import importlib
+import os
 import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +29,7 @@ KEPT_BYTES_MAX: Final = 300
 KEPT_A_RUN: Final = 40
 ONE_INPUT_S: Final = 20
 MEMORY_MB: Final = 2_048
+SHOWN_CHARS: Final = 8_000
 OURS: Final = ("engine", "persistence", "web", "sqlglot")
 
 
@@ -41,7 +46,9 @@ def main() -> int:
     names = told.names or NAMES
     if not set(names) <= set(NAMES):
         parser.error(f"there are laws for {', '.join(NAMES)}")
-    failed = [name for name in names if not _run(name, told.seconds)]
+    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+        held = list(side_by_side.map(partial(_run, seconds=told.seconds), names))
+    failed = [name for name, holds in zip(names, held, strict=True) if not holds]
     if told.keep:
         for name in names:
             _keep(name)
@@ -60,8 +67,10 @@ def _run(name: str, seconds: int) -> bool:
     )
     words.write_text("".join(f'"{word}"\n' for word in escaped))
     began_s = time.monotonic()
+    said = FOUND / f"{name}.log"
     code = _start(
         name,
+        said,
         f"-max_total_time={seconds}",
         f"-max_len={INPUT_BYTES_MAX}",
         f"-timeout={ONE_INPUT_S}",
@@ -73,7 +82,9 @@ def _run(name: str, seconds: int) -> bool:
         str(FOUND / name),
         str(CORPUS / name),
     )
-    print(f"{name}: exit code {code} after {time.monotonic() - began_s:.0f} s")
+    print(f"{name}: exit code {code} after {time.monotonic() - began_s:.0f} s, see {said}")
+    if code != 0:
+        print(said.read_text(errors="replace")[-SHOWN_CHARS:])
     return code == 0
 
 
@@ -84,9 +95,12 @@ def _keep(name: str) -> None:
         shutil.copy(path, CORPUS / name / path.name[:12])
 
 
-def _start(name: str, *flags: str) -> int:
+def _start(name: str, said: Path, *flags: str) -> int:
     words = (sys.executable, "-m", "tests.fuzz", "--in-process", name, *flags)
-    return subprocess.run(words, cwd=ROOT, check=False).returncode
+    with said.open("wb") as log:
+        return subprocess.run(
+            words, cwd=ROOT, check=False, stdout=log, stderr=subprocess.STDOUT
+        ).returncode
 
 
 def _fuzz(name: str, flags: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.config import SETTINGS
+from engine.config import _AT_MOST, SETTINGS, Config, Source, resolve, written
 from engine.events import Body, Kind
 from persistence.audit import JOURNAL_FOLDER
 from persistence.journal import Journal
@@ -85,6 +85,80 @@ def test_allowed_hosts_may_be_repeated_or_separated_by_commas(
 ) -> None:
     settings = _settings(capsys, "--allowed-host", "a", "--allowed-host", "b,c")
     assert settings["allowed_hosts"]["value"] == ["a", "b", "c"]
+
+
+OTHERS: dict[str, str] = {
+    "durability": "write",
+    "log_level": "error",
+    "log_format": "json",
+    "timezone": "Asia/Kolkata",
+    "reporting_currency": "EUR",
+    "currency_rates": "GBP=1.27,EUR=1.08",
+    "cors_origins": "https://a.example,http://b.example:81",
+    "embed_ancestors": "https://a.example,https://b.example",
+    "trusted_proxies": "10.0.0.0/8,::1",
+    "db_url": "http://127.0.0.1:9/{id}",
+}
+"""Values other than the default, as a text, where any text or a number near it would not do."""
+
+NEEDS: dict[str, dict[str, str]] = {
+    "certfile": {"keyfile": "key.pem"},
+    "keyfile": {"certfile": "chain.pem"},
+}
+"""What a setting cannot be given without."""
+
+
+def another(name: str) -> str:
+    """A value of the setting that is not its default, and fits all others."""
+    if name in OTHERS:
+        return OTHERS[name]
+    match getattr(Config(), name):
+        case bool(default):
+            return str(not default).lower()
+        case int(default):
+            smaller = name in {small for small, _ in _AT_MOST}
+            return str(default - 1 if smaller else default + 1)
+        case _:
+            return "x"
+
+
+def words_of(name: str, value: str) -> list[str]:
+    option = "--" + name.replace("_", "-")
+    if value == "false":
+        return [option.replace("--", "--no-", 1)]
+    return [option] if value == "true" else [option, value]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_comes_from_the_command_line_the_environment_or_a_file(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {name: another(name)} | NEEDS.get(name, {})
+    words = [word for one, text in given.items() for word in words_of(one, text)]
+    by_words = _settings(capsys, *words)
+    for one, text in given.items():
+        monkeypatch.setenv(f"TALLYMARK_{one.upper()}", text)
+    by_environment = _settings(capsys)
+    for one in given:
+        monkeypatch.delenv(f"TALLYMARK_{one.upper()}")
+    layer = (Source.ENVIRONMENT, given)
+    config = resolve([layer]).config
+    lines = [f"{one} = {written(getattr(config, one))}\n" for one in given]
+    Path("all.toml").write_text("".join(lines))
+    by_file = _settings(capsys, "--config", "all.toml")
+    assert by_words[name]["value"] != _settings(capsys)[name]["value"]
+    assert by_words[name]["value"] == by_environment[name]["value"] == by_file[name]["value"]
+    option = "--" + name.replace("_", "-")
+    assert by_words[name]["origin"] == option
+    assert by_environment[name]["origin"] == f"TALLYMARK_{name.upper()}"
+    assert by_file[name]["origin"] == "all.toml"
+
+
+def test_a_switch_that_a_file_turns_on_can_be_turned_off(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("tallymark.toml").write_text("load_hooks = true\n")
+    assert _settings(capsys, "--no-load-hooks")["load_hooks"]["value"] is False
 
 
 def test_a_host_that_others_can_reach_is_taken_when_that_is_said(
@@ -238,6 +312,9 @@ def test_the_manual_has_every_command_option_and_exit_code() -> None:
         assert name in loads or f"## tallymark {name}" in manual, name
         assert f"tallymark {name}" in manual or name == "load run", name
         for parameter in command.params:
+            if getattr(parameter, "hidden", False):  # in configuration.md, as a setting
+                assert parameter.name in SETTINGS
+                continue
             for option in parameter.opts:
                 assert f"`{option}" in manual or not option.startswith("--"), (name, option)
     for code in (0, 1, 2, 3, 4, 130):

@@ -275,7 +275,7 @@ async def test_a_route_that_is_not_there_asks_for_no_key(app: Application) -> No
 @pytest.fixture
 def standstill(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time passes for limits."""
-    monkeypatch.setattr("web.gate.monotonic", lambda: 1.0)
+    monkeypatch.setattr("web.allowance.monotonic", lambda: 1.0)
 
 
 @pytest.mark.usefixtures("standstill")

@@ -479,6 +479,22 @@ async def test_a_listener_that_leaves_gives_its_place_back(port: int, app: Appli
             await trio.testing.wait_all_tasks_blocked(0.01)
 
 
+async def test_a_listener_that_left_before_it_was_let_in_takes_no_place_and_no_frames(
+    port: int, app: Application
+) -> None:
+    await trio.testing.wait_all_tasks_blocked()  # whoever makes the frames waits for somebody
+    async with wire(port) as connection:
+        await connection.send(request(b"GET /stream", b"", length=False))
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert app.live.subscribers == 0
+    async with wire(port) as connection:
+        await connection.send(request(b"GET /stream?keys=views:today", b"", length=False))
+        await connection.until(b"\r\n\r\n")
+        with trio.fail_after(30):
+            _, update = await frames(connection, 2)
+        assert b'"type":"update"' in update
+
+
 async def test_a_stop_ends_streams_and_finishes_what_is_under_way(
     app: Application, engine: Engine, config: Config, lane: Lane
 ) -> None:

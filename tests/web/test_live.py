@@ -164,6 +164,16 @@ async def test_places_are_limited_and_given_back(autojump_clock: MockClock) -> N
         live.must_have_room()
 
 
+async def test_who_leaves_twice_takes_nobody_elses_frames(autojump_clock: MockClock) -> None:
+    async with running(Count()) as live:
+        gone = live.subscribe(keys=None, interval_s=1)
+        await read(gone, 2)
+        await trio.sleep(60)
+        live.leave(gone)
+        _, update = await read(live.subscribe(keys=None, interval_s=1), 2)
+        assert figures(update)["asked"] == 2
+
+
 async def test_the_end_ends_every_stream_at_once(autojump_clock: MockClock) -> None:
     async with running(Count()) as live:
         found: list[bytes] = []

@@ -9,7 +9,7 @@ import trio
 from engine.config import Config
 from persistence.archive.columns import Hidden
 from web.exporting import Exports
-from web.gate import ANYBODY, Asking
+from web.grants import ANYBODY, Asking
 from web.making import Makers
 from web.reporting import Reports
 from web.wire import Called

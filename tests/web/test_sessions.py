@@ -17,9 +17,9 @@ from tests.web.sockets import served, wire
 from tests.web.test_lane import EVENT, request
 from web.app import Application, create_app
 from web.control import Control
-from web.gate import COOKIE, SECURE_COOKIE, token_in
 from web.lane import Lane
 from web.service import LateEngine
+from web.visits import COOKIE, SECURE_COOKIE, token_in
 
 SHOP = "https://shop.example"
 OURS = {"Sec-Fetch-Site": "same-origin"}

@@ -6,8 +6,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from engine.actors import runtime
 from engine.actors.runtime import Engine
-from engine.answers import marketplace
+from engine.answers import marketplace, services
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
+from engine.hashing import shard_of
 from engine.sequence import Sequencing
 from engine.state import ShardState, resolved, restore
 from engine.timebucket import Calendar
@@ -599,3 +600,15 @@ async def test_counters_asked_for_at_once_are_shared_and_see_what_each_was_ackno
         assert all(found["views:today"] >= acknowledged for acknowledged, found in told)
         assert len({id(found) for _, found in told}) < len(told)
         assert (await life.engine.counters())["views:today"] == 400
+
+
+async def test_the_best_services_are_found_where_one_shard_holds_them_all(tmp_path):
+    names = [name for name in map("s{}".format, range(400)) if shard_of(name, 8) == 3][:30]
+    async with living(config_of(tmp_path, shards=8)) as life:
+        for number, name in enumerate(names):
+            call = {"eventType": "service_execution", "serviceId": name}
+            told = [{**call, "latencyMs": 1, "success": True}] * (number + 1)
+            await life.engine.accept(batch(*told))
+        answer = await life.engine.services(services.Asked(limit=20))
+        assert [row.service_id for row in answer.data] == names[:-21:-1]
+        assert answer.rows == 30

@@ -1,7 +1,10 @@
 import pytest
 
+from engine.answers import services
+from engine.answers.common import Frame, plan
 from engine.errors import InvalidQuestion
-from tests.harness import House
+from engine.hashing import shard_of
+from tests.harness import House, run
 
 NOW_MS = 1_794_007_200_000  # 2026-11-06T23:20:00Z
 HOUR_MS = 3_600_000
@@ -108,6 +111,39 @@ def test_rows_are_sorted_as_asked_and_ties_by_id(sort: str, order: str) -> None:
     assert "".join(row["serviceId"] for row in best["data"]) == order[:2]
     assert best["rows"] == 4
     assert best["total"]["executions"] == 9
+
+
+ASKED = {"executions": 30, "-errorRate": 20, "successRate": 20, "-executions": 10, "-p95": 10}
+
+
+@pytest.mark.parametrize("is_spread", [True, False])
+@pytest.mark.parametrize("sort", ASKED)
+def test_the_shares_of_the_shards_are_enough_or_are_known_not_to_be(
+    sort: str, *, is_spread: bool
+) -> None:
+    names = [f"s{n}" for n in range(400) if is_spread or shard_of(f"s{n}", 8) == 3]
+    told = house(
+        *(
+            {**CALL, "serviceId": name, "success": n % 7 < call}
+            for n, name in enumerate(names)
+            for call in range(n * n % 11 + 1)
+        ),
+        shards=8,
+    )
+    asked = services.Asked(sort=sort, limit=ASKED[sort])
+    frame = Frame(told.calendar, told.config, NOW_MS)
+    planned = plan(asked, frame)
+    images, known = told.images(services.question(planned, asked, frame, shards=8))
+    sent = sum(len(image.rows) for image in images)
+    is_enough = services.is_enough(asked, images)
+    assert is_enough == (is_spread or sort == "-p95")
+    if is_enough:
+        assert sent < len(names) or sort == "-p95"
+        answer = run(services.answer(planned, asked, images, known))
+        whole = told.services(NOW_MS, sort=sort, limit=ASKED[sort])
+        assert [row.service_id for row in answer.data] == [
+            row["serviceId"] for row in whole["data"]
+        ]
 
 
 def test_an_unknown_sort_is_refused() -> None:

@@ -49,6 +49,21 @@ def test_activity_is_counted_in_all_and_by_key() -> None:
     assert image(filled()).terms == {"q": [2, 1]}
 
 
+def test_what_is_counted_one_by_one_is_what_is_counted_at_once() -> None:
+    told = [(f"k{n % 7}", "ab"[n % 2], START_MS + n * 3_000_000, n % 3 % 2) for n in range(200)]
+    at_once, one_by_one = Marketplace(UTC), Marketplace(UTC)
+    for some, parts in ((at_once, [told]), (one_by_one, [[one] for one in told])):
+        for part in parts:
+            some.fold_looks(looks([one[:3] for one in part]), VIEWS, KEYS)
+            some.fold_looks(looks([one[:3] for one in part]), CONVERSIONS, KEYS)
+            some.fold_searches(searches(part), KEYS)
+    one, other = (
+        {slot: dict(content) for slot, content in some.dump(full=True)}
+        for some in (at_once, one_by_one)
+    )
+    assert one == other
+
+
 def test_shares_of_a_dump_add_up_to_the_whole() -> None:
     slots = dict(filled().dump(full=True))
     parts = []

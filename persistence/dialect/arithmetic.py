@@ -1,0 +1,47 @@
+"""Literals of numbers, and + - * / % of two values, times among them."""
+
+from persistence.dialect import kinds, made, times
+from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.made import Made, of
+
+
+def number(value: str) -> Made:
+    """A literal as it was written. Raises InvalidQuery."""
+    try:
+        if value.isascii() and value.isdigit():
+            return made.counted(int(value)) if len(value) <= 20 else made.floated(float(value))
+        return made.floated(float(value))
+    except (ValueError, OverflowError):
+        raise InvalidQuery(f'"{short(value)}" is no number') from None
+
+
+def calculated(operator: str, left: Made, right: Made) -> Made:
+    """Two values and one of + - * / %. Raises InvalidQuery where that has no meaning."""
+    if right.kind.base == "Interval" and operator in "+-":
+        return times.shifted(left, right, back=operator == "-")
+    if left.kind.base == "Interval" and operator == "+":
+        return times.shifted(right, left, back=False)
+    if left.kind.is_time or right.kind.is_time:
+        return _with_time(operator, left, right)
+    if operator == "/":
+        a, b = made.double(left, "/"), made.double(right, "/")
+        return of(f"({a} / {b})", kinds.FLOAT64, left, right)
+    kind = kinds.of_arithmetic(operator, left.kind, right.kind)
+    convert = made.double if kind.base == "Float64" else made.integer
+    a, b = convert(left, operator), convert(right, operator)
+    if operator == "%" and kind.base == "Int" and right.value in {None, 0}:
+        b = f"nullif({b}, 0)"
+    return of(f"({a} {operator} {b})", kind, left, right)
+
+
+def _with_time(operator: str, left: Made, right: Made) -> Made:
+    if left.kind.is_time and right.kind.is_time and operator == "-":
+        first, last = times.seconds_of(left), times.seconds_of(right)
+        if left.kind.base == right.kind.base == "Date":
+            return of(f"({left.sql} - {right.sql})::BIGINT", kinds.INT32, left, right)
+        return of(f"({first} - {last})", kinds.INT32, left, right)
+    if left.kind.is_time and right.kind.base == "Int" and operator in "+-":
+        unit = "DAY" if left.kind.base == "Date" else "SECOND"
+        if isinstance(right.value, int):
+            return times.shifted(left, times.span(str(right.value), unit), back=operator == "-")
+    raise InvalidQuery(f"{left.kind.name} {operator} {right.kind.name} has no meaning")

@@ -1,0 +1,46 @@
+"""Nodes of the tree that sqlglot makes: what there is to them, and how they are called."""
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from persistence.dialect.errors import InvalidQuery, short
+
+
+def only(node: exp.Expr, *known: str) -> None:
+    """Refuse a node that has more to it than these arguments."""
+    for name, value in node.args.items():
+        if value and name not in known:
+            told = name.rstrip("_").replace("_", " ").upper()
+            raise InvalidQuery(f"unsupported in a query: {told}")
+
+
+def flat(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The members of a AND b AND c, however long, from left to right."""
+    waiting, kind = [node], type(node)
+    while waiting:
+        one = waiting.pop()
+        if type(one) is kind:
+            only(one, "this", "expression")
+            waiting += [one.expression, one.this]
+        else:
+            yield one
+
+
+def told_name(node: exp.Expr) -> str:
+    """The name of a function as it was written."""
+    name = node.this
+    return str(name.this if isinstance(name, exp.Identifier) else name)
+
+
+def name_of(node: exp.Expr) -> str:
+    """The same in lower case, under which functions are known."""
+    return told_name(node).lower()
+
+
+def named(node: exp.Expr) -> str:
+    """What a message calls a kind of node."""
+    name = type(node).__name__
+    return short(
+        "".join(f" {letter}" if letter.isupper() else letter for letter in name).strip().upper()
+    )
