@@ -5,10 +5,9 @@ by pages of any origin: a key that writes is public, and no cookie counts here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -74,11 +73,15 @@ class Kind(Enum):
     @property
     def media_types(self) -> tuple[str, ...]:
         """What a body of this route may be called."""
-        return BULK_MEDIA_TYPES if self is Kind.BULK else MEDIA_TYPES
+        return BULK_MEDIA_TYPES if self is _BULK else MEDIA_TYPES
 
     def body_bytes_max(self, config: Config) -> int:
         """Bytes that a body of this route may have as it is sent."""
-        return config.bulk_bytes_max if self is Kind.BULK else config.body_bytes_max
+        return config.bulk_bytes_max if self is _BULK else config.body_bytes_max
+
+
+_ONE, _, _BULK = Kind
+"""By names of the module: by its class a member takes 0.3 µs to find."""
 
 
 class NothingAsked(Struct, frozen=True):
@@ -108,8 +111,7 @@ class BatchTaken(Struct, frozen=True):
     success: Literal[True] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """Events that are to be kept, and the answer once they are."""
 
     batch: Batch
@@ -175,7 +177,7 @@ def decode(
             f"Content-Encoding {content_encoding} is read by POST {Kind.BULK.value} alone; "
             f"send the body as it is."
         )
-    return _DECODERS[kind](engine, body, query)
+    return (_decode_one if kind is _ONE else _decode_many)(engine, body, query)
 
 
 def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
@@ -205,9 +207,6 @@ def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
         body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
     )
     return Decoded(batch, _answered(wire.encode(BatchTaken(len(batch.events), rejected))))
-
-
-_DECODERS: Final = {Kind.ONE: _decode_one, Kind.MANY: _decode_many}
 
 
 @cache  # the same few dozen answers all day

@@ -44,6 +44,7 @@ KEPT_ANSWER_BYTES_MAX: Final = 64
 
 _STREAM: Final = "/stream"
 _KINDS: Final = {kind.value: kind for kind in Kind}
+_BULK: Final = Kind.BULK  # by its class it takes 0.3 µs to find
 _STREAM_HEADERS: Final = wire.sent(b"", media=STREAM_MEDIA).headers
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -106,7 +107,7 @@ class Lane:
             kind = _KINDS.get(head.path)
             if kind is None:
                 self.hub.start(self._stream, line, head, asked_s)
-            elif kind is Kind.BULK:
+            elif kind is _BULK:
                 self.hub.start(self._bulk, line, head, content, asked_s)
             else:
                 self._ingest(line, head, kind, content, asked_s)

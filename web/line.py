@@ -52,6 +52,10 @@ class State(Enum):
     CLOSED = "nothing"
 
 
+_HEAD, _BODY, _ANSWER, _STREAM, _ELSEWHERE, _LAST, _CLOSED = State
+"""By names of the module: by its class a member takes 0.3 µs to find, 30 times a request."""
+
+
 class Keeper(Protocol):
     """What a line needs of the hub that keeps it."""
 
@@ -116,7 +120,7 @@ class Line:
     def __init__(self, keeper: Keeper, sock: socket.socket) -> None:
         self.sock = sock
         self.number = sock.fileno()
-        self.state = State.HEAD
+        self.state = _HEAD
         self.deadline = keeper.now_s + IDLE_S
         self.head: Head | None = None
         self._keeper = keeper
@@ -136,7 +140,7 @@ class Line:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way that a stop should wait for."""
-        return self.state is State.HEAD and not self._unsent
+        return self.state is _HEAD and not self._unsent
 
     @property
     def must_close(self) -> bool:
@@ -153,11 +157,12 @@ class Line:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def ready(self, *, can_read: bool, is_ending: bool, can_send: bool) -> None:
-        """The selector says that there is something to be done."""
-        if can_read or is_ending:
+    def ready(self, *, can_read: int, is_ending: int, can_send: int) -> None:
+        """The selector says what there is to be done, by bits that are not zero."""
+        if can_read:
             self._is_readable = True
-            self._is_ending = self._is_ending or is_ending
+        if is_ending:
+            self._is_readable = self._is_ending = True
         if can_send and self._unsent:
             self._send(b"")
         self.advance()
@@ -181,11 +186,11 @@ class Line:
     def _step(self) -> bool:
         """One step; whether there may be another."""
         state = self.state
-        if state is State.HEAD:
-            return self._cut_head() or self._receive()
-        if state is State.BODY:
+        if state is _HEAD:
+            return (self._received != b"" and self._cut_head()) or self._receive()
+        if state is _BODY:
             return self._cut_body() or self._receive()
-        if state is State.LAST or state is State.STREAM:
+        if state is _LAST or state is _STREAM:
             return self._discard()
         return False
 
@@ -204,7 +209,7 @@ class Line:
         if self._received:
             self._received += received
         else:
-            if self.state is State.HEAD:
+            if self.state is _HEAD:
                 self.deadline = self._keeper.now_s + HEAD_S
             self._received = received
         return True
@@ -225,8 +230,6 @@ class Line:
 
     def _cut_head(self) -> bool:
         received = self._received
-        if not received:
-            return False
         if received.startswith(b"\r\n"):  # one empty line before a request: RFC 9112 §2.2
             received = received[2:]
         end = received.find(END, 0, HEAD_BYTES_MAX)
@@ -247,14 +250,14 @@ class Line:
         limit = self._keeper.body_bytes_max(self, head)
         if limit is None:
             behind, self._received = self._received, b""
-            self.state = State.ELSEWHERE
+            self.state = _ELSEWHERE
             self.deadline = inf
             self._keeper.send_elsewhere(self, head, behind)
             return
         size = limit if head.length is None else head.length
         if size > limit:
             raise body.too_large(limit)
-        self.state = State.BODY
+        self.state = _BODY
         self.deadline = self._keeper.now_s + self._keeper.body_deadline_s
         self._chunks = Chunks() if head.length is None else None
         self._missing = size  # in chunks: what it may have at most
@@ -273,13 +276,16 @@ class Line:
             if self._has_ended:
                 raise BadRequest("The body ends before it is whole.")
             return False
-        self.state = State.ANSWER
+        self.state = _ANSWER
         self.deadline = inf
         self._keeper.take(self, head, content)
         return True
 
     def _up_to_length(self, received: bytes) -> bytes | None:
         missing = self._missing
+        if len(received) == missing and not self._pieces:  # as nearly all come
+            self._hold(missing)
+            return received
         self._hold(min(len(received), missing))
         if len(received) < missing:
             if received:
@@ -326,31 +332,32 @@ class Line:
 
     def answer(self, rendered: bytes, *, is_last: bool) -> None:
         """Send the one answer to the request under way; the next request may follow."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
         self._release()
         if is_last:
             self._say_last(rendered)
             return
-        self.state = State.HEAD
+        self.state = _HEAD
         self.deadline = self._keeper.now_s + (HEAD_S if self._received else IDLE_S)
         self._send(rendered)
-        self.advance()
+        if self._is_readable or self._received or self._has_ended:
+            self.advance()
 
     def refuse(self, error: TallymarkError) -> None:
         """Say what is wrong, and close: where the next request would begin is not known."""
-        if self.state is State.CLOSED or self.state is State.LAST:
+        if self.state is _CLOSED or self.state is _LAST:
             return
         self._release()
         self._say_last(self._keeper.refusal(error, self.head))
 
     def stream(self, opening: bytes, on_gone: Callable[[], None]) -> None:
         """Begin an answer without end; `on_gone` is called once, when nobody listens."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             on_gone()
             return
         self._release()
-        self.state = State.STREAM
+        self.state = _STREAM
         self.deadline = inf
         self._on_gone = on_gone
         self._send(opening)
@@ -358,14 +365,14 @@ class Line:
 
     def push(self, frame: bytes) -> bool:
         """Send a frame if the one before has gone out; whether it was sent."""
-        if self.state is not State.STREAM or self._unsent:
+        if self.state is not _STREAM or self._unsent:
             return False
         self._send(frame)
         return True
 
     def end_stream(self, closing: bytes) -> None:
         """End the stream and the connection."""
-        if self.state is not State.STREAM:
+        if self.state is not _STREAM:
             return
         if self._unsent:  # half a frame is out, and nothing can be said inside it
             self.close()
@@ -373,13 +380,13 @@ class Line:
         self._say_last(closing)
 
     def _say_last(self, rendered: bytes) -> None:
-        self.state = State.LAST
+        self.state = _LAST
         self.deadline = self._keeper.now_s + DRAIN_S
         self._received = b""
         self._pieces.clear()
         self._chunks = None
         self._send(rendered)
-        if self.state is State.LAST and not self._unsent:
+        if self.state is _LAST and not self._unsent:
             self._hang_up()
 
     def _hang_up(self) -> None:
@@ -411,14 +418,14 @@ class Line:
                 self._all_sent()
             return
         if sent or not self._unsent:
-            patience_s = STREAM_SEND_S if self.state is State.STREAM else SEND_S
+            patience_s = STREAM_SEND_S if self.state is _STREAM else SEND_S
             self.deadline = self._keeper.now_s + patience_s
         self._unsent = data[sent:]
 
     def _all_sent(self) -> None:
-        if self.state is State.LAST:
+        if self.state is _LAST:
             self._hang_up()
-        elif self.state is State.HEAD:
+        elif self.state is _HEAD:
             self.deadline = self._keeper.now_s + (HEAD_S if self._received else IDLE_S)
         else:
             self.deadline = inf
@@ -427,20 +434,20 @@ class Line:
 
     def late(self) -> None:
         """The deadline is over."""
-        if self._unsent or self.state is State.LAST:
+        if self._unsent or self.state is _LAST:
             self.close()
-        elif self.state is State.BODY:
+        elif self.state is _BODY:
             self.refuse(body.too_slow(self._keeper.body_deadline_s))
-        elif self.state is State.HEAD and self._received:
+        elif self.state is _HEAD and self._received:
             self.refuse(SlowHead(f"The head was not complete after {HEAD_S:g} seconds."))
         else:
             self.close()
 
     def give_back(self, behind: bytes) -> None:
         """Whoever had the connection has answered; `behind` came after its request."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
-        self.state = State.HEAD
+        self.state = _HEAD
         self.deadline = self._keeper.now_s + (HEAD_S if behind else IDLE_S)
         self._received = behind
         self._is_readable = True
@@ -448,16 +455,16 @@ class Line:
 
     def end(self) -> None:
         """All has been said by whoever had the connection, and nothing follows."""
-        if self.state is not State.CLOSED:
+        if self.state is not _CLOSED:
             self._say_last(b"")
 
     def close(self) -> None:
         """End it at once, whatever is under way."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
-        if self.state is State.ELSEWHERE:
+        if self.state is _ELSEWHERE:
             trio.lowlevel.notify_closing(self.sock)
-        self.state = State.CLOSED
+        self.state = _CLOSED
         self._release()
         self._keeper.forget(self)
         self.sock.close()

@@ -154,7 +154,8 @@ class Queue:
     def _enter(self, waiting: Waiting) -> None:
         self.events += waiting.events
         self.bytes += waiting.bytes
-        self.events_peak = max(self.events_peak, self.events)
+        if self.events > self.events_peak:
+            self.events_peak = self.events
         self._append(waiting)
 
     def _fits(self, waiting: Waiting, events: int, size: int) -> bool:
@@ -172,8 +173,9 @@ class Queue:
         self._append(entry)
 
     def _append(self, entry: Waiting | Notice | Barrier) -> None:
+        if not self._entries:  # else whoever gathers is awake
+            self._filled.set()
         self._entries.append(entry)
-        self._filled.set()
 
     def close(self) -> None:
         """Take no batch any more; what waits is still handed out."""
