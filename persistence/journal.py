@@ -39,6 +39,22 @@ SLOW_S: Final = 1.0
 """After a write that took so long, for so long nothing is begun: a thread had better wait."""
 
 
+class _ForGood:
+    """Remembers that a journal has failed; a generator would take five times as long."""
+
+    __slots__ = ("_journal",)
+
+    def __init__(self, journal: "Journal") -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before anything fails."""
+
+    def __exit__(self, _: object, failure: BaseException | None, __: object) -> None:
+        if isinstance(failure, JournalFailed):
+            self._journal.fail(failure)
+
+
 class Journal:
     """Records of consecutive numbers in a folder of segments. Use `Journal.open`."""
 
@@ -279,17 +295,16 @@ class Journal:
                 self._is_closed = True
                 growing.close()
 
-    @contextlib.contextmanager
-    def _for_good(self) -> Iterator[None]:
+    def _for_good(self) -> "_ForGood":
         """What fails once has failed for good: every later call raises at once."""
         assert not self._is_closed
         if self._failure is not None:
             raise JournalFailed(*self._failure.args)
-        try:
-            yield
-        except JournalFailed as failure:
-            self._failure = failure
-            raise
+        return _ForGood(self)
+
+    def fail(self, failure: JournalFailed) -> None:
+        """Take nothing until a restart, for this reason."""
+        self._failure = failure
 
     def _with_room_for(self, record_bytes: int) -> GrowingSegment:
         """The growing segment; a new one when the record would overfill it."""

@@ -40,6 +40,7 @@ assert _PAYLOAD.size + _BODY.size * BODIES_MAX + RECORD_BODIES_BYTES_MAX <= RECO
 
 
 _events_of = attrgetter("events")
+_data_of = attrgetter("data")
 
 
 class UnknownFormat(TallymarkError):
@@ -86,7 +87,7 @@ def events_in(bodies: Sequence[Body]) -> int:
 
 def size_of(bodies: Sequence[Body]) -> int:
     """How many bytes `encode` makes of these bodies."""
-    return _HEAD_BYTES + len(bodies) * _BODY.size + sum(len(body.data) for body in bodies)
+    return _HEAD_BYTES + len(bodies) * _BODY.size + sum(map(len, map(_data_of, bodies)))
 
 
 def _seed(segment: int, first_seq: int) -> int:

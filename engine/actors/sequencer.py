@@ -61,7 +61,7 @@ class InThread(Protocol):
     ) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gist:
     """A record before it is written: its bodies, and what they say.
 
@@ -121,7 +121,7 @@ class Sequencer:
             if isinstance(gathered, Barrier):
                 await self._dump(gathered)
             elif isinstance(gathered, Notice):
-                await self._note(gathered)
+                await self._take_notice(gathered)
             else:
                 await self._take(gathered)
 
@@ -212,6 +212,11 @@ class Sequencer:
         finally:
             self._journal_thread.release()
 
+    def note(self, failure: TallymarkError) -> None:
+        """Take no event any more where another use of the journal has found that it failed."""
+        if isinstance(failure, JournalFailed):
+            self.failure = failure
+
     async def _deal_due(self) -> None:
         if self._sequencing.has_due:
             await self._send(self._sequencing.deal_due)
@@ -234,7 +239,7 @@ class Sequencer:
                     await trio.lowlevel.checkpoint()
                     started = perf_counter()
 
-    async def _note(self, notice: Notice) -> None:
+    async def _take_notice(self, notice: Notice) -> None:
         """Have a notice on the disk, all before it dealt, and then whoever it concerns told."""
         received_ms = self._clock_ms()
         body = Body(Kind.NOTICE, 1, notice.content)
