@@ -160,8 +160,8 @@ class Hub:
             await trio.lowlevel.wait_readable(self._poller.fileno())
             self.now_s = trio.current_time()
             pause_at = perf_counter() + HOLD_S
-            # Until nothing is there: more comes in the meantime, and a turn of the loop costs ten
-            # times as much as to look once more.
+            # Until nothing is there: more comes in the meantime, and a turn of the loop costs
+            # ten times as much as to look once more.
             while self._serve_some() and perf_counter() < pause_at:
                 pass
 
