@@ -7,9 +7,9 @@ integers of 64 bits are texts where they shall be quoted. What is no number leav
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -37,6 +37,18 @@ _ESCAPES: Final = str.maketrans(
 _NULL: Final = "\\N"
 
 
+class Sample(NamedTuple):
+    """What is told of the rows that were read where not all may have been.
+
+    interval  one row of so many
+    errors    for each row the standard errors of its columns that have one; whole
+              once all rows have passed
+    """
+
+    interval: int
+    errors: Sequence[Mapping[str, float | None]]
+
+
 class Counted:
     """Rows on their way, and how many have passed."""
 
@@ -55,17 +67,17 @@ def pieces(
     outputs: Sequence[Output],
     rows: Rows,
     before_limit: Callable[[int], int],
-    interval: int | None = None,
+    sample: Sample | None = None,
 ) -> Iterator[bytes]:
     """The body of an answer, piece by piece.
 
     before_limit  from the number of rows to `rows_before_limit_at_least`
-    interval      of the sample that was read; None where none was asked for
+    sample        None where none was asked for
     """
     names = [one.name for one in outputs]
     match format_:
         case "JSON":
-            yield from _json(outputs, names, rows, before_limit, interval)
+            yield from _json(outputs, names, rows, before_limit, sample)
         case "JSONEachRow":
             for some in rows:
                 yield b"".join(
@@ -85,9 +97,9 @@ def _json(
     names: Sequence[str],
     rows: Rows,
     before_limit: Callable[[int], int],
-    interval: int | None,
+    sample: Sample | None,
 ) -> Iterator[bytes]:
-    meta = [{"name": one.name, "type": one.kind.name} for one in outputs]
+    meta = [_told(one) for one in outputs]
     yield b'{"meta":' + orjson.dumps(meta) + b',"data":['
     counted = Counted(rows)
     begun = False
@@ -98,7 +110,16 @@ def _json(
             begun = True
     count = counted.rows
     yield b'],"rows":%d,"rows_before_limit_at_least":%d' % (count, before_limit(count))
-    yield b"}" if interval is None else b',"sample_interval":%d}' % interval
+    if sample is not None:
+        yield b',"sample_interval":%d' % sample.interval
+        if sample.errors:
+            yield b',"standard_errors":' + dumps(sample.errors)
+    yield b"}"
+
+
+def _told(output: Output) -> dict[str, str]:
+    meta = {"name": output.name, "type": output.kind.name}
+    return meta if output.mark is None else {**meta, "sampled": output.mark}
 
 
 def _tab(value: object) -> str:

@@ -9,6 +9,8 @@ import duckdb
 from persistence import arrow, sqlformat, tabular
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Query
+from persistence.dialect.relation import Output
+from persistence.sqlformat import Sample
 from persistence.tabular import Format, TextFormat
 
 ROWS_AT_ONCE: Final = 2_048
@@ -34,6 +36,8 @@ class Running:
     interval  one row of so many is read
     sampled   the answer says so, also where all are read
     report    the format of a report, which wins over that of the query; None: there is none
+
+    `outputs` are its columns, marked where a sample is read.
     """
 
     def __init__(
@@ -56,13 +60,15 @@ class Running:
         self._sampled = sampled
         self._report = report
         self._is_arrow = (report or query.format) in ("arrow", "ArrowStream")
-        self._sql = query.sql(
+        ready = query.ready(
             files,
             unit=unit,
             quoted_integers=quoted_integers,
             native=self._is_arrow,
             interval=interval,
         )
+        self._sql = ready.sql
+        self.outputs = ready.outputs
         self.rows = 0
 
     @property
@@ -89,22 +95,25 @@ class Running:
         if self._is_arrow:
             yield from self._arrow(self._connection.sql(statement))
             return
-        counted = sqlformat.Counted(self._fetched(self._connection.execute(statement)))
-        total: list[int] = []
-        rows = _without_total(counted, total) if self._query.counts_groups else counted
+        parted = Parted(
+            self._fetched(self._connection.execute(statement)),
+            self.outputs,
+            total=self._query.counts_groups,
+        )
 
         def before_limit(rows: int) -> int:
-            return total[0] if total else rows + (self._query.offset if rows else 0)
+            if parted.total is not None:
+                return parted.total
+            return rows + (self._query.offset if rows else 0)
 
-        outputs = self._query.outputs
         if self._report is not None:
-            names = [one.name for one in outputs]
-            flat = (row for some in rows for row in some)
+            names = [one.name for one in self.outputs]
+            flat = (row for some in parted for row in some)
             yield from tabular.pieces(cast(TextFormat, self._report), names, flat)
         else:
-            interval = self._interval if self._sampled else None
+            sample = Sample(self._interval, parted.errors) if self._sampled else None
             yield from sqlformat.pieces(
-                self._query.format, outputs, rows, before_limit, interval
+                self._query.format, self.outputs, parted, before_limit, sample
             )
 
     def _statement(self) -> duckdb.Statement:
@@ -115,7 +124,7 @@ class Running:
         return statements[0]
 
     def _arrow(self, relation: duckdb.DuckDBPyRelation) -> Iterator[bytes]:
-        outputs = self._query.outputs
+        outputs = self.outputs
         zones = [
             (one.kind.zone or arrow.UTC) if one.kind.base == "DateTime" else None
             for one in outputs
@@ -138,9 +147,27 @@ class Running:
             )
 
 
-def _without_total(rows: sqlformat.Rows, total: list[int]) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows without their last column, which is the number of rows before LIMIT."""
-    for some in rows:
-        if not total:
-            total.append(some[0][-1])
-        yield [row[:-1] for row in some]
+class Parted:
+    """Rows of an answer without the columns behind those that are shown.
+
+    total   of rows before LIMIT, once the first is there; None where it is not counted
+    errors  for each row that has passed {name: standard error} of the columns that have one
+    """
+
+    def __init__(self, rows: sqlformat.Rows, outputs: Sequence[Output], *, total: bool) -> None:
+        self._rows = rows
+        self._shown = len(outputs)
+        self._with_error = [one.name for one in outputs if one.error]
+        self._has_total = total
+        self.total: int | None = None
+        self.errors: list[dict[str, float | None]] = []
+
+    def __iter__(self) -> Iterator[Sequence[tuple[Any, ...]]]:
+        shown, names = self._shown, self._with_error
+        for some in self._rows:
+            if self._has_total and self.total is None:
+                self.total = some[0][-1]
+            if names:
+                behind = slice(shown, shown + len(names))
+                self.errors += (dict(zip(names, row[behind], strict=True)) for row in some)
+            yield [row[:shown] for row in some] if names or self._has_total else some

@@ -13,7 +13,7 @@ where that has `size`, so many bytes more.
     {"do": "run", ...}    over "files" without what is "hidden"; answered by {"rows", "media",
                           "size"}, {"refused"}, or {"gone": true} where a file was no longer
                           there; of a report all pieces come before, each as {"piece": true,
-                          "rows", "size"}
+                          "rows", "size"}, and now and then {"percent"}
 """
 
 import contextlib
@@ -32,10 +32,12 @@ import orjson
 
 from engine.errors import TallymarkError
 from persistence import arrow, sampling, sandbox, sqlformat
-from persistence.archive.columns import Hidden, literal, source_of
+from persistence.archive.columns import Hidden
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
+from persistence.sqldatabase import Database
+from persistence.sqlprogress import telling
 from persistence.sqlrunning import Limits, Running
 from persistence.tabular import Format
 
@@ -99,83 +101,6 @@ class Watch:
         )
 
 
-class Database:
-    """DuckDB for one set of files at a time, each set in an instance of its own.
-
-    An instance takes 13 ms to make, so the next one is made while nobody waits.
-    """
-
-    def __init__(self, *, memory_bytes: int, threads: int) -> None:
-        self._config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{memory_bytes}B",
-            "threads": str(threads),
-            "async_threads": str(threads),  # eight by default: an eighth more CPU a query
-            "temp_directory": "",
-            "max_temp_directory_size": "0B",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "allow_community_extensions": "false",
-            "allow_unsigned_extensions": "false",
-            "allow_persistent_secrets": "false",
-            "python_enable_replacements": "false",
-            "python_scan_all_frames": "false",
-            "custom_user_agent": "tallymark",
-        }
-        self._next: duckdb.DuckDBPyConnection | None = None
-        self._now: duckdb.DuckDBPyConnection | None = None
-        self._files: tuple[str, ...] | None = None
-        self._unit: dict[str, bool] = {}
-        self.prepare()
-
-    def prepare(self) -> None:
-        """Make the next instance, if there is none."""
-        if self._next is None:
-            self._next = duckdb.connect(":memory:", config=self._config)
-            for setting in ("LOAD parquet", "LOAD icu", "SET parquet_metadata_cache = true"):
-                self._next.execute(setting)  # both are built in; nothing is fetched
-
-    def over(self, files: Sequence[str]) -> duckdb.DuckDBPyConnection:
-        """A connection that can read these files, and do nothing else outside of itself."""
-        wanted = tuple(files)
-        if self._now is None or self._files != wanted:
-            if self._now is not None:
-                self._now.close()
-            self.prepare()
-            self._now, self._next, self._files = self._next, None, wanted
-            assert self._now is not None
-            listed = ", ".join(literal(file) for file in wanted)
-            self._now.execute(f"SET allowed_paths = [{listed}]")
-            self._now.execute("SET enable_external_access = false")
-            self._now.execute("SET lock_configuration = true")
-        return self._now
-
-    def drop(self) -> None:
-        """Forget the instance that was used: it may hold what a failed query left in it."""
-        if self._now is not None:
-            self._now.close()
-        self._now = self._files = None
-
-    def rows(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
-        """How many the files hold; it stands in their ends."""
-        told = connection.execute(f"SELECT count(*) FROM {source_of(files)}").fetchone()
-        assert told is not None
-        return int(told[0])
-
-    def all_unit(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> bool:
-        """Whether every row of the files stands for itself alone. Files never change."""
-        unknown = [file for file in files if file not in self._unit]
-        if unknown:
-            told = connection.execute(
-                f"SELECT coalesce(max(_sample_interval), 1) FROM {source_of(unknown)}"
-            ).fetchone()
-            assert told is not None
-            if told[0] == 1:
-                self._unit.update(dict.fromkeys(unknown, True))
-            else:
-                return False
-        return all(self._unit[file] for file in files)
-
-
 class Worker:
     """The conversation with the parent."""
 
@@ -216,7 +141,7 @@ class Worker:
             return _done(sqlformat.MEDIA[found.format], len(found.rows), body), body
         if self._report is not None and found.says_format:
             raise InvalidQuery("FORMAT has no place in a report: its field `format` says it")
-        if asked.get("sampled") and found.reads_events and not found.reads_once:
+        if asked.get("sampled") and found.reads_events and found.reads > 1:
             raise InvalidQuery(
                 "a query with a budget reads the table of events once: a sample of each of "
                 "two tables does not join to a sample"
@@ -245,13 +170,19 @@ class Worker:
         limits = Limits(**asked["limits"])
         files: list[str] = asked["files"]
         query.hidden = msgspec.convert(asked["hidden"], Hidden)
-        connection = self._database.over(files)
+        connection = self._database.over(files, tells=self._report is not None)
         try:
             if limits.budget_s is not None:
                 return self._within_budget(connection, query, files, limits, limits.budget_s)
             with self._watch.over(connection, limits.left_s):
                 running = self._running(connection, query, files, limits)
-                return self._sent(running) if self._report else _whole(running)
+                if self._report is None:
+                    return _whole(running)
+                reads_bytes = 0
+                if query.streams:
+                    reads_bytes = self._database.bytes_of(connection, files, query.read)
+                with telling(connection, self._tell, reads_bytes=reads_bytes * query.reads):
+                    return self._sent(running)
         except duckdb.Error as error:
             self._database.drop()
             if not all(map(os.path.exists, files)):
@@ -285,6 +216,9 @@ class Worker:
         for piece in running.pieces():
             self._send({"piece": True, "rows": running.rows, "size": len(piece)}, [piece])
         return _done(running.media, running.rows, []), []
+
+    def _tell(self, percent: int) -> None:
+        self._send({"percent": percent}, [])
 
     def _within_budget(
         self,
@@ -324,8 +258,10 @@ class Worker:
         interval: int,
     ) -> tuple[Run, tuple[Json, list[bytes]]]:
         began = time.monotonic()
-        found = _whole(self._running(connection, query, files, limits, interval))
-        return Run(interval, time.monotonic() - began), found
+        running = self._running(connection, query, files, limits, interval)
+        head, body = _whole(running)
+        head["marks"] = [one.mark for one in running.outputs]
+        return Run(interval, time.monotonic() - began), (head, body)
 
 
 def _whole(running: Running) -> tuple[Json, list[bytes]]:
@@ -372,11 +308,15 @@ def converse(worker: Worker, source: BinaryIO, sink: BinaryIO, database: Databas
 
 
 def write(sink: BinaryIO, head: Json, body: Sequence[bytes] = ()) -> None:
-    """One message."""
+    """One message, whole, whichever thread it comes from."""
     encoded = orjson.dumps(head)
-    sink.write(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
-    sink.writelines(body)
-    sink.flush()
+    with _writing:
+        sink.write(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
+        sink.writelines(body)
+        sink.flush()
+
+
+_writing: Final = threading.Lock()
 
 
 def main() -> None:

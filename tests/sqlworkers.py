@@ -16,7 +16,7 @@ from typing import Any, Self
 import duckdb
 import orjson
 
-from persistence.archive.columns import STORED, SUFFIX, filed_of
+from persistence.archive.columns import STORED, SUFFIX, filed_of, quoted
 from tests.server import ROOT
 
 MIB = 1024 * 1024
@@ -54,6 +54,35 @@ def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:
     with duckdb.connect() as connection:
         connection.execute(f"COPY (FROM {filed_of(source)}) TO '{path}' (FORMAT parquet)")
     told.unlink()
+    return str(path)
+
+
+_MANY = {
+    "index1": "'s-' || (h % 5)",
+    "blob2": "'s-' || (h % 5)",
+    "timestamp": "TIMESTAMP '2025-10-01' + to_seconds(n % 86400)",
+    "timestampMillis": "0",
+    "_sample_interval": "if(h % 5 = 0 AND h % 7 > 0, 10, 1)",
+    "seq": "n + {seed} * 1000000",
+    "receivedAt": "TIMESTAMP '2025-10-02'",
+    "eventType": "'service_execution'",
+    "latencyMs": "(h % 100000) / 100.0",
+    "success": "h % 11 > 0",
+}
+
+
+def many(path: Path, seed: int, *, rows: int) -> str:
+    """A file of executions of five services, those of one of them thinned in part."""
+    columns = ", ".join(
+        f"({_MANY.get(column.name, 'NULL').format(seed=seed)})::{column.sql_type} "
+        f"AS {quoted(column.name)}"
+        for column in STORED
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT {columns} FROM (SELECT n, hash(n * 7919 + {seed}) AS h "
+            f"FROM range({rows}) r(n)) ORDER BY index1, seq) TO '{path}' (FORMAT parquet)"
+        )
     return str(path)
 
 

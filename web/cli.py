@@ -21,6 +21,7 @@ import orjson
 from engine.config import KEY_VARIABLE, written
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from load.errors import LoadError
+from persistence.tabular import Format
 from web import options, settings
 from web.keycli import keys
 from web.loadcli import load
@@ -309,9 +310,13 @@ def sql(
     "--of",
     "what",
     type=click.Choice(["events", "services", "revenue", "marketplace", "experiments", "users"]),
-    default="events",
-    show_default=True,
-    help="What to export; a folder has events alone.",
+    help="What to export, events unless said; a folder has events alone.",
+)
+@click.option(
+    "--sql",
+    "query",
+    metavar="QUERY",
+    help="All rows of a query in place of that, as a report; `-` reads it from stdin.",
 )
 @click.option(
     "--format",
@@ -319,7 +324,7 @@ def sql(
     type=click.Choice(["csv", "json", "ndjson", "parquet", "arrow"]),
     default="csv",
     show_default=True,
-    help="Parquet and Arrow for events alone.",
+    help="Parquet for events alone, Arrow for events and queries.",
 )
 @click.option(
     "--output",
@@ -340,28 +345,36 @@ def export(
     *,
     url: str | None,
     key: str | None,
-    what: str,
-    format_name: str,
+    what: str | None,
+    query: str | None,
+    format_name: Format,
     output: Path,
     parameters: tuple[str, ...],
 ) -> None:
-    """Write every event, or the figures of a family, to a file.
+    """Write every event, the figures of a family, or the rows of a query to a file.
 
     From the archive in the data folder DIR, with or without a server on it, or from a server.
     docs/cli.md has examples.
     """
     from load.connection import Target
-    from web import export_command
+    from web import export_command, report_command
 
     if folder is not None and url is not None:
         raise click.UsageError("Give DIR or --url, not both.")
-    export_command.export(
-        what,
-        export_command.query_of(parameters, format_name),
-        source=folder or Target(url or DEFAULT_URL, key),
-        output=output,
-        config=settings.read({}, os.environ, None).config,
-    )
+    source = folder or Target(url or DEFAULT_URL, key)
+    config = settings.read({}, os.environ, None).config
+    if query is None:
+        words = export_command.query_of(parameters, format_name)
+        export_command.export(
+            what or "events", words, source=source, output=output, config=config
+        )
+        return
+    if what is not None or parameters:
+        raise click.UsageError("A query says itself what of: give no --of and no --with.")
+    if format_name == "parquet":
+        raise click.UsageError("The rows of a query are csv, json, ndjson or arrow.")
+    text = sys.stdin.read() if query == "-" else query
+    report_command.export(text, format_name, source=source, output=output, config=config)
 
 
 @tallymark.command()

@@ -2,8 +2,6 @@
 
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,16 +15,14 @@ import trio
 
 from engine.config import Config
 from engine.errors import TallymarkError
-from load.connection import Endpoint, Target
-from load.errors import LoadError, Unreachable
+from load.connection import Target
+from load.errors import LoadError
 from web import exports, wire
 from web.errors import CutShort
 from web.exporting import Exports
 from web.exports import EventsAsked
-from web.sql_command import Folder, detail_of
-
-PATIENCE_S: Final = 60.0
-"""How long a server may say nothing."""
+from web.remote import replied
+from web.sql_command import Folder
 
 PIECE_BYTES: Final = 64 * 1024
 PATIENT_S: Final = 10**9
@@ -56,9 +52,10 @@ def export(
     output  a file; `-` is stdout
     Raises LoadError, TallymarkError.
     """
-    with _growing(output) as file:
+    with growing(output) as file:
         if isinstance(source, Target):
-            _from_server(what, query, source, file)
+            with replied(source, f"/export/{what}?{query}") as reply:
+                copied(reply, file)
             return
         if what != "events":
             raise LoadError(f"A folder has events alone; ask a server (--url) for {what}.")
@@ -67,8 +64,8 @@ def export(
 
 
 @contextmanager
-def _growing(output: Path) -> Iterator[BinaryIO]:
-    """A file beside `output` that takes its place when all went well."""
+def growing(output: Path) -> Iterator[BinaryIO]:
+    """A file beside `output` that takes its place when all went well; `-` is stdout."""
     if str(output) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -84,21 +81,10 @@ def _growing(output: Path) -> Iterator[BinaryIO]:
         growing.unlink(missing_ok=True)
 
 
-def _from_server(what: str, query: str, target: Target, file: BinaryIO) -> None:
-    endpoint = Endpoint.of(target)
-    request = urllib.request.Request(  # noqa: S310  `Endpoint` takes http and https alone
-        f"{endpoint.url}/export/{what}?{query}", headers=dict(endpoint.headers)
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        reply = opener.open(request, timeout=PATIENCE_S)
-    except urllib.error.HTTPError as refusal:
-        raise LoadError(detail_of(refusal.read())) from None
-    except OSError as why:
-        raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
-    with reply:
-        while piece := _read(reply):
-            file.write(piece)
+def copied(reply: BinaryIO, file: BinaryIO) -> None:
+    """Write all of an answer into a file. Raises LoadError where it ends too early."""
+    while piece := _read(reply):
+        file.write(piece)
 
 
 def _read(reply: BinaryIO) -> bytes:

@@ -1,8 +1,6 @@
 """`tallymark forget`: a person is erased by a server, or from a data folder without one."""
 
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
@@ -13,8 +11,8 @@ import msgspec
 import trio
 
 from engine.config import Config
-from load.connection import Endpoint, Target
-from load.errors import LoadError, Unreachable
+from load.connection import Target
+from load.errors import LoadError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.audit import JOURNAL_FOLDER
@@ -23,11 +21,10 @@ from persistence.recovery import recover
 from persistence.reports import ReportStore
 from web.archiving import Archiving
 from web.forgetting import Answer, Forgetting, Progress
+from web.remote import body_of
 from web.reports import names_people
 from web.service import engine_of
-from web.sql_command import detail_of
 
-PATIENCE_S: Final = 60.0
 PAUSE_S: Final = 0.5
 """Between two looks at how far it is."""
 
@@ -54,19 +51,8 @@ def from_folder(user_id: str, config: Config) -> None:
 
 
 def _ask(user_id: str, target: Target, method: str) -> Progress:
-    endpoint = Endpoint.of(target)
-    url = f"{endpoint.url}/users/{quote(user_id, safe='')}"
-    request = urllib.request.Request(  # noqa: S310  `Endpoint` takes http and https alone
-        url, headers=dict(endpoint.headers), method=method
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=PATIENCE_S) as reply:
-            return msgspec.json.decode(reply.read(), type=Answer).data
-    except urllib.error.HTTPError as refusal:
-        raise LoadError(detail_of(refusal.read())) from None
-    except OSError as why:
-        raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
+    path = f"/users/{quote(user_id, safe='')}"
+    return msgspec.json.decode(body_of(target, path, method=method), type=Answer).data
 
 
 def _asked_again(user_id: str, target: Target) -> Progress:

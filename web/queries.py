@@ -34,6 +34,13 @@ QUOTED: Final = "output_format_json_quote_64bit_integers"
 INTERVAL_HEADER: Final = "Tallymark-Sample-Interval"
 """One row of so many was read, where a query has a budget."""
 
+MARK_HEADERS: Final = {
+    "estimate": "Tallymark-Estimated-Columns",
+    "sample": "Tallymark-Sample-Columns",
+}
+"""Which columns tell of all rows as well as a sample can, and which of the sample alone: their
+places, from 1."""
+
 _BUDGET: Final = re.compile(r"([1-9][0-9]{0,5})(ms|s)")
 URL_BYTES_MAX: Final = 64 * 1024
 """Bytes of a query string that holds a query, percent-encoded."""
@@ -145,4 +152,9 @@ async def _answered(sql: Sql, asked: Asked) -> Reply:
     reply = wire.sent(answer.body, media=answer.media)
     if answer.interval is None:
         return reply
-    return reply._replace(headers=(*reply.headers, (INTERVAL_HEADER, str(answer.interval))))
+    told = [(INTERVAL_HEADER, str(answer.interval))]
+    for mark, name in MARK_HEADERS.items():
+        places = [str(at) for at, one in enumerate(answer.marks, 1) if one == mark]
+        if places:
+            told.append((name, ", ".join(places)))
+    return reply._replace(headers=(*reply.headers, *told))

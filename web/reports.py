@@ -69,7 +69,7 @@ class Told(Struct, frozen=True, kw_only=True, rename="camel"):
     status     queued, running, done or failed
     family     what it is of: a family, events, or sql
     asked      the request, as it was taken
-    progress   percent; null where nobody knows, as of SQL that runs
+    progress   percent; null where nobody knows, as of figures of a family
     rows       where they are counted
     sizeBytes  of the file, as far as it is written
     file       where it is to be had, once it is done

@@ -100,12 +100,14 @@ class Answer:
     """The body of an answer, and its media type.
 
     interval  of the sample that was read; None where no time budget was given
+    marks     of its columns where a sample was read: see `persistence.dialect.estimates`
     """
 
     media: str
     body: bytes
     rows: int
     interval: int | None = None
+    marks: tuple[str | None, ...] = ()
 
 
 class Ended(Exception):
@@ -411,4 +413,5 @@ def _answer(head: Json, body: bytes) -> Answer | None:
     refusal_in(head)
     if "media" not in head:
         return None
-    return Answer(head["media"], body, head["rows"], head.get("interval"))
+    marks = tuple(head.get("marks", ()))
+    return Answer(head["media"], body, head["rows"], head.get("interval"), marks)

@@ -1,7 +1,5 @@
 """`tallymark sql`: a query to a server, or over the archive of a folder, and a table of it."""
 
-import urllib.error
-import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,15 +13,15 @@ from rich.text import Text
 
 from engine.config import Config
 from engine.errors import TallymarkError
-from load.connection import Endpoint, Target
-from load.errors import LoadError, Unreachable
+from load.connection import Target
+from load.errors import LoadError
 from persistence.archive import manifest as manifests
 from persistence.archive.columns import Hidden
 from persistence.archive.hiding import hidden_in
 from persistence.archive.manifest import ARCHIVE_FOLDER, Manifest
+from web.remote import body_of
 from web.sql import Asked, Sql
 
-PATIENCE_S: Final = 60.0
 WIDTH: Final = 120
 """Columns of a table where nobody looks: a file, a pipe."""
 
@@ -59,7 +57,7 @@ def ask(query: str, *, target: Target, data: Path | None, config: Config) -> byt
     data  the folder whose archive is asked; None asks the server
     """
     if data is None:
-        return _from_server(query, target)
+        return body_of(target, "/sql?fresh=1", method="POST", body=query.encode())
     return trio.run(partial(_from_folder, query, data, config))
 
 
@@ -97,31 +95,6 @@ def _cell(value: object) -> Text:
             return Text(f"{value:,}")
         case _:
             return Text(orjson.dumps(value).decode())
-
-
-def _from_server(query: str, target: Target) -> bytes:
-    endpoint = Endpoint.of(target)
-    headers = {**dict(endpoint.headers), "Content-Type": "text/plain; charset=utf-8"}
-    request = urllib.request.Request(  # noqa: S310  `Endpoint` takes http and https alone
-        f"{endpoint.url}/sql?fresh=1", data=query.encode(), headers=headers, method="POST"
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=PATIENCE_S) as reply:
-            body: bytes = reply.read()
-            return body
-    except urllib.error.HTTPError as refusal:
-        raise LoadError(detail_of(refusal.read())) from None
-    except OSError as why:
-        raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
-
-
-def detail_of(body: bytes) -> str:
-    """Why a server refused, of the body of its refusal."""
-    try:
-        return str(orjson.loads(body)["detail"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return "The server refused what was asked and did not say why."
 
 
 async def _from_folder(query: str, data: Path, config: Config) -> bytes:

@@ -22,7 +22,11 @@ ATTEMPTS: Final = 3
 
 
 class SqlRows:
-    """The pieces of one report; `rows` says how many have come."""
+    """The pieces of one report.
+
+    rows     how many have come
+    percent  how far the process is; None where it has not said it yet
+    """
 
     def __init__(
         self, config: Config, archived: Archived, asked: Asked, format_: Format, *, now_ms: int
@@ -59,9 +63,11 @@ class SqlRows:
                     },
                 }
                 told, body = await worker.ask(question)
-                while told.get("piece"):
-                    self.rows = told["rows"]
-                    yield body
+                while "piece" in told or "percent" in told:
+                    self.percent = told.get("percent", self.percent)
+                    if "piece" in told:
+                        self.rows = told["rows"]
+                        yield body
                     told, body = await worker.next()
                 refusal_in(told)
                 if "media" in told:

@@ -292,6 +292,12 @@ def named_in(sql: Iterable[str]) -> frozenset[str]:
     return frozenset(column.name for column in STORED if quoted(column.name) in told)
 
 
+def filed_as(names: Iterable[str]) -> frozenset[str]:
+    """The FILED columns that hold these STORED ones."""
+    known = list(names)
+    return frozenset((*known, *(uuid_of(name) for name in known if name in IDS)))
+
+
 def filed_source_of(files: Sequence[str], hidden: Hidden | None = None) -> str:
     """The FILED columns of these files, but for hidden rows; there is at least one file."""
     source = _union(files, files, _FILED, _FILED_OF_STORED)

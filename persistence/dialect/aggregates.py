@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from persistence.dialect import kinds, made
 from persistence.dialect.errors import InvalidQuery
+from persistence.dialect.estimates import Read, Rule
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Made
 
@@ -45,6 +46,16 @@ class Around(Protocol):
         """Whether `_sample_interval` is 1 in every row."""
         ...
 
+    @property
+    def read(self) -> Read | None:
+        """What the sources have where events are a sample."""
+        ...
+
+    @property
+    def interval(self) -> int:
+        """One row of so many is read."""
+        ...
+
 
 class Core(NamedTuple):
     """An aggregate, before FILTER and OVER are set behind it.
@@ -53,12 +64,16 @@ class Core(NamedTuple):
     kind  what it answers
     wrap  what is put around the whole, with {} for it
     only  a condition of its own, which joins that of -If; '' for none
+    rule  how it is to be taken where a sample is read, and for totals and means `value`, as SQL
+          of a DOUBLE: what is added up or averaged
     """
 
     sql: str
     kind: Kind
     wrap: str = "{}"
     only: str = ""
+    rule: Rule = "rows"
+    value: str = ""
 
 
 class Call(NamedTuple):
@@ -95,7 +110,13 @@ class Aggregate(NamedTuple):
 def _count(call: Call, _: Around) -> Core:
     if call.distinct:
         return Core(f"count(DISTINCT {call.args[0].sql})", kinds.UINT64)
-    return Core(f"count({call.args[0].sql if call.args else '*'})", kinds.UINT64)
+    what = call.args[0].sql if call.args else "1"
+    return Core(
+        f"count({call.args[0].sql if call.args else '*'})",
+        kinds.UINT64,
+        rule="count",
+        value=f"CASE WHEN ({what}) IS NOT NULL THEN 1::DOUBLE END",
+    )
 
 
 def _sum(call: Call, _: Around) -> Core:
@@ -103,14 +124,24 @@ def _sum(call: Call, _: Around) -> Core:
     sql = made.number(what, "sum")
     distinct = "DISTINCT " if call.distinct else ""
     if what.kind.base == "Float64":
-        return Core(f"sum({distinct}{sql})", kinds.FLOAT64, "coalesce({}, 0::DOUBLE)")
-    kind = kinds.INT64 if what.kind.signed else kinds.UINT64
-    return Core(f"sum({distinct}{sql})", kind, "coalesce({}, 0)::BIGINT")
+        kind, wrap = kinds.FLOAT64, "coalesce({}, 0::DOUBLE)"
+    else:
+        kind = kinds.INT64 if what.kind.signed else kinds.UINT64
+        wrap = "coalesce({}, 0)::BIGINT"
+    return _added(Core(f"sum({distinct}{sql})", kind, wrap), call, "total")
 
 
 def _avg(call: Call, _: Around) -> Core:
     distinct = "DISTINCT " if call.distinct else ""
-    return Core(f"avg({distinct}{made.number(call.args[0], 'avg')})", kinds.FLOAT64)
+    core = Core(f"avg({distinct}{made.number(call.args[0], 'avg')})", kinds.FLOAT64)
+    return _added(core, call, "mean")
+
+
+def _added(core: Core, call: Call, rule: Rule) -> Core:
+    """The same with its rule, which does not hold for distinct values."""
+    if call.distinct:
+        return core
+    return core._replace(rule=rule, value=made.double(call.args[0], call.name))
 
 
 def _same(name: str) -> Callable[[Call, Around], Core]:
@@ -144,7 +175,8 @@ def _arg(name: str) -> Callable[[Call, Around], Core]:
 
 def _of_doubles(name: str) -> Callable[[Call, Around], Core]:
     def make(call: Call, _: Around) -> Core:
-        return Core(f"{name}({made.double(call.args[0], call.name)})", kinds.FLOAT64)
+        value = made.double(call.args[0], call.name)
+        return Core(f"{name}({value})", kinds.FLOAT64, rule="shape")
 
     return make
 
@@ -167,13 +199,10 @@ def _quantile(name: str, default: float | None = 0.5) -> Callable[[Call, Around]
     def make(call: Call, _: Around) -> Core:
         (what,) = call.args
         level = made.floated(_level(call, default)).sql
-        return Core(f"{name}({made.number(what, call.name)}, {level})", *_of_quantile(what))
+        kind = kinds.FLOAT64 if what.kind.base == "Float64" else what.kind
+        return Core(f"{name}({made.number(what, call.name)}, {level})", kind, rule="shape")
 
     return make
-
-
-def _of_quantile(what: Made) -> tuple[Kind]:
-    return (kinds.FLOAT64 if what.kind.base == "Float64" else what.kind,)
 
 
 def _weighted_curried(call: Call, around: Around) -> Core:
@@ -193,12 +222,12 @@ def _weighted(name: str, level: float, what: Made, weight: Made, around: Around)
     number = f"NOT isnan({value})" if may_be_nan else ""
     if weight.value == 1 or (weight.unit and around.unit_weights()):
         levels, place = around.levels(value, level)
-        return Core(f"quantile_disc({value}, {levels})", what.kind, f"({{}})[{place}]", number)
+        sql = f"quantile_disc({value}, {levels})"
+        return Core(sql, what.kind, f"({{}})[{place}]", number, rule="shape")
     running, total = around.running_weight(what, weight)
     reached = f"{running} >= ceil({made.floated(level).sql} * {total})"
-    return Core(
-        f"min({value})", what.kind, "{}", f"{reached} AND {number}" if number else reached
-    )
+    only = f"{reached} AND {number}" if number else reached
+    return Core(f"min({value})", what.kind, "{}", only, rule="shape")
 
 
 def _top_count(call: Call) -> int:
@@ -222,7 +251,8 @@ def _top(call: Call, _: Around) -> Core:
     )
     wrap = _MOST_FIRST.format(entries=entries, count=_top_count(call))
     value = f"({what.sql})::BIGINT" if what.truth else what.sql
-    return Core(f"histogram({value})", kinds.array(what.kind), f"coalesce({wrap}, [])")
+    wrap = f"coalesce({wrap}, [])"
+    return Core(f"histogram({value})", kinds.array(what.kind), wrap, rule="shape")
 
 
 def _top_weighted(call: Call, around: Around) -> Core:
@@ -233,7 +263,7 @@ def _top_weighted(call: Call, around: Around) -> Core:
     weights = around.group_weight(what, weight)
     wrap = _MOST_FIRST.format(entries="{}", count=_top_count(call))
     core = f"list(DISTINCT {{'n': -({weights})::DOUBLE, 'k': {value}}})"
-    return Core(core, kinds.array(what.kind), f"coalesce({wrap}, [])")
+    return Core(core, kinds.array(what.kind), f"coalesce({wrap}, [])", rule="shape")
 
 
 def _uniq(call: Call, _: Around) -> Core:

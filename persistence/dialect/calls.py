@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from persistence.dialect import aggregates, functions, kinds, made
+from persistence.dialect import aggregates, estimates, functions, kinds, made
 from persistence.dialect.aggregates import AGGREGATES, WINDOWS, Call, Core
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.made import Made, of
@@ -58,9 +58,16 @@ class Calls:
 
     def _aggregate(self, node: exp.Expr) -> Made:
         core, only_if, parts = self.core(node)
-        sql = core.wrap.format(core.sql + only_if)
-        found = of(sql, core.kind, *parts)
-        return replace(found, aggregate=True, loose=None)
+        found = of(core.wrap.format(core.sql + only_if), core.kind, *parts)
+        return estimates.aggregate(
+            replace(found, aggregate=True, loose=None),
+            core.rule,
+            core.value,
+            parts=parts,
+            filtered=only_if,
+            read=self._around.read,
+            interval=self._around.interval,
+        )
 
     def core(self, node: exp.Expr, *, over: bool = False) -> tuple[Core, str, list[Made]]:
         """An aggregate, its FILTER, and what it was made of."""

@@ -51,7 +51,7 @@ class Expressions:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._calls = Calls(around, self.make)
-        self._windows = Windows(self.make, self._calls, extra=around.extra)
+        self._windows = Windows(around, self.make, self._calls)
 
     def make(self, node: exp.Expr) -> Made:
         """The SQL and the type of a node. Raises InvalidQuery."""

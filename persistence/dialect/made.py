@@ -2,7 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from persistence.archive.columns import literal
 from persistence.dialect import kinds
@@ -10,6 +10,10 @@ from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.kinds import Kind
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+Mark = Literal["estimate", "sample"]
+"""What a figure of a sample of the rows is: see `persistence.dialect.estimates`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Made:
     loose      a column that stands outside of aggregates and of what is grouped by, or None
     unit       it is `_sample_interval` itself, which is 1 in every row unless rows were thinned
     stored     it is a column of events as it is, in which every number is one
+    mark       where a sample is read: what it is to the answer over all rows, None: the same
+    error      SQL of its standard error, where that is known
     """
 
     sql: str
@@ -36,6 +42,8 @@ class Made:
     loose: str | None = None
     unit: bool = False
     stored: bool = False
+    mark: Mark | None = None
+    error: str | None = None
 
 
 def of(sql: str, kind: Kind, *parts: Made, truth: bool = False, value: object = None) -> Made:
@@ -48,7 +56,13 @@ def of(sql: str, kind: Kind, *parts: Made, truth: bool = False, value: object = 
         aggregate=any(part.aggregate for part in parts),
         windowed=any(part.windowed for part in parts),
         loose=next((part.loose for part in parts if part.loose is not None), None),
+        mark=marked(*(part.mark for part in parts)),
     )
+
+
+def marked(*marks: Mark | None) -> Mark | None:
+    """The mark of what is made of things with these."""
+    return "sample" if "sample" in marks else "estimate" if "estimate" in marks else None
 
 
 def texted(value: str) -> Made:

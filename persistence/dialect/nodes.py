@@ -44,3 +44,21 @@ def named(node: exp.Expr) -> str:
     return short(
         "".join(f" {letter}" if letter.isupper() else letter for letter in name).strip().upper()
     )
+
+
+def no_select(node: exp.Expr) -> InvalidQuery:
+    """The refusal of a statement that is no SELECT."""
+    name = node.key.upper() if node.key != "command" else str(node.this).upper()
+    if name == "SHOW":
+        return InvalidQuery("SHOW knows TABLES, TIMEZONES and TIMEZONE, and FORMAT behind them")
+    if isinstance(node, exp.Condition):  # a value, a list, JSON: no statement has that name
+        return InvalidQuery("only SELECT and SHOW can be run")
+    return InvalidQuery(f"only SELECT and SHOW can be run, not {short(name)}")
+
+
+def unwrapped(node: exp.Expr) -> exp.Expr:
+    """What stands in brackets."""
+    while isinstance(node, exp.Subquery):
+        only(node, "this", "alias")
+        node = node.this
+    return node

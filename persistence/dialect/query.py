@@ -3,11 +3,19 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from sqlglot import exp
 
-from persistence.archive.columns import SHOWN, Hidden, literal, named_in, quoted, source_of
+from persistence.archive.columns import (
+    SHOWN,
+    Hidden,
+    filed_as,
+    literal,
+    named_in,
+    quoted,
+    source_of,
+)
 from persistence.dialect import grammar, kinds, text, times, zones
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.kinds import Kind
@@ -72,12 +80,20 @@ class Answered:
     format: Format
 
 
+class Ready(NamedTuple):
+    """What is run, and what its columns are then."""
+
+    sql: str
+    outputs: tuple[Output, ...]
+
+
 class Query:
     """A SELECT that may be run.
 
     first, last   moments outside of which no row is needed, None for no bound
     reads_events  it reads the archive
-    reads_once    it does so in one place
+    reads         in how many places it does so
+    streams       a row of its answer is a row that was read, and needs no other
     says_format   the text has a FORMAT
     asks_weights  its SQL is simpler where every `_sample_interval` is 1
     hidden        rows of the files that nobody may see
@@ -95,14 +111,20 @@ class Query:
         self.counts_groups = self._relation.total
         self.offset = _offset(tree)
         self.reads_events = bool(self._shared.ranges)
-        self.reads_once = len(self._shared.ranges) == 1
+        self.reads = len(self._shared.ranges)
+        self.streams = not self._shared.gathers
         self.asks_weights = self._shared.asks_weights
         firsts = [first for first, _ in self._shared.ranges]
         lasts = [last for _, last in self._shared.ranges]
         self.first = None if None in firsts else min(filter(None, firsts), default=None)
         self.last = None if None in lasts else max(filter(None, lasts), default=None)
 
-    def sql(
+    @property
+    def read(self) -> frozenset[str]:
+        """The columns of files that are read, by their names in there."""
+        return filed_as(named_in(_SQL[name] for name in self._shared.used))
+
+    def ready(
         self,
         files: Sequence[str],
         *,
@@ -110,38 +132,45 @@ class Query:
         quoted_integers: bool,
         native: bool = False,
         interval: int = 1,
-    ) -> str:
+    ) -> Ready:
         """For DuckDB. Columns come as an answer shows them.
 
-        Where `counts_groups`, one more holds the number of groups before LIMIT.
+        Behind them stand the standard errors of those that have one, and where `counts_groups`
+        the number of groups before LIMIT.
 
         files            of the archive, each by its path
         unit             every `_sample_interval` in them is 1
         quoted_integers  integers of 64 bits come as texts
         native           all values come in types of the database, and no more columns
-        interval         a power of two: one row of so many is read, and stands for all of them
+        interval         a power of two: one row of so many is read. In the superset the answer
+                         tells of all rows as well as it can; in the other each row says that
+                         it stands for so many more.
         """
         relation, shared = self._relation, self._shared
-        if self.asks_weights and not unit:
-            relation, shared = self._made(unit=False)
+        scaled = interval if self._rules.extra else 1
+        if scaled > 1 or (self.asks_weights and not unit):
+            relation, shared = self._made(unit=unit, interval=scaled)
         shown = ", ".join(
             f"{_native(f'c{at}', one.kind)} AS c{at}"
             if native
             else f"{_shown(f'c{at}', one.kind, quoted_integers, truth=one.truth)} AS c{at}"
             for at, one in enumerate(relation.outputs)
         )
-        total = ", total" if relation.total and not native else ""
-        body = f"SELECT {shown}{total} FROM ({shared.levels.written(relation.sql)})"
-        if not self.reads_events:
-            return body
-        return f"WITH {self._events(files, interval)} {body}"
+        if not native:
+            errors = (at for at, one in enumerate(relation.outputs) if one.error)
+            shown += "".join(f", e{at}" for at in errors) + ", total" * relation.total
+        body = f"SELECT {shown} FROM ({shared.levels.written(relation.sql)})"
+        if self.reads_events:
+            body = f"WITH {self._events(files, interval)} {body}"
+        return Ready(body, relation.outputs)
 
     def _events(self, files: Sequence[str], interval: int) -> str:
         made = {**_SQL, "dataset": literal(self._rules.tables[0])}
         sampled = ""
         if interval > 1:  # `seq` tells no event from another but by when it came
             sampled = f' WHERE hash("seq") & {interval - 1} = 0'
-            made[_WEIGHT] = f"({_SQL[_WEIGHT]} * {interval}::UBIGINT)"
+            if not self._rules.extra:
+                made[_WEIGHT] = f"({_SQL[_WEIGHT]} * {interval}::UBIGINT)"
         used = sorted(self._shared.used)
         columns = ", ".join(f"{made[name]} AS {quoted(name)}" for name in used)
         only = named_in([columns, sampled])
@@ -149,12 +178,13 @@ class Query:
         source = f"SELECT {columns or '1 AS one'} FROM {read}{sampled}"
         return f"{EVENTS} AS NOT MATERIALIZED ({source})"
 
-    def _made(self, *, unit: bool) -> tuple[Relation, Shared]:
+    def _made(self, *, unit: bool, interval: int = 1) -> tuple[Relation, Shared]:
         shared = Shared(
             extra=self._rules.extra,
             now=self._rules.now,
             tables=frozenset(self._rules.tables),
             unit=unit,
+            interval=interval,
         )
         try:
             return select(self._tree, shared, {}, top=True), shared

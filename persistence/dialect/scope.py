@@ -15,7 +15,9 @@ from sqlglot import exp
 from persistence.archive.columns import SHOWN, quoted
 from persistence.dialect import kinds
 from persistence.dialect.errors import unknown_column
+from persistence.dialect.estimates import Read
 from persistence.dialect.kinds import Kind
+from persistence.dialect.made import Mark
 
 EVENTS: Final = "events_"
 """The name that the source of events has in the SQL that is run."""
@@ -27,12 +29,14 @@ class Column(NamedTuple):
     name   in the SQL that is run
     truth  it is a BOOLEAN there
     unit   it is `_sample_interval` itself
+    mark   what it is where a sample is read
     """
 
     name: str
     kind: Kind
     truth: bool = False
     unit: bool = False
+    mark: Mark | None = None
 
 
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -68,6 +72,7 @@ class Source:
     columns   by the user's names, in order
     starred   what `*` stands for
     events    it is the table of events itself
+    read      what its rows are where a sample of the events is read
     """
 
     alias: str | None
@@ -75,6 +80,7 @@ class Source:
     columns: Mapping[str, Column]
     starred: tuple[str, ...]
     events: bool = False
+    read: Read | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +93,12 @@ class Scope:
     sources: list[Source] = field(default_factory=list)
     aliases: dict[str, exp.Expr] = field(default_factory=dict)
     resolving: list[str] = field(default_factory=list)
+
+    @property
+    def read(self) -> Read | None:
+        """What the rows of all of them are where a sample of the events is read."""
+        found = {source.read for source in self.sources}
+        return "groups" if "groups" in found else "rows" if "rows" in found else None
 
     def find(self, name: str, table: str | None) -> tuple[Source, Column] | None:
         """The column that a name means, or None."""

@@ -12,50 +12,37 @@ from sqlglot import exp
 
 from persistence.dialect import kinds, made
 from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.estimates import Read
 from persistence.dialect.expressions import Expressions
 from persistence.dialect.made import Made
-from persistence.dialect.nodes import only
+from persistence.dialect.nodes import no_select, only, unwrapped
 from persistence.dialect.ordering import Ordering, limits, selected_at
 from persistence.dialect.ranges import Range, Ranges
 from persistence.dialect.relation import (
     SOURCES_MAX,
     SQL_CHARS_MAX,
-    Output,
     Relation,
     Shared,
+    answered,
+    has_error,
     too_large,
     too_many_sources,
     united,
 )
-from persistence.dialect.scope import Scope, Source
+from persistence.dialect.scope import Scope
+from persistence.dialect.selected import Selected, of_column
 from persistence.dialect.sources import Ctes, Sources, with_
 from persistence.dialect.weights import Weights
 
 
 def select(node: exp.Expr, shared: Shared, ctes: Ctes, *, top: bool = False) -> Relation:
     """A SELECT, or where the superset is allowed a UNION ALL of them. Raises InvalidQuery."""
-    node = _unwrapped(node)
+    node = unwrapped(node)
     if isinstance(node, exp.Union) and shared.extra:
         return _union(node, shared, ctes)
     if not isinstance(node, exp.Select):
-        raise _no_select(node)
+        raise no_select(node)
     return _Select(node, shared, ctes, top=top).relation()
-
-
-def _no_select(node: exp.Expr) -> InvalidQuery:
-    name = node.key.upper() if node.key != "command" else str(node.this).upper()
-    if name == "SHOW":
-        return InvalidQuery("SHOW knows TABLES, TIMEZONES and TIMEZONE, and FORMAT behind them")
-    if isinstance(node, exp.Condition):  # a value, a list, JSON: no statement has that name
-        return InvalidQuery("only SELECT and SHOW can be run")
-    return InvalidQuery(f"only SELECT and SHOW can be run, not {short(name)}")
-
-
-def _unwrapped(node: exp.Expr) -> exp.Expr:
-    while isinstance(node, exp.Subquery):
-        only(node, "this", "alias")
-        node = node.this
-    return node
 
 
 def _union(node: exp.Union, shared: Shared, ctes: Ctes) -> Relation:
@@ -126,6 +113,16 @@ class _Select:
         """Whether that is one of the things grouped by."""
         return not self._inside and sql in self._group_texts
 
+    @property
+    def read(self) -> Read | None:
+        """What its sources have where a sample of the events is read."""
+        return self._scope.read
+
+    @property
+    def interval(self) -> int:
+        """One row of so many is read."""
+        return self._shared.interval
+
     def unit_weights(self) -> bool:
         """Whether `_sample_interval` is 1 wherever it is read."""
         self._shared.asks_weights = True
@@ -150,6 +147,7 @@ class _Select:
 
     def subquery(self, node: exp.Expr, where: str) -> tuple[str, Made]:
         """A sub-query of one column, as a list of values."""
+        self._shared.gathers = True
         relation = select(node, self._shared, self._ctes)
         if len(relation.outputs) != 1:
             raise InvalidQuery(f"{where} takes a sub-query of one column")
@@ -169,14 +167,10 @@ class _Select:
         source, column = self._scope.column(name, table)
         if source.events:
             self._shared.used.add(name)
-        return Made(
-            f"{source.sql_name}.{column.name}",
-            column.kind,
-            truth=column.truth,
-            loose=None if self._inside else name,
-            unit=column.unit,
-            stored=source.events,
+        found = of_column(
+            f"{source.sql_name}.{column.name}", column, None if self._inside else name
         )
+        return replace(found, stored=source.events)
 
     def _of_alias(self, name: str, tree: exp.Expr) -> Made | None:
         """The expression behind an alias; None where a column of that name is meant."""
@@ -214,7 +208,7 @@ class _Select:
         where = self._where()
         self._group()
         self._row_order = self._ordering.of_rows()
-        outputs = self._outputs()
+        outputs = Selected(self._scope, self._shared, self._make, self.is_grouped).of(node)
         having = self._condition("having", "HAVING")
         order = self._ordering.of_answer(outputs, self._group_texts)
         aggregated = bool(self._groups) or self._node.args.get("group") is not None
@@ -223,18 +217,27 @@ class _Select:
         if aggregated:
             self._must_be_grouped([one for _, one in outputs], having)
             order = [(sql, one) for sql, one in order if not self._is_dropped(one)]
+        if aggregated or order or self._does_more([one for _, one in outputs]):
+            self._shared.gathers = True
         total = self._top and bool(self._groups) and node.args.get("limit") is not None
         total = total and not node.args.get("distinct")
         sql = self._assembled(joined, where, outputs, having, order, total=total)
         if len(sql) > SQL_CHARS_MAX:
             raise too_large()
-        return Relation(
+        return answered(
             sql,
-            tuple(
-                Output(name, one.kind, truth=one.truth, unit=one.unit) for name, one in outputs
-            ),
+            outputs,
+            read=self.read,
+            aggregated=aggregated,
+            cut=any(node.args.get(name) for name in ("distinct", "limit", "offset")),
+            top=self._top,
             total=total,
         )
+
+    def _does_more(self, outputs: Sequence[Made]) -> bool:
+        """Whether it does more with rows than choose and show them."""
+        clauses = any(self._node.args.get(name) for name in ("joins", "distinct", "limit"))
+        return clauses or any(one.windowed for one in outputs)
 
     def _assembled(
         self,
@@ -246,7 +249,13 @@ class _Select:
         *,
         total: bool,
     ) -> str:
-        shown = ", ".join(f"{one.sql} AS c{at}" for at, (_, one) in enumerate(outputs))
+        columns = [f"{one.sql} AS c{at}" for at, (_, one) in enumerate(outputs)]
+        columns += [
+            f"{one.error} AS e{at}"
+            for at, (_, one) in enumerate(outputs)
+            if has_error(one, top=self._top)
+        ]
+        shown = ", ".join(columns)
         distinct = "DISTINCT " if self._node.args.get("distinct") else ""
         filtered = f" WHERE {where.sql}" if where is not None else ""
         counted = ", count(*) OVER () AS total" if total else ""
@@ -330,64 +339,6 @@ class _Select:
         for one in [*outputs, *([] if having is None else [having])]:
             if one.loose is not None:
                 raise _not_grouped(one.loose)
-
-    # -- what is selected ----------------------------------------------------------------------
-
-    def _outputs(self) -> list[tuple[str, Made]]:
-        distinct = self._node.args.get("distinct")
-        if distinct is not None:
-            only(distinct)
-            if not self._shared.extra:
-                raise InvalidQuery("unsupported in a query: SELECT DISTINCT")
-        told: list[tuple[str, Made]] = []
-        for node in self._node.expressions:
-            if isinstance(node, exp.Star):
-                only(node)
-                told += self._star(self._scope.sources)
-            elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
-                only(node.this)
-                named = [one for one in self._scope.sources if one.alias == node.table]
-                if not named:
-                    raise InvalidQuery(f'unknown table "{short(node.table)}"')
-                told += self._star(named)
-            else:
-                told.append(self._output(node))
-        return told
-
-    def _output(self, node: exp.Expr) -> tuple[str, Made]:
-        if isinstance(node, exp.Alias):
-            only(node, "this", "alias")
-            self._scope.resolving.append(node.alias)
-            found = self._make(node.this)
-            self._scope.resolving.pop()
-            name = node.alias
-        else:
-            found = self._make(node)
-            name = node.name if isinstance(node, exp.Column) else node.sql(dialect="clickhouse")
-        if found.kind.base == "Interval":
-            raise InvalidQuery("an INTERVAL cannot be selected")
-        return name[:256], found
-
-    def _star(self, sources: Sequence[Source]) -> list[tuple[str, Made]]:
-        if not sources:
-            raise InvalidQuery("SELECT * needs a FROM")
-        told = []
-        for source in sources:
-            for name in source.starred:
-                column = source.columns[name]
-                if source.events:
-                    self._shared.used.add(name)
-                sql = f"{source.sql_name}.{column.name}"
-                loose = None if self.is_grouped(sql) else name
-                told.append(
-                    (
-                        name,
-                        Made(
-                            sql, column.kind, truth=column.truth, loose=loose, unit=column.unit
-                        ),
-                    )
-                )
-        return told
 
 
 def _not_grouped(name: str) -> InvalidQuery:

@@ -119,17 +119,25 @@ class Sources:
         if node.name not in self._shared.tables:
             raise InvalidQuery(f'unknown table "{short(node.name)}"')
         self._scope.sources.append(
-            Source(alias, sql_name, EVENT_COLUMNS, ANALYTICS_ENGINE, events=True)
+            Source(
+                alias,
+                sql_name,
+                EVENT_COLUMNS,
+                ANALYTICS_ENGINE,
+                events=True,
+                read="rows" if self._shared.interval > 1 else None,
+            )
         )
         return f"{EVENTS} AS {sql_name}"
 
     def _nested(self, relation: Relation, alias: str | None, sql_name: str) -> str:
         columns: dict[str, Column] = {}
         for at, one in enumerate(relation.outputs):
-            columns.setdefault(
-                one.name, Column(f"c{at}", one.kind, truth=one.truth, unit=one.unit)
-            )
-        self._scope.sources.append(Source(alias, sql_name, columns, tuple(columns)))
+            column = Column(f"c{at}", one.kind, truth=one.truth, unit=one.unit, mark=one.mark)
+            columns.setdefault(one.name, column)
+        self._scope.sources.append(
+            Source(alias, sql_name, columns, tuple(columns), read=relation.read)
+        )
         return f"({relation.sql}) AS {sql_name}"
 
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from sqlglot import exp
 
-from persistence.dialect import kinds, made
-from persistence.dialect.aggregates import AGGREGATES, WINDOWS
-from persistence.dialect.calls import Calls, count_told
+from persistence.dialect import estimates, kinds, made
+from persistence.dialect.aggregates import AGGREGATES, WINDOWS, Core
+from persistence.dialect.calls import Around, Calls, count_told
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.made import Made, of
 from persistence.dialect.nodes import name_of, named, only, told_name
@@ -19,15 +19,15 @@ _SIDES: Final = ("PRECEDING", "FOLLOWING")
 class Windows:
     """Makes them within one SELECT; `make` makes what stands inside, `calls` the aggregates."""
 
-    def __init__(self, make: Callable[[exp.Expr], Made], calls: Calls, *, extra: bool) -> None:
+    def __init__(self, around: Around, make: Callable[[exp.Expr], Made], calls: Calls) -> None:
+        self._around = around
         self._make = make
         self._calls = calls
-        self._extra = extra
 
     def make(self, node: exp.Window) -> Made:
         """A function with its window. Raises InvalidQuery."""
         only(node, "this", "partition_by", "order", "spec", "over")
-        if not self._extra or node.args.get("over") not in {None, "OVER"}:
+        if not self._around.extra or node.args.get("over") not in {None, "OVER"}:
             raise InvalidQuery("unsupported expression type: a window")
         keys = [self._make(key) for key in node.args.get("partition_by") or ()]
         ordered, by = self._order(node.args.get("order"))
@@ -37,8 +37,10 @@ class Windows:
         if ordered:
             pieces.append("ORDER BY " + ", ".join(ordered))
         pieces += _frame(node.args.get("spec"))
-        sql, kind, parts = self._function(node.this, f" OVER ({' '.join(pieces)})")
-        return replace(of(sql, kind, *parts, *keys, *by), windowed=True)
+        core, filtered, parts = self._function(node.this)
+        sql = core.wrap.format(f"{core.sql}{filtered} OVER ({' '.join(pieces)})")
+        found = replace(of(sql, core.kind, *parts, *keys, *by), windowed=True)
+        return estimates.over_window(found, core.rule, parts, self._around.read)
 
     def _order(self, order: exp.Expr | None) -> tuple[list[str], list[Made]]:
         told, parts = [], []
@@ -49,15 +51,14 @@ class Windows:
             told.append(f"{part.sql} {'DESC' if one.args.get('desc') else 'ASC'} NULLS LAST")
         return told, parts
 
-    def _function(self, node: exp.Expr, over: str) -> tuple[str, kinds.Kind, list[Made]]:
+    def _function(self, node: exp.Expr) -> tuple[Core, str, list[Made]]:
         if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc | exp.ParameterizedAgg):
             raise InvalidQuery(f"unsupported function of a window: {named(node)}")
         name = name_of(node)
         if name not in WINDOWS:
             if name not in AGGREGATES and name.removesuffix("if") not in AGGREGATES:
                 raise InvalidQuery(f'unknown function of a window: "{short(told_name(node))}"')
-            core, filtered, parts = self._calls.core(node, over=True)
-            return core.wrap.format(core.sql + filtered + over), core.kind, parts
+            return self._calls.core(node, over=True)
         only(node, "this", "expressions")
         pattern, most = WINDOWS[name]
         args = [self._make(argument) for argument in node.expressions]
@@ -70,7 +71,7 @@ class Windows:
             kind = kinds.FLOAT64
         if most:
             made.constant_integer(args[-1], f"the number of {short(told_name(node))}")
-        return pattern.format(*(arg.sql for arg in args)) + over, kind, args
+        return Core(pattern.format(*(arg.sql for arg in args)), kind), "", args
 
 
 def _frame(spec: exp.Expr | None) -> list[str]:

@@ -139,6 +139,12 @@ def execution(**fields: Any) -> dict[str, Any]:
     )
 
 
+def archived(server: Server) -> None:
+    """Wait until raw rows can be asked; the archive comes up after the server."""
+    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
+        pass
+
+
 def settled(page: Page) -> None:
     """Wait until no part is loading any more; what loads when it comes into sight is shown."""
     expect(page.locator("main")).to_be_visible()

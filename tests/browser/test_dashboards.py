@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Complaints, Open, settled
+from tests.browser.conftest import Complaints, Open, archived, event, settled
 from tests.server import Server
 
 
@@ -87,3 +87,49 @@ def test_a_shared_dashboard_shows_the_rows_of_its_query_and_not_its_text(
     assert [url for url in urls if "/queries/" in url]
     assert not [url for url in urls if urlsplit(url).path == "/sql"]
     assert "GROUP BY" not in page.content()
+
+
+def test_the_form_takes_several_filters_and_the_figure_fits_all_of_them(
+    server: Server, open_page: Open
+) -> None:
+    sales = [
+        event(
+            "revenue_transaction",
+            orderId=f"{service} {creator} {currency} {n}",
+            amount=10,
+            serviceId=service,
+            creatorId=creator,
+            currency=currency,
+        )
+        for service, creator, currency, many in (
+            ("s-1", "c-1", "USD", 3),
+            ("s-1", "c-1", "EUR", 4),
+            ("s-1", "c-2", "USD", 5),
+            ("s-2", "c-1", "USD", 6),
+        )
+        for n in range(many)
+    ]
+    assert server.client.post("/track/batch", json=sales).status_code == 200
+    archived(server)
+    widget = {"kind": "counter", "title": "Orders", "metric": "revenue.transactionCount"}
+    widget |= {"layout": {"x": 0, "y": 0, "w": 3, "h": 2}}
+    made = server.client.post("/dashboards", json={"name": "Filtered", "widgets": [widget]})
+    path = f"/dashboards/{made.json()['data']['id']}"
+    page = open_page(server, f"/#{path}?edit=1")
+    orders = page.get_by_role("article", name="Orders")
+    for given, count in (
+        ({"Service id": "s-1"}, 12),
+        ({"Creator id": "c-1"}, 7),
+        ({"Currency": "USD"}, 3),
+        ({"Creator id": ""}, 8),
+    ):
+        settled(page)
+        page.locator("main").get_by_label("Orders").first.click()
+        for name, value in given.items():
+            page.get_by_role("textbox", name=name).fill(value)
+            page.keyboard.press("Tab")
+        expect(orders.get_by_text(re.compile(rf"^{count}$"))).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).not_to_have_url(re.compile("edit=1"))
+    kept = server.client.get(path).json()["data"]["widgets"][0]["filters"]
+    assert kept == {"serviceId": "s-1", "currency": "USD"}

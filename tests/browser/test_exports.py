@@ -1,23 +1,30 @@
 """Export in Explore: all rows of the query that is there, as a file."""
 
+import re
 from pathlib import Path
 
 import orjson
 import polars as pl
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, execution
+from tests.browser.conftest import Open, archived, execution
 from tests.server import Server
 
 QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
+ENDLESS = (
+    "SELECT count() AS n FROM events a JOIN events b ON a.blob1 = b.blob1 "
+    "JOIN events c ON b.blob1 = c.blob1 JOIN events d ON c.blob1 = d.blob1 "
+    "WHERE a.double1 + b.double1 < c.double1 + d.double1"
+)
+"""Minutes, of 400 events."""
+
 ROWS = [{"s": "s-1", "n": 2}, {"s": "s-2", "n": 1}]
 
 
 def ready(server: Server) -> None:
     calls = [execution(), execution(), execution(serviceId="s-2")]
     assert server.client.post("/track/batch", json=calls).status_code == 200
-    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
-        pass  # the archive is on its way
+    archived(server)
 
 
 def test_the_rows_of_a_query_become_a_file_of_the_chosen_format(
@@ -49,3 +56,18 @@ def test_what_cannot_be_exported_is_told(server: Server, open_page: Open, compla
     page.get_by_role("button", name="Export").click()
     page.get_by_role("dialog", name="Export").get_by_role("button", name="CSV").click()
     expect(page.get_by_text("unable to find type of column")).to_be_visible()
+
+
+def test_a_long_export_says_how_far_it_is(server: Server, open_page: Open) -> None:
+    calls = [execution(latencyMs=n) for n in range(25)]
+    for _ in range(16):
+        assert server.client.post("/track/batch", json=calls).status_code == 200
+    ready(server)
+    page = open_page(server, "/#/explore")
+    page.get_by_label("Query").get_by_role("textbox").fill(ENDLESS)
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("dialog", name="Export").get_by_role("button", name="CSV").click()
+    said = page.get_by_role("button", name=re.compile(r"Exporting … [1-9]\d?\s%, 0\.0\sMB"))
+    expect(said).to_be_visible()
+    (report,) = server.client.get("/exports").json()["data"]
+    assert server.client.delete(f"/exports/{report['id']}").status_code == 204

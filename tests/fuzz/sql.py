@@ -57,7 +57,7 @@ def check(data: bytes) -> None:
         query = read(text, rules)
         if isinstance(query, Answered):
             return
-        sql = query.sql([FILE], unit=data[0] % 4 < 2, quoted_integers=True)
+        sql = query.ready([FILE], unit=data[0] % 4 < 2, quoted_integers=True).sql
     except TallymarkError as refusal:
         assert 400 <= refusal.status < 500, refusal
         assert str(refusal).isprintable(), "a refusal is one line of text"

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence import sampling
-from persistence.archive.columns import STORED, quoted
+from persistence.dialect.query import Query, Rules, read
 from persistence.sampling import FIRST_ROWS, Run
-from tests.sqlworkers import Asking, Refused, written
+from tests.sqlworkers import NOW, Asking, Refused, many, written
 
 SEEDS = 30
 ROWS = 140_000
@@ -22,33 +21,6 @@ INTERVAL = 4
 
 NO_TIME_S = 1e-6
 """A budget that is over when the first sample is."""
-
-MADE = {
-    "index1": "'s-' || (h % 5)",
-    "blob2": "'s-' || (h % 5)",
-    "timestamp": "TIMESTAMP '2025-10-01' + to_seconds(n % 86400)",
-    "timestampMillis": "0",
-    "_sample_interval": "if(h % 5 = 0 AND h % 7 > 0, 10, 1)",
-    "seq": "n + {seed} * 1000000",
-    "receivedAt": "TIMESTAMP '2025-10-02'",
-    "eventType": "'service_execution'",
-    "latencyMs": "(h % 100000) / 100.0",
-    "success": "h % 11 > 0",
-}
-
-
-def made(path: Path, seed: int, rows: int = ROWS) -> str:
-    columns = ", ".join(
-        f"({MADE.get(column.name, 'NULL').format(seed=seed)})::{column.sql_type} "
-        f"AS {quoted(column.name)}"
-        for column in STORED
-    )
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"COPY (SELECT {columns} FROM (SELECT n, hash(n * 7919 + {seed}) AS h "
-            f"FROM range({rows}) r(n)) ORDER BY index1, seq) TO '{path}' (FORMAT parquet)"
-        )
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -59,30 +31,29 @@ def asking() -> Iterator[Asking]:
 
 BY_SERVICE = (
     "SELECT index1 AS s, sum(_sample_interval) AS n, sum(_sample_interval * double1) AS ms, "
-    "sumIf(_sample_interval, blob6 = 'error') AS errors, "
+    "sumIf(_sample_interval, blob6 = 'error') AS errors, count() AS rows, "
+    "avg(latencyMs) AS mean, sumIf(latencyMs, success) AS good, "
+    "countIf(latencyMs > 900) AS slow, "
     "quantileExactWeighted(0.9)(double1, _sample_interval) AS p90 "
     "FROM events GROUP BY s ORDER BY s"
 )
-ERRORS = """SELECT index1, sqrt(3 * sum(_sample_interval ** 2.0)),
-  sqrt(3 * sum((_sample_interval * latencyMs) ** 2)),
-  sqrt(3 * sum(_sample_interval ** 2.0) FILTER (NOT success))
-FROM read_parquet(?) GROUP BY 1 ORDER BY 1"""
-"""Standard errors of sums over one row of four: each row's weight squared times 4 - 1."""
+FIGURES = ("n", "ms", "errors", "rows", "mean", "good", "slow")
 
 
-def test_weighted_answers_over_a_sample_are_unbiased_over_seeds(
+def test_what_a_sample_tells_of_all_rows_is_unbiased_and_as_far_off_as_it_says(
     asking: Asking, tmp_path: Path
 ) -> None:
     off: dict[str, list[float]] = {}
     for seed in range(SEEDS):
-        file = made(tmp_path / f"{seed}.parquet", seed)
+        file = many(tmp_path / f"{seed}.parquet", seed, rows=ROWS)
         exact = asking.rows(BY_SERVICE, [file], extra=True)
         found = asking.answer(BY_SERVICE, [file], extra=True, budget_s=NO_TIME_S)
         assert found["sample_interval"] == INTERVAL
-        errors = duckdb.execute(ERRORS, [file]).fetchall()
-        for true, told, (service, *of) in zip(exact, found["data"], errors, strict=True):
-            for figure, error in zip(("n", "ms", "errors"), of, strict=True):
-                assert true["s"] == told["s"] == service
+        rows = zip(exact, found["data"], found["standard_errors"], strict=True)
+        for true, told, errors in rows:
+            assert true["s"] == told["s"]
+            assert tuple(errors) == FIGURES
+            for figure, error in errors.items():
                 off.setdefault(figure, []).append((told[figure] - true[figure]) / error)
             assert abs(told["p90"] - true["p90"]) < 25  # of 1,000 evenly spread
         Path(file).unlink()
@@ -94,24 +65,109 @@ def test_weighted_answers_over_a_sample_are_unbiased_over_seeds(
 
 
 def test_with_time_enough_all_rows_are_read(asking: Asking, tmp_path: Path) -> None:
-    file = made(tmp_path / "a.parquet", 1)
+    file = many(tmp_path / "a.parquet", 1, rows=ROWS)
     found = asking.answer(BY_SERVICE, [file], extra=True, budget_s=20)
     assert found.pop("sample_interval") == 1
     assert found == asking.answer(BY_SERVICE, [file], extra=True)
 
 
-def test_an_answer_over_part_of_the_rows_says_so_in_each_row(
+BY_WEIGHT = "SELECT _sample_interval AS i, count() AS n FROM events GROUP BY i ORDER BY i"
+
+
+def test_in_the_superset_a_count_over_part_of_the_rows_is_one_of_all(
     asking: Asking, tmp_path: Path
 ) -> None:
-    file = made(tmp_path / "a.parquet", 1)
-    kinds = asking.rows(
-        "SELECT _sample_interval AS i, count() AS n FROM events GROUP BY i ORDER BY i",
-        [file],
-        extra=True,
-        budget_s=NO_TIME_S,
+    file = many(tmp_path / "a.parquet", 1, rows=ROWS)
+    rows = asking.rows(BY_WEIGHT, [file], extra=True, budget_s=NO_TIME_S)
+    assert [row["i"] for row in rows] == [1, 10]
+    assert sum(row["n"] for row in rows) == pytest.approx(ROWS, rel=0.05)
+
+
+def test_in_the_dialect_of_analytics_engine_each_row_says_for_how_many_it_stands(
+    asking: Asking, tmp_path: Path
+) -> None:
+    file = many(tmp_path / "a.parquet", 1, rows=ROWS)
+    answer = asking.answer(BY_WEIGHT, [file], budget_s=NO_TIME_S)
+    assert [row["i"] for row in answer["data"]] == [INTERVAL, 10 * INTERVAL]
+    read = sum(int(row["n"]) for row in answer["data"])
+    assert read == pytest.approx(ROWS / INTERVAL, rel=0.05)
+    assert answer["sample_interval"] == INTERVAL
+    assert [sorted(column) for column in answer["meta"]] == [["name", "type"]] * 2
+    assert "standard_errors" not in answer
+
+
+def marks(text: str, interval: int = 4) -> list[str | None]:
+    query = read(text, Rules(extra=True, bytes_max=10_000, now=NOW, tables=("events",)))
+    assert isinstance(query, Query)
+    ready = query.ready([], unit=True, quoted_integers=False, interval=interval)
+    return [output.mark for output in ready.outputs]
+
+
+E, S = "estimate", "sample"
+INNER = "(SELECT blob2 AS s, count() AS n, uniq(blob3) AS u FROM events GROUP BY s)"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("SELECT 1 AS x, blob2 AS s, count() AS n FROM events GROUP BY s", [None, None, E]),
+        ("SELECT count(*) AS a, countIf(double1 > 1) AS b, count(userId) AS c FROM events",
+         [E] * 3),
+        ("SELECT sum(double1) AS a, avg(double1) AS b, sum(double1) / 2 AS c FROM events",
+         [E] * 3),
+        ("SELECT quantile(0.5)(double1) AS a, stddevPop(double1) AS b, median(double1) AS c, "
+         "quantileExactWeighted(0.5)(double1, _sample_interval) AS d, topK(3)(blob1) AS e "
+         "FROM events", [E] * 5),
+        ("SELECT uniq(blob3) AS a, count(DISTINCT blob3) AS b, sum(DISTINCT double1) AS c, "
+         "min(double1) AS d, max(timestamp) AS e, argMax(blob1, double1) AS f, "
+         "any(blob1) AS g, first_value(blob1) AS h, groupArray(blob1) AS i FROM events",
+         [S] * 9),
+        ("SELECT count() / uniq(blob3) AS x, if(count() > 3, 1, 0) AS y FROM events", [S, E]),
+        ("SELECT * FROM (SELECT blob1 AS a, double1 AS b FROM events)", [S, S]),
+        ("SELECT count() AS n, sum(a) AS s FROM (SELECT double1 AS a FROM events)", [E, E]),
+        ("SELECT count() AS n, sum(a) AS s FROM (SELECT double1 AS a FROM events LIMIT 5)",
+         [S, S]),
+        ("SELECT count() AS n FROM (SELECT DISTINCT blob3 AS a FROM events)", [S]),
+        (f"SELECT s, n, u FROM {INNER}", [None, E, S]),
+        (f"SELECT sum(n) AS a, sum(u) AS b, count() AS c, avg(n) AS d, sum(1) AS e, "
+         f"sumIf(n, s = 'x') AS f, sumIf(n, n > 1) AS g, count(n) AS h FROM {INNER}",
+         [E, S, S, S, S, E, S, S]),
+        ("SELECT blob2 AS s, count() / sum(count()) OVER () AS share, "
+         "rank() OVER (ORDER BY count()) AS r FROM events GROUP BY s", [None, E, S]),
+        ("SELECT sum(double1) OVER (ORDER BY timestamp) AS x FROM events", [S]),
+        ("WITH e AS (SELECT double1 AS a FROM events) SELECT sum(a) AS s FROM e", [E]),
+        ("SELECT 1 AS a UNION ALL SELECT count() AS a FROM events", [E]),
+        ("SELECT 1 AS a UNION ALL SELECT double1 AS a FROM events", [S]),
+        ("SELECT count() AS n FROM (SELECT 1 AS a UNION ALL SELECT double1 AS a FROM events)",
+         [S]),
+        ("SELECT count() AS n FROM events e JOIN (SELECT 'x' AS b) x ON e.blob1 = x.b", [E]),
+        ("SELECT 1 AS x, 'a' AS y", [None, None]),
+    ],
+)  # fmt: skip
+def test_each_column_says_what_a_sample_makes_of_it(text: str, told: list[str | None]) -> None:
+    assert marks(text) == told
+    assert set(marks(text, interval=1)) == {None}
+
+
+def test_marks_and_errors_stand_beside_the_answer_and_not_in_it(
+    asking: Asking, tmp_path: Path
+) -> None:
+    file = many(tmp_path / "a.parquet", 1, rows=ROWS)
+    text = (
+        "SELECT index1 AS s, count() AS n, uniq(eventType) AS u, n * 2 AS twice FROM events "
+        "GROUP BY s HAVING n > 100 ORDER BY n DESC LIMIT 2"
     )
-    assert [row["i"] for row in kinds] == [INTERVAL, 10 * INTERVAL]
-    assert sum(row["n"] for row in kinds) == pytest.approx(ROWS / INTERVAL, rel=0.05)
+    answer = asking.answer(text, [file], extra=True, budget_s=NO_TIME_S)
+    assert [one.get("sampled") for one in answer["meta"]] == [None, E, S, E]
+    assert [list(row) for row in answer["data"]] == [["s", "n", "u", "twice"]] * 2
+    assert [list(errors) for errors in answer["standard_errors"]] == [["n"]] * 2
+    assert answer["rows_before_limit_at_least"] == 5
+    for row in answer["data"]:
+        assert row["n"] % INTERVAL == 0
+        assert row["twice"] == 2 * row["n"]
+    for format_ in ("CSV", "JSONEachRow", "Arrow"):
+        body = asking.body(f"{text} FORMAT {format_}", [file], extra=True, budget_s=NO_TIME_S)
+        assert b"standard" not in body
 
 
 def test_a_budget_needs_a_query_that_reads_the_table_once(

@@ -13,10 +13,14 @@ import msgspec
 import orjson
 import polars as pl
 import pytest
+from rich.console import Console
 
+from engine.config import Config
+from load.connection import Target
 from persistence.reports import FOLDER, Report
 from tests.keys import made
-from tests.server import PATIENCE_S, Server
+from tests.server import PATIENCE_S, Server, tallymark
+from web import report_command
 
 ROWS = 400
 DAY = str(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=2))
@@ -27,6 +31,13 @@ WIDE = (
 """More rows than are written at once: 400 times 400."""
 
 SLOW = {"sql": WIDE, "format": "ndjson"}
+
+ENDLESS = (
+    "SELECT count() AS n FROM events a JOIN events b ON a.blob1 = b.blob1 "
+    "JOIN events c ON b.blob1 = c.blob1 JOIN events d ON c.blob1 = d.blob1 "
+    "WHERE a.double1 + b.double1 < c.double1 + d.double1"
+)
+"""400 to the fourth: minutes."""
 
 
 def fill(server: Server) -> None:
@@ -134,6 +145,17 @@ def test_a_query_becomes_a_file_in_each_format(server: Server) -> None:
     assert list(map(orjson.loads, lines.content.splitlines())) == rows
     _, arrow = done(server, sql=text, format="arrow")
     assert pl.read_ipc_stream(io.BytesIO(arrow.content)).to_dicts() == rows
+
+
+def test_a_query_says_how_far_it_is_while_it_is_made(server: Server) -> None:
+    report = asked(server, sql=ENDLESS)
+    assert report["progress"] == 0
+    told = until(server, report, "running")["progress"]
+    deadline = time.monotonic() + PATIENCE_S
+    while not told and time.monotonic() < deadline:
+        told = until(server, report, "running")["progress"]
+    assert 1 <= told < 100
+    assert server.client.delete(f"/exports/{report['id']}").status_code == 204
 
 
 def test_a_report_sees_what_was_acknowledged_before_it(server: Server) -> None:
@@ -328,3 +350,59 @@ def test_each_key_has_a_number_of_its_own_and_removes_its_own(tmp_path: Path) ->
         assert of_two.json()["id"] in [report["id"] for report in listed]
         kept = b"".join(path.read_bytes() for path in (data / FOLDER).iterdir())
         assert all(key["Authorization"][7:].encode() not in kept for key in (one, two))
+
+
+def test_the_command_writes_the_rows_of_a_query_from_the_server_and_from_its_folder(
+    server: Server, tmp_path: Path
+) -> None:
+    query = "SELECT latencyMs AS x FROM events WHERE latencyMs IS NOT NULL ORDER BY x"
+    kept = len(server.client.get("/exports").json()["data"])
+    files = tmp_path / "server.ndjson", tmp_path / "folder.ndjson"
+    for source, file in zip((("--url", server.url), (str(server.data),)), files, strict=True):
+        words = ("--sql", query, "--format", "ndjson", "--output", str(file))
+        done = tallymark("export", *source, *words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        rows = list(map(orjson.loads, file.read_bytes().splitlines()))
+        assert rows == [{"x": n} for n in range(ROWS)]
+    assert len(server.client.get("/exports").json()["data"]) == kept
+    done = tallymark("export", str(server.data), "--sql", "SELECT 'x' AS a")
+    assert done.stdout == "a\nx\n"  # subprocess makes one line break of CR LF
+
+
+def test_the_command_tells_on_a_terminal_how_far_the_rows_are(
+    server: Server, tmp_path: Path
+) -> None:
+    for source in (Target(server.url), server.data):
+        terminal = io.StringIO()
+        console = Console(file=terminal, force_terminal=True, width=100)
+        output = tmp_path / "out.csv"
+        config = Config(data=tmp_path)
+        report_command.export(
+            WIDE, "csv", source=source, output=output, config=config, console=console
+        )
+        assert "export" in terminal.getvalue()
+        assert ("MB, " if isinstance(source, Target) else " rows") in terminal.getvalue()
+        assert output.read_bytes().count(b"\n") > ROWS * ROWS
+
+
+def test_the_command_keeps_no_part_of_a_query_and_says_why(
+    server: Server, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.csv"
+    failing = "SELECT CAST(blob1 AS Int64) AS x FROM events"
+    at, on = ("--url", server.url), (str(server.data),)
+    for words, code, told in (
+        ((*at, "--sql", "SELECT nope FROM events"), 1, "unable to find type of column"),
+        ((*on, "--sql", "SELECT nope FROM events"), 1, "unable to find type of column"),
+        ((*at, "--sql", failing), 1, "could not be read"),
+        ((*on, "--sql", failing), 1, "could not be read"),
+        ((*on, "--sql", "SHOW TABLES"), 1, "only a SELECT"),
+        (("--url", "http://127.0.0.1:1", "--sql", "SELECT 1"), 1, "No server answers"),
+        ((*at, "--sql", "SELECT 1", "--of", "users"), 2, "no --of"),
+        ((*at, "--sql", "SELECT 1", "--with", "limit=1"), 2, "no --with"),
+        ((*at, "--sql", "SELECT 1", "--format", "parquet"), 2, "csv, json, ndjson or arrow"),
+    ):
+        done = tallymark("export", *words, "--output", str(output))
+        assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+        assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

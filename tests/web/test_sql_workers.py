@@ -14,7 +14,8 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden
-from tests.sqlworkers import written
+from tests.sqlworkers import many, written
+from web import queries
 from web.sql import Asked, Sql
 
 SLOW = (
@@ -127,3 +128,15 @@ async def test_nothing_is_answered_before_the_service_has_recovered() -> None:
             await answer(sql)
         files.is_ready = True
         assert await answer(sql) == b"1\n"
+
+
+async def test_every_format_says_which_columns_are_estimates(tmp_path: Path) -> None:
+    file = many(tmp_path / "a.parquet", 1, rows=140_000)
+    text = "SELECT 1 AS one, count() AS n, avg(double1) AS ms, uniq(index1) AS u FROM events"
+    async with asking(Files(file)) as sql:
+        for format_ in ("CSV", "JSON", "Arrow"):
+            reply = await queries.superset(sql, b"budget=1ms", f"{text} FORMAT {format_}")
+            headers = dict(reply.headers)
+            assert headers["Tallymark-Sample-Interval"] == "4"
+            assert headers["Tallymark-Estimated-Columns"] == "2, 3"
+            assert headers["Tallymark-Sample-Columns"] == "4"

@@ -502,7 +502,7 @@ export interface ToldList {
   data: Told[];
 }
 
-/** A report as it is answered. status queued, running, done or failed family what it is of: a family, events, or sql asked the request, as it was taken progress percent; null where nobody knows, as of SQL that runs rows where they are counted sizeBytes of the file, as far as it is written file where it is to be had, once it is done expiresAt when it is removed reason why it failed */
+/** A report as it is answered. status queued, running, done or failed family what it is of: a family, events, or sql asked the request, as it was taken progress percent; null where nobody knows, as of figures of a family rows where they are counted sizeBytes of the file, as far as it is written file where it is to be had, once it is done expiresAt when it is removed reason why it failed */
 export interface Told {
   id: string;
   status: "done" | "failed" | "queued" | "running";

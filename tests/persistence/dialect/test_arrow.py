@@ -99,3 +99,10 @@ def test_batches_are_small_whatever_the_answer(worker: Asking, folder: Path) -> 
 def test_analytics_engine_has_no_arrow(worker: Asking) -> None:
     with pytest.raises(Refused, match="unknown format Arrow"):
         worker.body("SELECT 1 AS x FORMAT Arrow")
+
+
+def test_weights_do_not_stand_in_the_way(worker: Asking, folder: Path) -> None:
+    rows = [{"latencyMs": float(n), "_sample_interval": 1 + n // 2} for n in range(4)]
+    files = [written(folder / "weighted.parquet", rows)]
+    text = "SELECT quantileExactWeighted(0.5)(double1, _sample_interval) AS p FROM events"
+    assert frame(worker, f"{text} FORMAT Arrow", files).to_dicts() == [{"p": 2.0}]

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, ask } from "../lib/api";
+import { NBSP, percent, plain } from "../lib/format";
 import { toast } from "../lib/toasts";
 import { Icon } from "../ui/icons";
 import { Popover } from "../ui/popover";
@@ -20,6 +21,7 @@ const MB = 1_000_000;
 interface Report {
   id: string;
   status: "queued" | "running" | "done" | "failed";
+  progress: number | null;
   sizeBytes: number;
   file: string | null;
   fileName: string;
@@ -83,7 +85,9 @@ export function ExportButton({ sql }: { sql: string }): JSX.Element {
 function told(report: Report | null): string {
   if (report === null) return "Export";
   if (report.status === "queued") return "Export in line …";
-  return `Exporting … ${(report.sizeBytes / MB).toFixed(1)} MB`;
+  const size = `${(report.sizeBytes / MB).toFixed(1)}${NBSP}MB`;
+  if (report.progress === null) return `Exporting … ${size}`;
+  return `Exporting … ${plain(percent(report.progress, 0))}, ${size}`;
 }
 
 function finish(report: Report): void {

@@ -25,7 +25,7 @@ const FAMILIES: readonly (readonly [string, string])[] = [
   ["sql", "SQL"],
 ];
 
-/** Filters that each family's route takes, one at a time. */
+/** Filters that each family's route takes; what is counted fits all that are given. */
 const FILTERS: Record<string, readonly (readonly [string, string])[]> = {
   services: [["serviceId", "Service id"], ["category", "Category"]],
   revenue: [["serviceId", "Service id"], ["creatorId", "Creator id"], ["currency", "Currency"]],
@@ -136,13 +136,14 @@ function Filters({ widget, onChange }: FieldProps): JSX.Element {
             placeholder="all"
             value={widget.filters[name] ?? ""}
             onChange={(event) => {
-              // Figures are kept by one of them at a time: the newest takes the others' place.
+              const { [name]: _, ...others } = widget.filters;
               const value = event.currentTarget.value.trim();
-              onChange({ ...widget, filters: value === "" ? {} : { [name]: value } });
+              onChange({ ...widget, filters: value === "" ? others : { ...others, [name]: value } });
             }}
           />
         </label>
       ))}
+      {filters.length > 1 && <span class="dim">With more than one, what counts fits all of them.</span>}
     </>
   );
 }

@@ -1,0 +1,89 @@
+"""What stands between SELECT and FROM: columns under their names, and * for many of them."""
+
+from collections.abc import Callable, Sequence
+
+from sqlglot import exp
+
+from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.made import Made
+from persistence.dialect.nodes import only
+from persistence.dialect.relation import Shared
+from persistence.dialect.scope import Column, Scope, Source
+
+
+class Selected:
+    """Makes it for one SELECT; `make` makes each, `is_grouped` knows SQL that is grouped by."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        shared: Shared,
+        make: Callable[[exp.Expr], Made],
+        is_grouped: Callable[[str], bool],
+    ) -> None:
+        self._scope = scope
+        self._shared = shared
+        self._make = make
+        self._is_grouped = is_grouped
+
+    def of(self, select: exp.Select) -> list[tuple[str, Made]]:
+        """Each column and its name. Raises InvalidQuery."""
+        distinct = select.args.get("distinct")
+        if distinct is not None:
+            only(distinct)
+            if not self._shared.extra:
+                raise InvalidQuery("unsupported in a query: SELECT DISTINCT")
+        told: list[tuple[str, Made]] = []
+        for node in select.expressions:
+            if isinstance(node, exp.Star):
+                only(node)
+                told += self._star(self._scope.sources)
+            elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
+                only(node.this)
+                named = [one for one in self._scope.sources if one.alias == node.table]
+                if not named:
+                    raise InvalidQuery(f'unknown table "{short(node.table)}"')
+                told += self._star(named)
+            else:
+                told.append(self._output(node))
+        return told
+
+    def _output(self, node: exp.Expr) -> tuple[str, Made]:
+        if isinstance(node, exp.Alias):
+            only(node, "this", "alias")
+            self._scope.resolving.append(node.alias)
+            found = self._make(node.this)
+            self._scope.resolving.pop()
+            name = node.alias
+        else:
+            found = self._make(node)
+            name = node.name if isinstance(node, exp.Column) else node.sql(dialect="clickhouse")
+        if found.kind.base == "Interval":
+            raise InvalidQuery("an INTERVAL cannot be selected")
+        return name[:256], found
+
+    def _star(self, sources: Sequence[Source]) -> list[tuple[str, Made]]:
+        if not sources:
+            raise InvalidQuery("SELECT * needs a FROM")
+        told = []
+        for source in sources:
+            for name in source.starred:
+                column = source.columns[name]
+                if source.events:
+                    self._shared.used.add(name)
+                sql = f"{source.sql_name}.{column.name}"
+                loose = None if self._is_grouped(sql) else name
+                told.append((name, of_column(sql, column, loose)))
+        return told
+
+
+def of_column(sql: str, column: Column, loose: str | None) -> Made:
+    """A column of a source; `loose` is its name where it is neither grouped nor aggregated."""
+    return Made(
+        sql,
+        column.kind,
+        truth=column.truth,
+        loose=loose,
+        unit=column.unit,
+        mark=column.mark,
+    )

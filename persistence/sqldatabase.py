@@ -1,0 +1,109 @@
+"""The database of the process of SQL: it reads the files of one query, and nothing else."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import duckdb
+
+from persistence.archive.columns import literal, source_of
+
+
+class Database:
+    """DuckDB for one set of files at a time, each set in an instance of its own.
+
+    An instance takes 13 ms to make, so the next one is made while nobody waits.
+    """
+
+    def __init__(self, *, memory_bytes: int, threads: int) -> None:
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{memory_bytes}B",
+            "threads": str(threads),
+            "async_threads": str(threads),  # eight by default: an eighth more CPU a query
+            "temp_directory": "",
+            "max_temp_directory_size": "0B",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_unsigned_extensions": "false",
+            "allow_persistent_secrets": "false",
+            "python_enable_replacements": "false",
+            "python_scan_all_frames": "false",
+            "custom_user_agent": "tallymark",
+        }
+        self._next: duckdb.DuckDBPyConnection | None = None
+        self._now: duckdb.DuckDBPyConnection | None = None
+        self._files: tuple[str, ...] | None = None
+        self._unit: dict[str, bool] = {}
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make the next instance, if there is none."""
+        if self._next is None:
+            self._next = duckdb.connect(":memory:", config=self._config)
+            for setting in ("LOAD parquet", "LOAD icu", "SET parquet_metadata_cache = true"):
+                self._next.execute(setting)  # both are built in; nothing is fetched
+
+    def over(self, files: Sequence[str], *, tells: bool = False) -> duckdb.DuckDBPyConnection:
+        """A connection that can read these files, and do nothing else outside of itself.
+
+        tells  it knows how far it is
+        """
+        wanted = tuple(files)
+        if self._now is None or self._files != wanted:
+            if self._now is not None:
+                self._now.close()
+            self.prepare()
+            self._now, self._next, self._files = self._next, None, wanted
+            assert self._now is not None
+            if tells:
+                self._now.execute("SET enable_progress_bar = true")
+                self._now.execute("SET enable_progress_bar_print = false")
+            self._now.execute(f"SET allowed_paths = {_listed(wanted)}")
+            self._now.execute("SET enable_external_access = false")
+            self._now.execute("SET lock_configuration = true")
+        return self._now
+
+    def drop(self) -> None:
+        """Forget the instance that was used: it may hold what a failed query left in it."""
+        if self._now is not None:
+            self._now.close()
+        self._now = self._files = None
+
+    def rows(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
+        """How many the files hold; it stands in their ends."""
+        return _value(connection, f"SELECT count(*) FROM {source_of(files)}")
+
+    def bytes_of(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        files: Sequence[str],
+        columns: Collection[str],
+    ) -> int:
+        """How many bytes these columns take in the files; it stands in their ends, too."""
+        if not files or not columns:
+            return 0
+        return _value(
+            connection,
+            f"SELECT coalesce(sum(total_compressed_size), 0) FROM "
+            f"parquet_metadata({_listed(files)}) WHERE path_in_schema IN {_listed(columns)}",
+        )
+
+    def all_unit(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> bool:
+        """Whether every row of the files stands for itself alone. Files never change."""
+        unknown = [file for file in files if file not in self._unit]
+        if unknown:
+            most = f"SELECT coalesce(max(_sample_interval), 1) FROM {source_of(unknown)}"
+            if _value(connection, most) == 1:
+                self._unit.update(dict.fromkeys(unknown, True))
+            else:
+                return False
+        return all(self._unit[file] for file in files)
+
+
+def _value(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The only value; its result is at its end, as long as it is not nothing else can run."""
+    ((value,),) = connection.execute(sql).fetchall()
+    return int(value)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(literal, texts))}]"
