@@ -97,19 +97,19 @@ format: $(ENV) ## Put all code into the house format
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format --quiet
 
-bench: $(ENV) ## Measure CPU per event, events per second and latencies
-	@$(BIN)/python -m bench
+bench: $(ENV) ## Measure CPU per event, events per second and latencies (ARGS=archive: that alone)
+	@$(BIN)/python -m bench $(ARGS)
 
 bench-beside: $(ENV) ## Measure how a heavy query moves the latency of events
-	@$(BIN)/python -m bench.beside
+	@$(BIN)/python -m bench.beside $(ARGS)
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
 bench-erasure: $(ENV) ## Measure how long it takes to erase a person from an archive of 5 million rows
 	@$(BIN)/python -m bench.erasure $(ARGS)
 bench-export: $(ENV) ## Measure the memory of an export of a million events
 	@$(BIN)/python -m bench.export
-bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events
-	@$(BIN)/python -m bench.sql
+bench-sql: $(ENV) ## Measure SQL beside DuckDB itself over the same events (ARGS="5000000 DIR": files are kept there)
+	@$(BIN)/python -m bench.sql $(ARGS)
 bench-stream: $(ENV) $(BENCH_ENV) ## Measure what subscribers of the live stream cost, beside two others
 	@$(BIN)/python -m bench.stream $(ARGS)
 bench-counters: $(ENV) ## Measure questions for live counters at 10,000 events a second

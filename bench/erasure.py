@@ -18,7 +18,7 @@ from engine.erasure import KEY_BYTES, Secret
 from persistence.archive.columns import SORTED_BY, STORED, filed_of, literal, quoted
 from persistence.archive.erasing import Eraser
 from persistence.archive.manifest import Tombstone
-from persistence.archive.parquet import MERGED_LEVEL, ROW_GROUP_ROWS, Merger
+from persistence.archive.parquet import MERGED_AS, Merger
 from persistence.archive.rows import Tally
 from persistence.archive.store import ArchiveStore, made
 
@@ -63,8 +63,7 @@ def fill(store: ArchiveStore, *, rows: int, days: int, users: int) -> int:
             source = filed_of(f"(SELECT {columns} FROM range({each}) AS t(i))")
             connection.execute(
                 f"COPY (SELECT * FROM {source} ORDER BY {order}) TO {literal(str(path))} "
-                f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {MERGED_LEVEL}, "
-                f"PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+                f"{MERGED_AS}"
             )
             tally = Tally(events=(day + 1) * each, rows=(day + 1) * each)
             store.advance(first + each - 1, tally, made(name, merger.content(path), day_ms))

@@ -1,6 +1,8 @@
 """`make bench-sql`: what SQL costs beside DuckDB itself over the same events, not sorted.
 
-    python -m bench.sql [EVENTS]
+    python -m bench.sql [EVENTS [FOLDER]]
+
+The files take minutes to make; a folder keeps them for the next time.
 
 Beside chdb too, where it is installed: `.venv-bench/bin/pip install chdb`, 500 MB. Times are of
 the clock, medians of rounds in which all take turns; ratios are what counts. Workers of SQL are
@@ -30,7 +32,7 @@ import trio
 from bench.http_servers import BENCH_PYTHON
 from engine.config import Config
 from persistence.archive.columns import SORTED_BY, STORED, SUFFIX, Hidden, filed_of, quoted
-from persistence.archive.parquet import ROW_GROUP_ROWS
+from persistence.archive.parquet import MERGED_AS
 from web.sql import Asked, Sql
 
 EVENTS: Final = 5_000_000
@@ -38,11 +40,8 @@ SERVICES: Final = 1_000
 DAYS: Final = 30
 ROUNDS: Final = 7
 TRIPS: Final = 300
+PLAIN: Final = "plain.parquet"
 START: Final = "TIMESTAMP '2025-09-01'"
-
-_FORMAT: Final = (
-    f"(FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-)
 
 _MADE: Final = {
     "index1": "'service-' || (hash(n) % {services})",
@@ -126,11 +125,14 @@ def main() -> None:
     print(f"{now}, {os.cpu_count()} cores {platform.machine()}, ", end="")
     print(f"DuckDB {duckdb.__version__}, load average {load}\n")
     with tempfile.TemporaryDirectory() as folder:
-        files, plain = _made(Path(folder), events)
-        trio.run(partial(_ask, Path(folder), files, plain, events))
+        kept = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(folder)
+        if not (kept / PLAIN).exists():
+            _make(kept, events)
+        files = sorted(kept.glob(f"*{SUFFIX}"))
+        trio.run(partial(_ask, Path(folder), files, kept / PLAIN, events))
 
 
-def _made(folder: Path, events: int) -> tuple[list[Path], Path]:
+def _make(folder: Path, events: int) -> None:
     """One sorted file a day as the archive has them, and one of all events as they came."""
     columns = ", ".join(
         f"({_MADE.get(column.name, 'NULL').format(services=SERVICES)})::{column.sql_type} "
@@ -141,7 +143,7 @@ def _made(folder: Path, events: int) -> tuple[list[Path], Path]:
     at = f"{START} + to_microseconds((n * {seconds} * 1000000)::BIGINT)"
     source = f"SELECT n, {at} AS moment FROM range({events}) r(n)"
     order = ", ".join(quoted(name) for name in SORTED_BY)
-    files = []
+    folder.mkdir(exist_ok=True)
     with duckdb.connect(config={"temp_directory": str(folder)}) as connection:
         for day in range(DAYS):
             first, last = day * events // DAYS, (day + 1) * events // DAYS
@@ -149,12 +151,10 @@ def _made(folder: Path, events: int) -> tuple[list[Path], Path]:
             day_of = f"({source} WHERE n >= {first} AND n < {last})"
             connection.execute(
                 f"COPY (FROM {filed_of(f'(SELECT {columns} FROM {day_of})')} "
-                f"ORDER BY {order}) TO '{path}' {_FORMAT}"
+                f"ORDER BY {order}) TO '{path}' {MERGED_AS}"
             )
-            files.append(path)
-        plain = folder / "plain.parquet"
+        plain = folder / PLAIN
         connection.execute(f"COPY (SELECT {columns} FROM ({source})) TO '{plain}'")
-    return files, plain
 
 
 async def _ask(folder: Path, files: list[Path], plain: Path, events: int) -> None:

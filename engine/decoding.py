@@ -50,6 +50,10 @@ class _RawEnvelope(Struct, frozen=True, rename="camel", gc=False):
 
 _raw_envelope: Final = msgspec.json.Decoder(_RawEnvelope)
 
+_any_json: Final = msgspec.json.Decoder(float_hook=len)
+"""Decodes whatever is JSON. By default a number beyond a double, such as 1e400, is refused like
+a letter out of place, though the grammar allows it and an unknown field may hold it."""
+
 
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for it; a ValidationError is a DecodeError too."""
@@ -160,7 +164,7 @@ def _must_be_json(body: bytes) -> None:
     # Only after a ValidationError, which stops at the first wrong value: what follows it may
     # not be JSON at all, and that is the graver fault.
     try:
-        msgspec.json.decode(body)
+        _any_json.decode(body)
     except NOT_JSON as refusal:
         raise _malformed(refusal) from None
 

@@ -24,7 +24,8 @@ from persistence.archive.erasing import Eraser
 from persistence.archive.follower import Follower, JournalGap
 from persistence.archive.manifest import ARCHIVE_FOLDER, File, Gap, Tombstone
 from persistence.archive.merging import day_of
-from persistence.archive.parquet import Content, Merger, PartWriter
+from persistence.archive.parquet import Content, Merger
+from persistence.archive.partfile import PartWriter
 from persistence.archive.rows import Span, Taking, Told, batches_of
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
 from persistence.checksums import crcs_of
@@ -76,7 +77,7 @@ class Archiver:
         self._eraser = Eraser(self.store, key.of(config.data).salt)
         self._ids = SnapshotStore(self._folder / IDS_FOLDER)
         self._taking = Taking(config)
-        self._writer = PartWriter(self.store.temp)
+        self._writer = PartWriter()
         self._ids_ms = clock_ms()
         covered_seq = self.store.manifest.covered_seq
         if covered_seq > journal_seq:
@@ -114,9 +115,8 @@ class Archiver:
         return True
 
     def close(self) -> None:
-        """Dump the ids, and let go of the database."""
+        """Dump the ids."""
         self.keep_ids()
-        self._writer.close()
 
     # -- commit -------------------------------------------------------------------------------
 
@@ -258,9 +258,9 @@ class Archiver:
         if self._eraser.step(merger, now_ms=now_ms):
             return True
         due = merging.due(self.store.manifest.files, now_ms)
-        if due:
-            self.store.merge(merger, due, now_ms=now_ms)
-        return bool(due)
+        if due is not None:
+            self.store.change(merger, due, now_ms=now_ms)
+        return due is not None
 
 
 class Upkeep:

@@ -1,8 +1,7 @@
-"""Parquet by DuckDB: rows gathered and written sorted, files merged, files checked.
+"""Parquet by DuckDB: files merged, which puts their rows in order, and files checked.
 
-Rows go in as Arrow arrays, one stream a type of event, so that absent fields cost nothing, and
-come out by one COPY; merging puts them in order. Every file is on the disk before it gets its
-name. Each object has a database of its own in memory, and is used by one thread.
+Every file is on the disk before it gets its name. Each object has a database of its own in
+memory, and is used by one thread.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,11 +12,10 @@ from typing import Any, Final, NamedTuple, Self
 
 import duckdb
 
-from persistence.archive.arrays import Gathering
 from persistence.archive.columns import (
     FILED,
-    IDS,
     SORTED_BY,
+    SUFFIX,
     Hidden,
     columns_of,
     filed_source_of,
@@ -26,9 +24,7 @@ from persistence.archive.columns import (
     quoted,
     source_of,
     text_of,
-    uuid_of,
 )
-from persistence.archive.rows import KINDS, MONEY, Kind, Taken
 from persistence.checksums import crcs_of
 from persistence.files import MODE, REAL_DISK
 
@@ -37,17 +33,24 @@ MEMORY_MB: Final = 384
 
 TEMP_BYTES_MAX: Final = "16GB"
 
-PART_LEVEL: Final = 1
-MERGED_LEVEL: Final = 3
-"""Of zstd: parts live for minutes, merged files for months."""
-
 ROW_GROUP_ROWS: Final = 40_960
 """A query for one service reads one or two of them in each file: smaller ones skip more, and
 cost more bytes a row (docs/decisions/0012)."""
 
+MERGED_AS: Final = (
+    f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, PARQUET_VERSION v2, "
+    f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER false)"
+)
+"""How files that live for months are packed. Filters of Bloom would cost a byte a row, and what
+they skip sorting skips mostly."""
+
+WORTH_A_LOOK_BYTES: Final = 4 * 2**20
+"""Of all files of a merge: to read what each says of its columns takes some milliseconds."""
+
 _TYPES: Final = {column.name: column.sql_type for column in FILED}
+_NEVER_ABSENT: Final = frozenset((*SORTED_BY, "blob2", "serviceId", "experimentId"))
+_BLOB2: Final = """coalesce("serviceId", "experimentId", '')"""
 _NAMES: Final = ", ".join(quoted(column.name) for column in FILED)
-_EMPTY: Final = "''"
 _ORDER: Final = ", ".join(map(quoted, SORTED_BY))
 
 
@@ -99,15 +102,12 @@ class Database:
         """All rows of an answer."""
         return self._connection.execute(sql).fetchall()
 
-    def _write(self, select: str, path: Path, level: int) -> None:
+    def _write(self, select: str, path: Path) -> None:
         """Put the rows of `select` into the file `path`, whole, on the disk, or not at all."""
         growing = path.with_name(path.name + ".tmp")
         REAL_DISK.make_folder(path.parent)
         REAL_DISK.remove(growing)
-        self._connection.execute(
-            f"COPY ({select}) TO {literal(str(growing))} (FORMAT parquet, COMPRESSION zstd, "
-            f"COMPRESSION_LEVEL {level}, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-        )
+        self._connection.execute(f"COPY ({select}) TO {literal(str(growing))} {MERGED_AS}")
         growing.chmod(MODE)
         handle = REAL_DISK.open_append(growing)
         try:
@@ -118,28 +118,6 @@ class Database:
         REAL_DISK.sync_folder(path.parent)
 
 
-class PartWriter(Database):
-    """Gathers rows in memory, and writes them as one part."""
-
-    def __init__(self, temp: Path) -> None:
-        super().__init__(temp)
-        self._gathering = Gathering()
-
-    def add(self, taken: Taken) -> None:
-        """Take the rows of some records."""
-        self._gathering.add(taken)
-
-    def write(self, path: Path) -> None:
-        """Put all rows that were added into the new file `path`, and forget them."""
-        streams = {KINDS[kind].tag: stream for kind, stream in self._gathering.take().items()}
-        for tag, stream in streams.items():
-            self._connection.register(tag, stream)
-        source = " UNION ALL ".join(_SELECTS[tag] for tag in streams)
-        self._write(f"SELECT {_NAMES} FROM ({source})", path, PART_LEVEL)
-        for tag in streams:
-            self._connection.unregister(tag)
-
-
 class Merger(Database):
     """Makes new files of the rows of others."""
 
@@ -147,16 +125,42 @@ class Merger(Database):
         self, inputs: Sequence[Path], output: Path, hidden: Hidden | None = None
     ) -> Content:
         """Put the rows of all inputs but the hidden, sorted, into one file; what it holds."""
-        return self.write(filed_source_of([str(path) for path in inputs], hidden), output)
+        source = filed_source_of([str(path) for path in inputs], hidden)
+        return self.write(source, output, absent=self._absent_in(inputs))
 
-    def write(self, source: str, output: Path, where: str = "true") -> Content:
-        """The same of a source of FILED columns."""
+    def write(
+        self,
+        source: str,
+        output: Path,
+        where: str = "true",
+        absent: AbstractSet[str] = frozenset(),
+    ) -> Content:
+        """The same of a source of FILED columns, some of which have no value in any row."""
+        # Sorting moves whole rows: what can be told behind it is left out of them.
+        made = {name: f"NULL::{_TYPES[name]}" for name in absent} | {"blob2": _BLOB2}
+        moved = ", ".join(quoted(name) for name in _TYPES if name not in made)
+        shown = ", ".join(
+            f"{made.get(name, quoted(name))} AS {quoted(name)}" for name in _TYPES
+        )
         self._write(
-            f"SELECT {_NAMES} FROM {source} WHERE {where} ORDER BY {_ORDER}",
+            f"SELECT {shown} FROM (SELECT {moved} FROM {source} WHERE {where} "
+            f"ORDER BY {_ORDER})",
             output,
-            MERGED_LEVEL,
         )
         return self.content(output)
+
+    def _absent_in(self, inputs: Sequence[Path]) -> frozenset[str]:
+        """Columns without a value in any of these files; none where looking does not pay."""
+        if sum(path.stat().st_size for path in inputs) < WORTH_A_LOOK_BYTES:
+            return frozenset()
+        if not all(path.name.endswith(SUFFIX) for path in inputs):
+            return frozenset()
+        paths = ", ".join(literal(str(path)) for path in inputs)
+        found = self.ask(
+            f"SELECT path_in_schema FROM parquet_metadata([{paths}]) GROUP BY 1 "
+            f"HAVING sum(num_values) = sum(coalesce(stats_null_count, 0))"
+        )
+        return frozenset(name for (name,) in found) - _NEVER_ABSENT
 
     @contextmanager
     def gathered(self, inputs: Sequence[Path]) -> Iterator["Gathered"]:
@@ -258,43 +262,5 @@ class Gathered:
             f'SELECT {_NAMES} FROM gathered WHERE "timestamp" >= {start} AND "timestamp" < '
             f"{start} + INTERVAL 1 DAY ORDER BY {_ORDER}",
             output,
-            MERGED_LEVEL,
         )
         return self._merger.content(output)
-
-
-def _select_of(kind: Kind) -> str:
-    """The rows of one type with all columns of FILED."""
-    held = {column.name for column in kind.columns}
-    made = {
-        "index1": _first_of(
-            held, "serviceId", "experimentId", "userId", "sessionId", "searchQuery"
-        ),
-        "timestamp": "make_timestamp(at_ms // 1000 * 1000000)",
-        "timestampMillis": "(at_ms % 1000)::SMALLINT",
-        "_sample_interval": '"_sample_interval"::UINTEGER',
-        "seq": "seq",
-        "receivedAt": "make_timestamp(received_ms * 1000)",
-        "eventType": literal(kind.tag),
-        "blob2": _first_of(held, "serviceId", "experimentId"),
-        **{name: quoted(name) for name in MONEY if kind.has_money},
-        **{name: f"{quoted(name)}::{_TYPES[name]}" for name in held},
-        **{uuid_of(name): quoted(uuid_of(name)) for name in held.intersection(IDS)},
-    }
-    columns = ", ".join(
-        f"{made.get(c.name, f'NULL::{c.sql_type}')} AS {quoted(c.name)}" for c in FILED
-    )
-    return f"SELECT {columns} FROM {quoted(kind.tag)}"
-
-
-def _first_of(held: AbstractSet[str], *names: str) -> str:
-    there: list[str] = []
-    for name in names:
-        if name in held:
-            there.append(quoted(name))
-            if name in IDS:
-                there.append(f"{quoted(uuid_of(name))}::VARCHAR")
-    return f"coalesce({', '.join([*there, _EMPTY])})"
-
-
-_SELECTS: Final = {kind.tag: _select_of(kind) for kind in KINDS.values()}

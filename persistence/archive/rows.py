@@ -4,8 +4,8 @@ A pure function of the records in their order, however many are taken at once. W
 as a duplicate is what `engine.sequence` drops: the same window is told the same ids.
 """
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import compress, pairwise
 from typing import Any, Final, NamedTuple, get_args
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine import events
 from engine.codec import pack, unpack_all
-from engine.columns import hashes_column
+from engine.columns import column, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
 from engine.events import (
@@ -46,13 +46,11 @@ class Kind(NamedTuple):
 
     tag      its eventType
     columns  of `columns.STORED`, those that are fields of the type
-    fields   from an event to these fields
     key      from an event to its index
     """
 
     tag: str
     columns: tuple[Stored, ...]
-    fields: Callable[[Any], tuple[Any, ...]]
     key: Callable[[Any], str]
     has_money: bool
 
@@ -63,7 +61,6 @@ def _kind(event_type: type[Event]) -> Kind:
     return Kind(
         tag=str(event_type.__struct_config__.tag),
         columns=columns,
-        fields=operator.attrgetter(*[str(column.field) for column in columns]),
         key=_key_of(names),
         has_money=event_type in (RevenueTransaction, MarketplaceConversion),
     )
@@ -208,7 +205,7 @@ class Taking:
         ]
         arrived = Taken(
             events,
-            np.array(times_ms, np.int64),
+            column(times_ms),
             np.repeat(np.array(received_ms, np.int64), counts),
             np.concatenate(seqs) if seqs else np.empty(0, np.int64),
             np.ones(len(events), np.int64),
@@ -229,8 +226,13 @@ class Taking:
         for record, (start, end) in zip(
             told, pairwise([*starts, len(fresh.events)]), strict=True
         ):
+            bodies = [(batch.kind, batch.body) for batch in record.batches]
+            seqs = fresh.seqs[start:end]
             weights = self._thinning.weights(
-                fresh.events[start:end], fresh.seqs[start:end], record.received_ms
+                fresh.events[start:end],
+                seqs,
+                record.received_ms,
+                partial(_again, bodies, seqs - record.first_seq),
             )
             if weights is not None:
                 fresh.weights[start:end] = weights
@@ -249,6 +251,12 @@ class Taking:
         """Take back dumps, oldest first, and what `meta` said with the last one."""
         self._window.load([one for part in parts for one in unpack_all(part)])
         self._thinning.load(meta["thinning"])
+
+
+def _again(bodies: Sequence[tuple[int, bytes]], places: Numbers) -> list[Event]:
+    """The events at these places of the bodies."""
+    told = [event for kind, body in bodies for event in events.replay(kind, body).events]
+    return [told[place] for place in places.tolist()]
 
 
 def _by_our_clock(batch: Batch, received_ms: int) -> Sequence[int]:

@@ -24,9 +24,11 @@ import msgspec
 from persistence.archive import manifest as manifests
 from persistence.archive.columns import SUFFIX, Hidden
 from persistence.archive.manifest import File, Gap, Manifest, Tombstone
-from persistence.archive.merging import MIXED, day_of
+from persistence.archive.merging import MIXED, Due, day_of
 from persistence.archive.parquet import Content, Merger
+from persistence.archive.partfile import Group, groups_of, put
 from persistence.archive.rows import Tally
+from persistence.checksums import crcs_of
 from persistence.files import REAL_DISK
 
 MIXED_FOLDER: Final = "mixed"
@@ -187,6 +189,43 @@ class ArchiveStore:
         with self._lock:
             for name in due:
                 del self._retired[name]
+
+    def change(self, merger: Merger, due: Due, *, now_ms: int) -> None:
+        """Do what is due."""
+        if due.sorts or not self.join(due.files, now_ms=now_ms):
+            self.merge(merger, due.files, now_ms=now_ms)
+
+    def join(self, former: Sequence[File], *, now_ms: int) -> bool:
+        """Make one file of the pages of `former`, and let go of these.
+
+        False, and nothing is done, where one is not as it was written, or not by us.
+        """
+        groups: list[Group] = []
+        for file in former:
+            path = self.path_of(file)
+            is_whole = crcs_of(path) == file.crcs
+            found = groups_of(path.read_bytes()) if is_whole else None
+            if found is None:
+                return False
+            groups += found
+        days = {day_of(file) for file in former}
+        folder = folder_of(days.pop() if len(days) == 1 else MIXED)
+        span = (min(f.first_seq for f in former), max(f.last_seq for f in former))
+        path = self.folder / self.free_name(folder, *span)
+        put(path, groups)
+        content = Content(
+            rows=sum(file.rows for file in former),
+            weight=sum(file.weight for file in former),
+            first_seq=span[0],
+            last_seq=span[1],
+            first_ms=min(file.first_ms for file in former),
+            last_ms=max(file.last_ms for file in former),
+            size_bytes=path.stat().st_size,
+            crcs=crcs_of(path),
+        )
+        joined = made(str(path.relative_to(self.folder)), content, now_ms)
+        self.replace(former, [msgspec.structs.replace(joined, sorted=False)])
+        return True
 
     def merge(self, merger: Merger, former: Sequence[File], *, now_ms: int) -> Sequence[File]:
         """Make one file for each UTC day of the rows of `former`, and let go of these."""

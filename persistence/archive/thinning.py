@@ -32,14 +32,21 @@ class Thinning(Generic[E]):
         self._key_of = key_of
         self._second = -1
         self._events = 0  # of the running second
-        self._uncounted: list[Sequence[E]] = []  # of it; not in `_counts` yet
+        self._uncounted: list[Callable[[], Sequence[E]]] = []  # of it; not in `_counts` yet
         self._counts: Counter[str] = Counter()
 
-    def weights(self, events: Sequence[E], seqs: Seqs, received_ms: int) -> list[int] | None:
+    def weights(
+        self,
+        events: Sequence[E],
+        seqs: Seqs,
+        received_ms: int,
+        again: Callable[[], Sequence[E]] | None = None,
+    ) -> list[int] | None:
         """For each event how many it stands for, 0 where it is left out; None: all are kept.
 
         events, seqs  of one journal record, in its order; duplicates are gone already
         received_ms   of the record; a step back counts as the same second
+        again         makes equal events once more: to hold a second's takes memory and time
         """
         second = received_ms // SECOND_MS
         if second > self._second:
@@ -48,7 +55,7 @@ class Thinning(Generic[E]):
             self._counts.clear()
         self._events += len(events)
         if self._events <= self._per_second:  # so no key can be above it
-            self._uncounted.append(events)
+            self._uncounted.append(again or (lambda: events))
             return None
         self._count()
         return self._decide(events, seqs)
@@ -76,7 +83,7 @@ class Thinning(Generic[E]):
 
     def _count(self) -> None:
         for events in self._uncounted:
-            self._counts.update(map(self._key_of, events))
+            self._counts.update(map(self._key_of, events()))
         self._uncounted.clear()
 
     def _decide(self, events: Sequence[E], seqs: Seqs) -> list[int] | None:

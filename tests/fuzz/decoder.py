@@ -20,7 +20,7 @@ from engine.decoding import NOT_JSON
 from engine.errors import TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.lines import Limits, decode_lines
-from persistence.archive.parquet import PartWriter
+from persistence.archive.partfile import PartWriter
 from persistence.archive.rows import KINDS, Taking, Told
 from tests.harness import House, Record, run, unread
 from web.unpack import packing_of, unpacked
@@ -55,7 +55,7 @@ class Counting:
     def _begin(self) -> None:
         self._house = House(data=None, shards=2)
         self._taking = Taking(self._house.config)
-        self._rows = PartWriter(Path(self._folder.name))
+        self._rows = PartWriter()
         self._seq = 1
         self._batches = 0
 

@@ -14,6 +14,11 @@ import { openStream } from "./stream.js";
 const BATCH_EVENTS_MAX = 25;
 /** Below the 1 MiB that the service takes as a body, for events with large unknown fields. */
 const BATCH_BYTES_MAX = 900_000;
+/**
+ * One event can be the cause of these for all of its batch, so the batch goes again in halves until
+ * that one is alone; whole again once something was taken.
+ */
+const REFUSALS_OF_A_BODY = [400, 413, 422];
 /** How soon what waits is also in the store. */
 const SAVE_AFTER_MS = 250;
 
@@ -215,11 +220,11 @@ class Sender {
     }
     this.#failures = 0;
     this.#notBeforeMs = 0;
-    if (answer.status === 413 && batch.length > 1) {
+    if (REFUSALS_OF_A_BODY.includes(answer.status) && batch.length > 1) {
       this.#batchEventsMax = Math.ceil(batch.length / 2);
       return;
     }
-    this.#batchEventsMax = BATCH_EVENTS_MAX;
+    if (answer.status === 200) this.#batchEventsMax = BATCH_EVENTS_MAX;
     const kept = new Set(this.#queue.all); // `close` may have given up meanwhile
     this.#queue.remove(batch);
     this.#save();

@@ -19,8 +19,17 @@ const PREFIX = "tallymark:";
 const STORED_AGE_MAX_MS = 6 * 86_400_000;
 const encoder = new TextEncoder();
 
-export function itemOf(id: string, json: string, atMs: number): Item {
+export function itemOf(id: string, text: string, atMs: number): Item {
+  const json = wellFormed(text);
   return { id, json, bytes: encoder.encode(json).length, atMs, isHandedOver: false };
+}
+
+/**
+ * JSON in which half a surrogate pair, what is left of an emoji that was cut in two, is U+FFFD. It
+ * stands there as an escape, and a reader of Unicode takes none of a body that has one.
+ */
+function wellFormed(json: string): string {
+  return json.replace(/\\(?:ud[89a-f][0-9a-f]{2}|.)/g, (escape) => (escape.length > 2 ? "\ufffd" : escape));
 }
 
 /**

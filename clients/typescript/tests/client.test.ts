@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createClient, trackMarketplaceView, type Drop } from "../src/index.js";
-import { page, service, Shelf, status, type Reply } from "./harness.js";
+import { createClient, trackMarketplaceSearch, trackMarketplaceView, type Drop } from "../src/index.js";
+import { page, service, Shelf, status, taken, type Reply } from "./harness.js";
 
 const VIEW = trackMarketplaceView({ serviceId: "s-1" });
 const URL = "https://analytics.example";
@@ -98,11 +98,33 @@ test("one faulty event is dropped, and its batch arrives", async () => {
   expect(c.stats).toEqual({ queued: 0, delivered: 2, dropped: 1 });
 });
 
-test("a batch that is too large goes in halves", async () => {
-  const { client: c, sent } = client({}, status(413));
+test.each([400, 413, 422])("a body that is refused with %d goes in halves", async (refusal) => {
+  const { client: c, sent } = client({}, status(refusal));
   for (let n = 0; n < 25; n++) c.track(VIEW);
   await vi.advanceTimersByTimeAsync(3000);
   expect(sent.map(({ events }) => events.length)).toEqual([25, 13, 12]);
+});
+
+test.each([400, 413, 422])("of a body that is refused with %d one event is dropped and no more", async (refusal) => {
+  const fetch = async (_url: unknown, init: RequestInit = {}) =>
+    String(init.body).includes("poison") ? status(refusal) : taken(JSON.parse(String(init.body)).events.length);
+  const { client: c, drops } = client({ fetch: fetch as unknown as typeof globalThis.fetch });
+  for (let n = 0; n < 25; n++) c.track({ ...VIEW, serviceId: n === 7 ? "poison" : "s" });
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(drops).toMatchObject([{ event: { serviceId: "poison" }, reason: "refused" }]);
+  expect(c.stats).toEqual({ queued: 0, delivered: 24, dropped: 1 });
+});
+
+test.each([
+  ["a\ud83d", "a\ufffd"],
+  ["\ude00b", "\ufffdb"],
+  ["\ud83d\ude00", "\ud83d\ude00"],
+  ["\\ud83d", "\\ud83d"],
+])("half an emoji is sent as the sign for what is no letter: %j", async (searchQuery, expected) => {
+  const { client: c, sent } = client({});
+  c.track(trackMarketplaceSearch({ searchQuery }));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(sent[0]?.events).toMatchObject([{ searchQuery: expected }]);
 });
 
 test("a full queue drops what comes, and says so", () => {

@@ -7,6 +7,7 @@ import pytest
 from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import BadManifest, Manifest, between
+from persistence.archive.merging import FAN, PAGE_ROWS_MIN
 from persistence.archive.parquet import Merger
 from persistence.archive.store import ArchiveStore
 from persistence.record import UnknownFormat
@@ -150,3 +151,46 @@ def test_the_first_event_of_all_is_known_while_all_are_rows(tmp_path: Path) -> N
     house = house_of(tmp_path / "young", 1, 3, 0)
     assert house.manifest.first_ms == NOW_MS - 3 * DAY_MS
     assert house_of(tmp_path / "old", 1, 91).manifest.first_ms is None
+
+
+def parts_of(folder: Path, count: int) -> House:
+    """Parts that are large enough to be joined, of one day or of two."""
+    house = House(folder)
+    for part in range(count):
+        told = [
+            view(f"s{n % 7}", timestamp=NOW_MS - n * (DAY_MS // 400), userId=f"u{n % 11}")
+            for n in range(PAGE_ROWS_MIN + part)
+        ]
+        house.track(NOW_MS, *told)
+        house.follow()
+    return house
+
+
+def test_parts_are_joined_without_loss_and_then_put_in_order(tmp_path: Path) -> None:
+    house = parts_of(tmp_path, FAN)
+    rows = house.rows()
+    parts = house.manifest.files
+    house.merge()
+    (joined,) = house.manifest.files
+    assert not joined.sorted
+    assert joined.rows == len(rows) == sum(part.rows for part in parts)
+    assert (joined.first_seq, joined.last_seq) == (1, len(rows))
+    assert (joined.first_ms, joined.last_ms) == (
+        min(part.first_ms for part in parts),
+        max(part.last_ms for part in parts),
+    )
+    assert house.rows() == rows
+    house.now_ms += 2 * DAY_MS
+    house.merge()
+    assert all(file.sorted for file in house.manifest.files)
+    assert house.rows() == rows
+
+
+def test_parts_that_are_damaged_are_not_joined(tmp_path: Path) -> None:
+    house = parts_of(tmp_path, 2)
+    first = Path(house.files[0])
+    data = bytearray(first.read_bytes())
+    data[len(data) // 2] ^= 1
+    first.write_bytes(data)
+    assert not house.archiver.store.join(house.manifest.files, now_ms=NOW_MS)
+    assert house.files[0] == str(first)

@@ -17,6 +17,10 @@ BATCH_EVENTS_MAX: Final = 25
 BATCH_BYTES_MAX: Final = 900_000
 """Below the 1 MiB that the service takes as a body, for events with large unknown fields."""
 
+_REFUSALS_OF_A_BODY: Final = (400, 413, 422)
+"""One event can be the cause of these for all of its batch, so the batch goes again in halves
+until that one is alone; whole again once something was taken."""
+
 Reason = Literal["queue-full", "unserialisable", "refused", "closed"]
 """Why an event was dropped: no room, no JSON, not what the service takes, or still unsent."""
 
@@ -98,10 +102,10 @@ class Outbox:
         if len(self._items) >= self.queue_events_max:
             return self._drop(whole, "queue-full", f"{self.queue_events_max} events wait")
         try:
-            encoded = json.dumps(whole, allow_nan=False, separators=(",", ":")).encode()
+            text = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as error:
             return self._drop(whole, "unserialisable", str(error))
-        self._items.append(_Item(whole, encoded))
+        self._items.append(_Item(whole, _utf8(text)))
         return None
 
     def batch(self) -> list[bytes]:
@@ -119,14 +123,14 @@ class Outbox:
         """What an answer means for the first `count` events; None: send them again later."""
         if answer.status == 0 or is_passing(answer.status):
             return None
-        if answer.status == 413 and count > 1:
+        if answer.status in _REFUSALS_OF_A_BODY and count > 1:
             self._batch_events_max = count // 2
             return []
-        self._batch_events_max = BATCH_EVENTS_MAX
         items = [self._items.popleft() for _ in range(count)]
         if answer.status != 200:
             detail = f"{answer.status}: {_problem(answer.body)}"
             return [self._drop(item.event, "refused", detail) for item in items]
+        self._batch_events_max = BATCH_EVENTS_MAX
         refused = _rejected(answer.body)
         self.delivered += sum(index not in refused for index in range(count))
         return [
@@ -159,6 +163,18 @@ class Outbox:
 def body_of(batch: list[bytes], *, sent_at_ms: int) -> bytes:
     """A batch as the body of a request; `sentAt` lets the service correct our clock."""
     return b'{"sentAt":%d,"events":[%s]}' % (sent_at_ms, b",".join(batch))
+
+
+def _utf8(text: str) -> bytes:
+    """The text as UTF-8, in which half a surrogate pair becomes U+FFFD, as in a browser.
+
+    Half a pair is what is left of an emoji that was cut in two. JSON could only escape it, and
+    a reader of Unicode then takes none of the body.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _rejected(body: bytes) -> dict[int, str]:
