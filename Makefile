@@ -21,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-http bench-sql bench-stream bench-counters bench-memory lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-fresh bench-http bench-sql bench-stream bench-counters bench-memory lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -40,7 +40,7 @@ ui: ## Build the page at / (needs Node 20 or newer)
 
 # Without Node the service does all it does but show the page, and says so at /.
 page:
-	@if $(HAS_NODE); then $(MAKE) --no-print-directory $(UI); fi
+	@if $(HAS_NODE); then $(MAKE) --silent --no-print-directory $(UI); fi
 
 $(UI): $(UI_SOURCES)
 	@echo "Building the page ..."
@@ -102,6 +102,8 @@ bench: $(ENV) ## Measure CPU per event, events per second and latencies (ARGS=ar
 
 bench-beside: $(ENV) ## Measure how a heavy query moves the latency of events
 	@$(BIN)/python -m bench.beside $(ARGS)
+bench-fresh: $(ENV) ## Measure whether SQL sees what was acknowledged, at 50,000 events a second
+	@$(BIN)/python -m bench.fresh $(ARGS)
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)
 	@$(BIN)/python -m bench.http $(ARGS)
 bench-erasure: $(ENV) ## Measure how long it takes to erase a person from an archive of 5 million rows

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from load.outcome import Outcome, Second
+from load.outcome import Outcome, Reads, Second
 
 SECONDS_SHOWN: Final = 10
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -119,7 +119,7 @@ def _figures(outcome: Outcome) -> Table:
         rows.append((
             "reads",
             f"{reads.latencies.count:,} queries, p50 {p50:.2f} ms, p99 {p99:.2f} ms, "
-            f"{sum(reads.errors.values()):,} failed; {reads.frames:,} frames of the stream",
+            f"{_failed(reads)}; {reads.frames:,} frames of the stream",
         ))  # fmt: skip
     rows.append((
         "generator",
@@ -135,6 +135,15 @@ def _load(outcome: Outcome) -> str:
     options = outcome.options
     processes = f", {options.processes} processes" if options.processes > 1 else ""
     return f"{options.batch} events a request over {options.connections} connections{processes}"
+
+
+def _failed(reads: Reads) -> str:
+    """How many queries and streams failed, each with its reason."""
+    reasons = [
+        f"{count:,} {'refused with ' * reason.isdigit()}{reason}"
+        for reason, count in reads.errors.items()
+    ]
+    return f"{sum(reads.errors.values()):,} failed" + f" ({', '.join(reasons)})" * bool(reasons)
 
 
 def errors_in_words(outcome: Outcome) -> str:

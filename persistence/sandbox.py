@@ -17,6 +17,11 @@ from typing import Final
 
 OPEN_FILES_MAX: Final = 4_096
 NICE: Final = 5
+TURN_NS: Final = 100_000_000
+"""The longest that the kernel grants."""
+
+_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
+_ATTR_BYTES: Final = 48
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_SECCOMP: Final = 22
@@ -75,6 +80,7 @@ def limit(memory_bytes: int) -> None:
     _set(resource.RLIMIT_CORE, 0)
     _set(resource.RLIMIT_NOFILE, OPEN_FILES_MAX)
     os.nice(NICE)
+    _take_long_turns()
 
 
 def close_doors() -> bool:
@@ -91,6 +97,19 @@ def close_doors() -> bool:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1) == 0
         and _prctl(_PR_SET_SECCOMP, _FILTER, ctypes.addressof(head)) == 0
     )
+
+
+def _take_long_turns() -> None:
+    """Have the kernel give us long turns, and so let others in at once (Linux 6.12 and later).
+
+    Who wakes up and asks for a shorter turn than the one that runs has, as a server with an
+    event to take does, need not wait for its end (EEVDF); else that is up to 3 ms each time.
+    """
+    number = _SCHED_SETATTR.get(platform.machine()) if sys.platform == "linux" else None
+    if number is not None:
+        # size, policy (the normal one), flags, nice, priority, turn, deadline, period
+        asked = struct.pack("IIQiIQQQ", _ATTR_BYTES, 0, 0, os.nice(0), 0, TURN_NS, 0, 0)
+        ctypes.CDLL(None).syscall(number, 0, ctypes.create_string_buffer(asked), 0)
 
 
 def _prctl(option: int, *arguments: int) -> int:

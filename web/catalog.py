@@ -124,6 +124,7 @@ class Catalog:
 
         async def handler(called: Called) -> Reply:
             given = decode_document(called.body, _GIVEN[kind])
+            _must_tell_apart(given)
             entry = Entry(kind, _id_of(called), json.encode(given), self._now_ms())
             limit = self._config.catalog_entries_max
             async with self._changing:
@@ -166,6 +167,24 @@ def _id_of(called: Called) -> str:
         fault = Fault(0, "id", f"Expected an id of at most {ID_BYTES_MAX} bytes")
         raise InvalidDocument(f"{fault.message}.", (fault,))
     return key
+
+
+def _must_tell_apart(given: ServiceGiven | ExperimentGiven) -> None:
+    """Raises InvalidDocument where a name shows nothing, or a variant has two of them."""
+    variants = given.variants if isinstance(given, ExperimentGiven) else ()
+    called = {"$.name": given.name}
+    called |= {f"$.variants[{place}].name": each.name for place, each in enumerate(variants)}
+    for path, name in called.items():
+        if not name.strip():
+            raise _invalid(path, "Expected a name of more than blanks")
+    indices = [variant.index for variant in variants]
+    for place, index in enumerate(indices):
+        if index in indices[:place]:
+            raise _invalid(f"$.variants[{place}].index", f"Variant {index} is named twice")
+
+
+def _invalid(path: str, message: str) -> InvalidDocument:
+    return InvalidDocument(f"{message} (at {path}).", (Fault(0, path, message),))
 
 
 def _names_of(entry: Entry) -> dict[names.Key, str]:

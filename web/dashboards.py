@@ -257,6 +257,8 @@ class Dashboards:
             raise TooLarge(f"A dashboard has at most {limit} bytes, this one {len(body)}.")
 
     def _must_be_sound(self, given: Given) -> None:
+        if not given.name.strip():
+            raise _invalid(0, "$.name", "Expected a name of more than blanks")
         limit = self._config.dashboard_widgets_max
         if len(given.widgets) > limit:
             raise _invalid(limit, "$.widgets", f"Expected at most {limit} widgets")

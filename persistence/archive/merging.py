@@ -19,9 +19,10 @@ FAN: Final = 12
 FILE_ROWS_MAX: Final = 8_000_000
 """A file that is merged grows to this many rows at the most."""
 
-JOINED_ROWS_MAX: Final = 524_288
+JOINED_ROWS_MAX: Final = 262_144
 JOINED_BYTES_MAX: Final = 64 * 2**20
-"""A file of joined parts grows to this at the most: a dozen of these are sorted into one."""
+"""A file of joined parts grows to this at the most, and a dozen of these are sorted into one. A
+question for one service reads all rows of what is not sorted (docs/decisions/0016)."""
 
 PAGE_ROWS_MIN: Final = 256
 """A part of fewer rows is merged: a file of such pages would be mostly their headers."""

@@ -98,6 +98,12 @@ def test_the_table_has_the_figures_the_counts_and_the_thresholds() -> None:
     assert "1 of the lost found an answer later (0.12 %)" in text
 
 
+def test_queries_that_failed_are_told_with_their_reasons() -> None:
+    reads = msgspec.structs.replace(READS, errors={"no answer in time": 228, "503": 2})
+    text = " ".join(printed(an_outcome(reads=reads)).split())
+    assert "230 failed (228 no answer in time, 2 refused with 503); 900 frames" in text
+
+
 def test_a_reader_is_told_when_the_generator_was_late_or_ran_out_of_connections() -> None:
     late = Generator(cpu_s=1, lateness_p99=5, lateness_max=9)
     said = " ".join(display.remarks(an_outcome(generator=late)))

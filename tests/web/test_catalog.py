@@ -111,7 +111,10 @@ async def test_what_is_not_named_is_not_found(client: Client) -> None:
         ("services/s", {}),
         ("services/s", {"name": ""}),
         ("services/s", {"name": "x" * 201}),
+        ("services/s", {"name": " \n"}),
         ("experiments/e", {"name": "x", "variants": [{"index": 64, "name": "x"}]}),
+        ("experiments/e", {"name": "x", "variants": [{"index": 0, "name": " "}]}),
+        ("experiments/e", {"name": "x", "variants": [{"index": 1, "name": "x"}] * 2}),
         ("services/" + "x" * 257, {"name": "x"}),
     ],
 )

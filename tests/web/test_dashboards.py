@@ -127,6 +127,7 @@ async def test_a_name_is_used_once(client: Client) -> None:
     ("change", "path"),
     [
         ({"name": ""}, "$.name"),
+        ({"name": " \n"}, "$.name"),
         ({"type": "pies"}, "$.type"),
         ({"refreshInterval": 0}, "$.refreshInterval"),
         ({"isActive": "yes"}, "$.isActive"),
