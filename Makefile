@@ -21,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-fresh bench-http bench-sql bench-stream bench-counters bench-memory lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-attacks bench-beside bench-erasure bench-export bench-fresh bench-http bench-sql bench-stream bench-counters bench-memory lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -47,7 +47,7 @@ $(UI): $(UI_SOURCES)
 	@cd web/ui && npm ci --silent && npm run --silent build
 	@touch $@
 
-test: lint ## Run all checks and tests but those of the clients and in a browser
+test: lint ## Run all checks and tests but those of the clients, proxies and in a browser
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-long test-crash soak
@@ -56,6 +56,10 @@ test-long: $(ENV) ## Crash the engine ten thousand times on a simulated disk (mi
 
 test-crash: $(ENV) ## Kill, starve and damage real servers (about ten minutes; root for a small disk)
 	@$(BIN)/pytest -q -o faulthandler_timeout=600 tests/crash/*.py tests/crash/long
+
+.PHONY: test-proxies
+test-proxies: $(ENV) ## Run the recipes of nginx and Caddy in docs/operations.md (needs both)
+	@$(BIN)/pytest -q tests/proxies
 
 soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="--minutes 60 --rate 3000")
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -102,6 +106,8 @@ bench: $(ENV) ## Measure CPU per event, events per second and latencies (ARGS=ar
 
 bench-beside: $(ENV) ## Measure how a heavy query moves the latency of events
 	@$(BIN)/python -m bench.beside $(ARGS)
+bench-attacks: $(ENV) ## Measure how hostile clients move the latency of events of others
+	@$(BIN)/python -m bench.attacks $(ARGS)
 bench-fresh: $(ENV) ## Measure whether SQL sees what was acknowledged, at 50,000 events a second
 	@$(BIN)/python -m bench.fresh $(ARGS)
 bench-http: $(ENV) $(BENCH_ENV) ## Measure the service over HTTP beside FastAPI and a bare responder (ARGS=--steady: at 10,000/s)

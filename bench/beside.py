@@ -39,12 +39,12 @@ def main() -> None:
         print(f"{events:,} events, {RATE} in requests of 25, {ROUNDS} rounds of {DURATION}:")
         alone, beside, queries = [], [], 0
         for number in range(ROUNDS):
-            alone.append(_load(client, folder, 2 * number))
+            alone.append(stretch(client, folder, 2 * number))
             with _Asking(client) as asking:
-                beside.append(_load(client, folder, 2 * number + 1))
+                beside.append(stretch(client, folder, 2 * number + 1))
             queries += asking.answered
     for level in ("p50", "p99"):
-        one, other = (median(stretch[level] for stretch in side) for side in (alone, beside))
+        one, other = (median(one[level] for one in side) for side in (alone, beside))
         moved = median(b[level] - a[level] for a, b in zip(alone, beside, strict=True))
         print(
             f"  {level}   alone {one:7.2f} ms   beside {other:7.2f} ms   moved {moved:+7.2f} ms"
@@ -52,7 +52,8 @@ def main() -> None:
     print(f"  {queries} queries were answered meanwhile")
 
 
-def _load(client: httpx.Client, folder: str, seed: int) -> dict[str, Any]:
+def stretch(client: httpx.Client, folder: str, seed: int) -> dict[str, Any]:
+    """Percentiles of the latency of events, sent for DURATION, in milliseconds."""
     told = Path(folder) / "load.json"
     words = ("--rate", RATE, "--duration", DURATION, "--batch", "25", "--no-check")
     labels = ("--seed", str(seed), "--label", f"beside-{seed}", "--json", str(told))

@@ -39,6 +39,7 @@ from engine.recent import Hashes, RecentUsers
 from engine.rollups import counters, experiments, names, revenue
 from engine.state import Group
 from engine.timebucket import QUARTER_MS, add_interval
+from engine.totals import Totals
 
 Timed = Iterable[tuple[Any, int]]
 """(event of one type, its instant)"""
@@ -58,14 +59,15 @@ class Dealing:
     recent  users of whom it is told already that they were active
     """
 
-    def __init__(self, admission: Admission, shards: int) -> None:
+    def __init__(self, admission: Admission, shards: int, totals: Totals) -> None:
         self.recent = RecentUsers()
         self._admission = admission
         self._caps = admission.caps
+        self._totals = totals
         self._shards = shards
         self._homes: dict[str, int] = {}
 
-    def fill(self, groups: Sequence[Group], facts: Facts) -> None:
+    def fill(self, received_ms: int, groups: Sequence[Group], facts: Facts) -> None:
         """Put what these facts say, at least one, into the groups, one of each shard."""
         times_ms = np.frombuffer(facts.times_ms, np.int64)
         kinds = np.frombuffer(facts.kinds, np.uint8)
@@ -89,7 +91,7 @@ class Dealing:
             group.count()
         # What has no key goes where something goes anyhow, for a message costs more.
         anyhow = next((group for group in groups if group.facts), groups[0])
-        anyhow.arrived = counters.Arrived(
+        arrived = counters.Arrived(
             executions=counts[CALLS],
             errors=len(facts.failures),
             views=counts[VIEWS],
@@ -97,6 +99,13 @@ class Dealing:
             conversions=counts[CONVERSIONS],
             sessions=counts[SESSIONS],
         )
+        anyhow.arrived = arrived
+        failed = [place for place, _ in facts.failures]
+        self._totals.count(
+            received_ms, arrived, sizes=counts, ordered_ms=ordered_ms, failed=failed
+        )
+        for group in groups:
+            self._totals.sell(group.sales)
         anyhow.sessions = _sessions(timed[SESSIONS - KEYED])
         anyhow.count()
 

@@ -22,6 +22,7 @@ from engine.events import ABSENT, Batch, Body, Event, correction_ms
 from engine.facts import Facts, Kept, read
 from engine.state import Group
 from engine.timebucket import DAY_MS, Calendar
+from engine.totals import Totals
 from engine.waiting import DEAL_EVENTS_MAX, Chunk
 
 READ_EVENTS_MIN: Final = 256
@@ -63,7 +64,8 @@ class Sequencing:
         )
         self._admission = Admission(config, calendar)
         self.caps = self._admission.caps
-        self._dealing = Dealing(self._admission, config.shards)
+        self.totals = Totals(calendar, keep_days=config.keep_days)
+        self._dealing = Dealing(self._admission, config.shards, self.totals)
         self._day = 0
         self._waiting: deque[Chunk] = deque()
         self._dealt: deque[list[Group]] = deque()
@@ -220,7 +222,7 @@ class Sequencing:
             facts.renumber(keys)
         groups = [Group(chunk.received_ms, keys) for _ in range(self._shards)]
         if len(facts):
-            self._dealing.fill(groups, facts)
+            self._dealing.fill(chunk.received_ms, groups, facts)
         return groups
 
     def _begin(self, received_ms: int) -> None:
@@ -231,6 +233,7 @@ class Sequencing:
             start_ms, end_ms = self._calendar.day_start_ms(day), self._calendar.day_end_ms(day)
             self._admission.begin(day, start_ms, end_ms)
             self._dealing.recent.begin(start_ms, end_ms)
+            self.totals.begin(day)
 
     # -- keep ---------------------------------------------------------------------------------
 

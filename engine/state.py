@@ -21,7 +21,8 @@ from engine.rollups import (
     users,
 )
 from engine.subscriptions import Payment
-from engine.timebucket import DAY_MS, MINUTE_MS, Calendar, Span
+from engine.timebucket import DAY_MS, Calendar, Span
+from engine.totals import DayTotals, Totals
 
 CHUNK_BYTES: Final = 256 * 1024
 """About what a dump gives out at a time, so that the caller may pause between pieces."""
@@ -37,6 +38,10 @@ SHARE_SLACK: Final = 1.02
 
 STATE_FORMAT: Final = 1
 """Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
+
+TOTALS_DAYS: Final = 14
+"""Days before a start whose live figures are known: more than are told, for a clock may be put
+back."""
 
 STATE: Final = "state"
 ADVANCED: Final[Slot] = ("advanced", 0)
@@ -99,34 +104,10 @@ ALL_KINDS: Final = (*TABLES, *LISTS)
 
 
 @dataclass(frozen=True, slots=True)
-class CountersQuestion:
-    """Live figures: each of these days, and the last minutes.
+class ActiveQuestion:
+    """Users who were active in that minute of the epoch, or later."""
 
-    days  day cells, today's last
-    """
-
-    days: tuple[int, ...]
-    now_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class DayCounts:
-    """One day's figures of one shard."""
-
-    executions: int
-    errors: int
-    activity: marketplace.Activity
-    sessions: int
-    sales: revenue.ByCurrency
-
-
-@dataclass(frozen=True, slots=True)
-class CountersImage:
-    """One shard's live figures; minutes as `counters` orders them."""
-
-    days: tuple[DayCounts, ...]
-    minutes: tuple[int, ...]
-    active_users: int
+    minute: int
 
 
 Question = (
@@ -135,15 +116,10 @@ Question = (
     | marketplace.Question
     | experiments.Question
     | users.Question
-    | CountersQuestion
+    | ActiveQuestion
 )
 Image = (
-    services.Image
-    | revenue.Image
-    | marketplace.Image
-    | experiments.Image
-    | users.Image
-    | CountersImage
+    services.Image | revenue.Image | marketplace.Image | experiments.Image | users.Image | int
 )
 
 NEEDED: Final[dict[type[Question], tuple[str, ...]]] = {
@@ -152,7 +128,7 @@ NEEDED: Final[dict[type[Question], tuple[str, ...]]] = {
     marketplace.Question: ("views", "conversions", "searches", "labels"),
     experiments.Question: ("exposures", "goals", "labels"),
     users.Question: ("active", "sessions"),
-    CountersQuestion: (*TABLES, "sales", "sessions"),
+    ActiveQuestion: ("active",),
 }
 """What is folded for each kind of question; of all else some more may wait together."""
 
@@ -354,8 +330,8 @@ class ShardState:
                 return Answered(image, self._experiment_names(image))
             case users.Question():
                 image = yield from self.users.image(question)
-            case CountersQuestion():
-                image = self._counters(question)
+            case ActiveQuestion():
+                image = self.users.days.active_since(question.minute)
         return Answered(image, self._service_names(mentioned))
 
     def _service_names(self, mentioned: Iterable[str]) -> Names:
@@ -374,23 +350,20 @@ class ShardState:
                     found[names.VARIANT, experiment, variant] = name
         return found
 
-    def _counters(self, question: CountersQuestion) -> CountersImage:
-        minute = question.now_ms // MINUTE_MS
-        return CountersImage(
-            days=tuple(self._day(Span(days=(day,), hours=())) for day in question.days),
-            minutes=tuple(self.counters.last(counters.LIVE_MINUTES, now_ms=question.now_ms)),
-            active_users=self.users.days.active_since(minute - counters.LIVE_MINUTES + 1),
-        )
-
-    def _day(self, span: Span) -> DayCounts:
-        executions, errors = self.services.executions(span)
-        return DayCounts(
-            executions=executions,
-            errors=errors,
-            activity=self.marketplace.activity(span),
+    def totals_of(self, day: int) -> DayTotals:
+        """What the cells of one day add up to."""
+        self._settle_all()
+        span = Span(days=(day,), hours=())
+        activity = self.marketplace.activity(span)
+        counts = counters.Arrived(
+            *self.services.executions(span),
+            views=activity.views,
+            searches=activity.searches,
+            conversions=activity.conversions,
             sessions=self.users.sessions(span).count,
-            sales=self.revenue.sales(span),
         )
+        sales = self.revenue.sales(span)
+        return DayTotals(counts, {code: sold.gmv_micros for code, sold in sales.items()})
 
     # -- keep ---------------------------------------------------------------------------------
 
@@ -482,3 +455,12 @@ def restore(states: Sequence[ShardState], former: Sequence[dict[str, dict[Slot, 
         for dumped in former:
             state.load(dumped, Share(shard, len(states)))
         state.is_new_share = True
+
+
+def begin_totals(totals: Totals, states: Sequence[ShardState], today: int) -> None:
+    """Take what live figures tell from the cells; of tomorrow there may be some already."""
+    days = range(today - TOTALS_DAYS, today + 2)
+    totals.take(
+        ((day, state.totals_of(day)) for day in days for state in states),
+        (state.counters for state in states),
+    )

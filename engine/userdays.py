@@ -29,6 +29,9 @@ PENDING_MAX: Final = 2_048
 RECENT_USERS_MAX: Final = 16_384
 """Users whose row is remembered beside the index: 2 MB a shard."""
 
+SKETCHED_TOGETHER: Final = 1_024
+"""Users new to a day who wait for its sketch: one of them costs it as much as all together."""
+
 RECENT_BYTES: Final = 120
 """One of them: its hash, its row, and their place in the dictionary."""
 
@@ -64,6 +67,7 @@ class UserDays:
         self._last_minute = np.zeros(0, np.int32)
         self._bits: dict[int, Bits] = {}
         self._sketches: dict[int, UserSketch] = {}
+        self._unsketched: dict[int, list[int]] = {}
         self._oldest_day = 0
         self._pending: list[Table] = []
         self._pending_facts = 0
@@ -87,6 +91,32 @@ class UserDays:
         active = joined(self._pending)
         self._pending, self._pending_facts = [], 0
         users, at_ms = active[0].view(np.uint64), active[1]
+        if len(at_ms) <= FEW and self._threshold == 2**64:
+            self._settle_few(users.tolist(), at_ms.tolist())
+        else:
+            self._settle_many(users, at_ms)
+        while self._rows > self._rows_max:
+            self._halve()
+
+    def _settle_few(self, users: Sequence[int], at_ms: Sequence[int]) -> None:
+        days = [self._calendar.cut(at)[1] for at in at_ms]
+        told = [
+            one for one in zip(users, at_ms, days, strict=True) if one[2] >= self._oldest_day
+        ]
+        rows = self._rows_of([user for user, _, _ in told])
+        for row, (user, at, day) in zip(rows, told, strict=True):
+            if day < self._first_day.item(row):
+                self._first_day[row] = day
+                self._changed.add(("users", row // BLOCK_ROWS))
+            if at // MINUTE_MS > self._last_minute.item(row):
+                self._last_minute[row] = at // MINUTE_MS
+            bits, bit = self._day_bits(day), 1 << (row & 7)
+            if not bits.item(row >> 3) & bit:
+                bits[row >> 3] |= bit
+                self._changed.add(("active", day))
+                self._sketch_later(day, [user])
+
+    def _settle_many(self, users: Hashes, at_ms: Column) -> None:
         days = self._days_of(at_ms)
         kept = days >= self._oldest_day
         if self._threshold < 2**64:
@@ -97,31 +127,21 @@ class UserDays:
             users, at_ms, days = users[kept], at_ms[kept], days[kept]
         if not len(users):
             return
-        rows = self._rows_of(users)
-        minutes = (at_ms // MINUTE_MS).astype(np.int32)
-        if len(users) <= FEW:
-            for row, day, minute in zip(
-                rows.tolist(), days.tolist(), minutes.tolist(), strict=True
-            ):
-                self._mark_one(row, day, minute)
-        else:
-            self._mark(rows, days)
-            np.minimum.at(self._first_day, rows, days)
-            np.maximum.at(self._last_minute, rows, minutes)
-        while self._rows > self._rows_max:
-            self._halve()
+        rows = column(self._rows_of(users.tolist()))
+        self._mark(rows, days)
+        np.minimum.at(self._first_day, rows, days)
+        np.maximum.at(self._last_minute, rows, (at_ms // MINUTE_MS).astype(np.int32))
 
     def _days_of(self, at_ms: Column) -> NDArray[np.int32]:
         cuts, which = cut_each(self._calendar, at_ms)
         return np.array([day for _, day in cuts], np.int32).take(which)
 
-    def _rows_of(self, users: Hashes) -> Column:
+    def _rows_of(self, hashes: list[int]) -> list[int]:
         # Most events come from users who were here just now, and a dict answers quicker than
         # the index, which holds everybody in a tenth of the memory.
         recent = self._recent_rows
-        if len(recent) + len(users) > RECENT_USERS_MAX:
+        if len(recent) + len(hashes) > RECENT_USERS_MAX:
             recent.clear()
-        hashes: list[int] = users.tolist()
         rows = list(map(recent.get, hashes))
         unknown = [user for user, row in zip(hashes, rows, strict=True) if row is None]
         if unknown:
@@ -131,8 +151,8 @@ class UserDays:
             self._add_rows(
                 [u for u, row in zip(unknown, found, strict=True) if row >= self._rows]
             )
-            rows = [recent[user] for user in hashes]
-        return column(rows)  # type: ignore[arg-type]  # each has a row now
+            return [recent[user] for user in hashes]
+        return rows  # type: ignore[return-value]  # each has a row
 
     def _add_rows(self, new: Sequence[int]) -> None:
         first = self._rows
@@ -150,20 +170,6 @@ class UserDays:
         self._first_day = _resized(self._first_day, size, NEVER)
         self._last_minute = _resized(self._last_minute, size, 0)
 
-    def _mark_one(self, row: int, day: int, minute: int) -> None:
-        """As `_mark` and what follows it, of one."""
-        if day < self._first_day.item(row):
-            self._first_day[row] = day
-            self._changed.add(("users", row // BLOCK_ROWS))
-        if minute > self._last_minute.item(row):
-            self._last_minute[row] = minute
-        bits = self._day_bits(day)
-        bit = 1 << (row & 7)
-        if not bits.item(row >> 3) & bit:
-            bits[row >> 3] |= bit
-            self._sketch_of(day).add_many([self._hashes.item(row)])
-            self._changed.add(("active", day))
-
     def _mark(self, rows: Column, days: NDArray[np.int32]) -> None:
         earlier = rows[days < self._first_day[rows]]
         if len(earlier):
@@ -176,8 +182,8 @@ class UserDays:
             new = np.unique(mine[known == 0])
             if len(new):
                 _set_bits(bits, new)
-                self._sketch_of(day).add_many(np.sort(self._hashes[new]).tolist())
                 self._changed.add(("active", day))
+                self._sketch_later(day, self._hashes[new].tolist())
 
     def _day_bits(self, day: int) -> Bits:
         bits = self._bits.get(day)
@@ -195,6 +201,19 @@ class UserDays:
         self._changed.add(("distinct", day))
         return sketch
 
+    def _sketch_later(self, day: int, users: Sequence[int]) -> None:
+        waiting = self._unsketched.setdefault(day, [])
+        waiting += users
+        if len(waiting) >= SKETCHED_TOGETHER:
+            self._settle_sketches()
+
+    def _settle_sketches(self) -> None:
+        """Let the sketches see who waits for them; before anybody looks at one."""
+        waiting, self._unsketched = self._unsketched, {}
+        for day, users in waiting.items():
+            if day >= self._oldest_day:
+                self._sketch_of(day).add_many(sorted(users))
+
     def _sketch(self, users: Hashes, days: NDArray[np.int32]) -> None:
         """Count users that have no row; there is none to tell whether they were here before."""
         for day in sorted(set(days.tolist())):
@@ -207,6 +226,7 @@ class UserDays:
         What a HyperLogLog has seen it goes on counting; it holds nobody.
         """
         self.settle()
+        self._settle_sketches()
         self.is_renumbered = True  # no dump before may be read again
         self._recent_rows.pop(user, None)
         row = self._index.remove(user)
@@ -265,6 +285,7 @@ class UserDays:
         """About what rows, days and their sketches occupy."""
         by_row = self._hashes.nbytes + self._first_day.nbytes + self._last_minute.nbytes
         by_day = sum(bits.nbytes for bits in self._bits.values())
+        by_day += 8 * sum(map(len, self._unsketched.values()))
         by_day += sum(sketch.memory_bytes() for sketch in self._sketches.values())
         recent = RECENT_BYTES * len(self._recent_rows)
         return by_row + by_day + recent + self._index.memory_bytes()
@@ -273,6 +294,7 @@ class UserDays:
         """Users active on any of these days."""
         self.settle()
         if self._threshold < 2**64:
+            self._settle_sketches()
             sketches = [self._sketches[day] for day in days if day in self._sketches]
             return Distinct(0, UserSketch.merged(sketches))
         return Distinct(int(np.bitwise_count(self._any(days)).sum()), None)
@@ -323,6 +345,7 @@ class UserDays:
     def dump(self, *, full: bool) -> Dumped:
         """The slots that changed since the last dump, or all."""
         self.settle()
+        self._settle_sketches()
         self.is_renumbered = False
         slots = self._changed
         if full:
@@ -367,7 +390,7 @@ class UserDays:
         # else one heir gets the whole, and all heirs sample as it did.
         is_split = threshold == 2**64 and not (owner.unkeyed and (owned | ~there).all())
         mine = owned & (hashes < np.uint64(min(self._threshold, 2**64 - 1)))
-        rows = self._rows_of(hashes[mine])
+        rows = column(self._rows_of(hashes[mine].tolist()))
         if len(rows):
             self._first_day[rows] = first_days[mine]
         for (kind, day), content in slots.items():

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from engine.errors import ChangedMeanwhile, LimitReached, NameTaken, UnusableControlStore
-from persistence.database import FILE_NAME, connect, unusable, writing
+from persistence import rowsums
+from persistence.database import (
+    FILE_NAME,
+    connect,
+    must_have_its_log,
+    must_have_its_rows,
+    unusable,
+    writing,
+)
 
 SECRET_BYTES: Final = 32
 
@@ -45,6 +53,21 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             made INTEGER NOT NULL, applied INTEGER NOT NULL, server INTEGER
         ) STRICT""",
         "INSERT INTO key_changes VALUES (0, 0, NULL)",
+    ),
+    (
+        rowsums.CREATE,
+        *rowsums.watch(
+            "dashboards",
+            ("id", "name", "revision", "content", "share", "created_ms", "updated_ms"),
+        ),
+        *rowsums.watch("catalog", ("kind", "id", "content", "updated_ms")),
+        *rowsums.watch("secrets", ("name", "secret")),
+        *rowsums.watch(
+            "keys", ("digest", "role", "label", "created_ms", "revoked_ms", "used_ms")
+        ),
+        *rowsums.watch("sessions", ("digest", "key", "expires_ms")),
+        *rowsums.watch("key_changes", ("made", "applied", "server")),
+        *rowsums.watch("migrations", ("version", "applied_ms")),
     ),
 )
 """Statements by version, from 1; what was released is never changed, only added to."""
@@ -96,11 +119,13 @@ class ControlStore:
         Raises UnusableControlStore for a file that is damaged or from a newer version.
         """
         path = folder / FILE_NAME
+        must_have_its_log(path)
         db = connect(path)
         try:
             store = cls(db)
             store._migrate(path, now_ms, first)
-        except sqlite3.DatabaseError as error:
+            must_have_its_rows(db, path)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             db.close()
             raise unusable(path, error) from error
         except BaseException:
@@ -228,6 +253,8 @@ class ControlStore:
                 )
             for number, statements in enumerate(MIGRATIONS[version:], version + 1):
                 self._apply(number, statements, now_ms)
+            if version < len(MIGRATIONS):
+                rowsums.note_schema(db)
             if version == 0:
                 for sketch in first:
                     self._insert(sketch, now_ms)

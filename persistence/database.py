@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import DiskFull, UnusableControlStore
+from persistence import rowsums, wal
 from persistence.files import MODE
 
 FILE_NAME: Final = "control.db"
+LOG_ENDING: Final = "-wal"
+"""Behind the name of the file: SQLite's log of what is not in it yet."""
+
 BUSY_S: Final = 5.0
 """How long somebody else (a backup, the sqlite3 shell) may hold the file."""
 
@@ -30,9 +34,10 @@ def connect(path: Path) -> sqlite3.Connection:
     with suppress(FileExistsError):  # SQLite itself would let all read it
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    rowsums.install(db)
     try:
         _must_be_whole(db, path)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         db.close()
         raise unusable(path, error) from error
     except BaseException:
@@ -59,7 +64,7 @@ def writing(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise DiskFull("The control store cannot grow: the disk is full.") from error
 
 
-def unusable(path: Path, error: sqlite3.DatabaseError) -> UnusableControlStore:
+def unusable(path: Path, error: Exception) -> UnusableControlStore:
     """What SQLite said of the file, and what to do."""
     return UnusableControlStore(
         f"{path} cannot be used: {error}. Restore it from a backup, or move it away to "
@@ -67,12 +72,45 @@ def unusable(path: Path, error: sqlite3.DatabaseError) -> UnusableControlStore:
     )
 
 
+def must_have_its_rows(db: sqlite3.Connection, path: Path) -> None:
+    """Every row is the one that was written. Raises UnusableControlStore."""
+    for flaw in rowsums.flaws_of(db):
+        raise damaged(path, flaw)
+
+
+def must_have_its_log(path: Path) -> None:
+    """No change that was committed would be left out. Raises UnusableControlStore.
+
+    Before anybody has opened the file: SQLite begins the log anew whenever it can. Somebody
+    who does so while it is read is told from damage by reading again.
+    """
+    log = Path(f"{path}{LOG_ENDING}")
+    with suppress(FileNotFoundError):
+        flaw = wal.flaw_of(log.read_bytes())
+        if flaw is not None and wal.flaw_of(log.read_bytes()) == flaw:
+            raise damaged(log, f"at byte {flaw.offset_bytes} {flaw.reason}")
+
+
+def found_by(db: sqlite3.Connection, check: str) -> list[str]:
+    """What a check of SQLite says; what it quotes of a damaged file may be no text."""
+    before, db.text_factory = db.text_factory, bytes
+    try:
+        return [said.decode(errors="replace") for (said,) in db.execute(check)]
+    finally:
+        db.text_factory = before
+
+
+def damaged(path: Path, flaw: str) -> UnusableControlStore:
+    """What is wrong with it, and what to do."""
+    return UnusableControlStore(
+        f"{path} is damaged: {flaw}. Restore the control store from a backup, or move its "
+        f"files away to begin without dashboards, names and keys."
+    )
+
+
 def _must_be_whole(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # in WAL the default leaves the last commits behind
-    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    found = next(iter(found_by(db, "PRAGMA quick_check(1)")))
     if found != "ok":
-        raise UnusableControlStore(
-            f"{path} is damaged: {found}. Restore it from a backup, or move it away to begin "
-            f"without dashboards, names and keys."
-        )
+        raise damaged(path, found)

@@ -4,11 +4,11 @@
 looks at every file by itself, so that no flaw hides another; it changes nothing.
 
 Where bytes are covered by one checksum the offset is where these bytes begin: a record of the
-journal, a file of a snapshot behind its magic, a sixteenth of a file of the archive, a page of
-the control store.
+journal, a file of a snapshot behind its magic, a sixteenth of a file of the archive, a frame of
+the control store's log. In the control store itself it is a page where SQLite finds none, and 0
+where a row is not what was written: the reason says which.
 """
 
-import contextlib
 import re
 import shutil
 import sqlite3
@@ -18,12 +18,13 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from engine.errors import Corruption
-from persistence import audit, segment, snapshot
+from persistence import audit, rowsums, segment, snapshot, wal
 from persistence.archive import checking
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
 from persistence.checksums import crcs_of, stretch_bytes
 from persistence.database import FILE_NAME as CONTROL_NAME
+from persistence.database import LOG_ENDING, found_by
 from persistence.files import REAL_DISK
 from persistence.part import BadFile
 
@@ -148,23 +149,34 @@ def _of_file(path: Path, file: File) -> Iterator[Damage]:
 
 
 def _of_control(path: Path) -> Iterator[Damage]:
-    """What SQLite says of a copy: opening the file itself could change it."""
+    """What SQLite and our checksums say of a copy: opening the file itself could change it."""
     if not path.exists():
         return
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
-        for ending in ("", "-wal"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(f"{path}{ending}", f"{copy}{ending}")
+        shutil.copyfile(path, copy)
+        log = Path(f"{path}{LOG_ENDING}")
+        if log.exists():
+            shutil.copyfile(log, f"{copy}{LOG_ENDING}")
+            flaw = wal.flaw_of(log.read_bytes())
+            if flaw is not None:
+                yield Damage(log, flaw.offset_bytes, flaw.reason)
         db = sqlite3.connect(copy)
         try:
-            (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
-            for (said,) in db.execute("PRAGMA integrity_check").fetchall():
-                if said != "ok":
-                    at = _PAGE.search(said)
-                    offset_bytes = (int(at[1]) - 1) * page_bytes if at else 0
-                    yield Damage(path, offset_bytes, " ".join(said.split()))
-        except sqlite3.DatabaseError as error:
+            pages = list(_bad_pages(db))
+            yield from (Damage(path, offset_bytes, said) for offset_bytes, said in pages)
+            if not pages:
+                yield from (Damage(path, 0, flaw) for flaw in rowsums.flaws_of(db))
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             yield Damage(path, 0, f"it is no sound database: {error}")
         finally:
             db.close()
+
+
+def _bad_pages(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """Where SQLite's own check finds something, and what."""
+    (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+    for said in found_by(db, "PRAGMA integrity_check"):
+        if said != "ok":
+            at = _PAGE.search(said)
+            yield (int(at[1]) - 1) * page_bytes if at else 0, " ".join(said.split())

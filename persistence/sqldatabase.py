@@ -1,10 +1,11 @@
 """The database of the process of SQL: it reads the files of one query, and nothing else."""
 
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 import duckdb
 
-from persistence.archive.columns import literal, source_of
+from persistence.archive.columns import columns_of, literal, source_of
 
 
 class Database:
@@ -107,3 +108,13 @@ def _value(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 def _listed(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(literal, texts))}]"
+
+
+def is_readable(connection: duckdb.DuckDBPyConnection, file: str) -> bool:
+    """Whether a file has its columns, and each value can be read. Raises duckdb.Error."""
+    source = f"read_parquet({literal(file)})"
+    found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    if [(name, kind) for name, kind, *_ in found] != columns_of(Path(file).name):
+        return False
+    connection.execute(f"SELECT bit_xor(hash(held)) FROM {source} AS held").fetchall()
+    return True

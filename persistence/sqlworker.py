@@ -30,13 +30,13 @@ import duckdb
 import msgspec
 import orjson
 
-from engine.errors import TallymarkError
+from engine.errors import NotReady, TallymarkError
 from persistence import arrow, sampling, sandbox, sqlformat
 from persistence.archive.columns import Hidden
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
-from persistence.sqldatabase import Database
+from persistence.sqldatabase import Database, is_readable
 from persistence.sqlprogress import telling
 from persistence.sqlrunning import Limits, Running
 from persistence.tabular import Format
@@ -45,6 +45,9 @@ LENGTH_BYTES: Final = 4
 
 GRACE_S: Final = 0.5
 """How long after its deadline a query may take to end by itself."""
+
+LOOK_S: Final = 60.0
+"""How long it may take to find which file is bad, of the time that a query has left."""
 
 RECURSION_MAX: Final = 5_000
 """Frames; sqlglot takes 16 for a bracket, and 60 of those may stand within each other."""
@@ -171,6 +174,7 @@ class Worker:
         files: list[str] = asked["files"]
         query.hidden = msgspec.convert(asked["hidden"], Hidden)
         connection = self._database.over(files, tells=self._report is not None)
+        began_s = time.monotonic()
         try:
             if limits.budget_s is not None:
                 return self._within_budget(connection, query, files, limits, limits.budget_s)
@@ -189,7 +193,27 @@ class Worker:
                 return {"gone": True}, []
             if self._watch.rang:
                 raise _late(limits) from None
+            if not isinstance(error, _OF_VALUES):
+                left_s = limits.left_s - (time.monotonic() - began_s)
+                self._must_be_readable(files, min(left_s, LOOK_S))
             raise _told(error) from None
+
+    def _must_be_readable(self, files: Sequence[str], left_s: float) -> None:
+        """Read each file by itself, as far as time allows. Raises NotReady for a bad one."""
+        if left_s <= 0:
+            return
+        connection = self._database.over(files)
+        with self._watch.over(connection, left_s):
+            for file in files:
+                try:
+                    is_good = is_readable(connection, file)
+                except duckdb.Error:
+                    is_good = self._watch.rang  # nobody knows
+                    self._database.drop()
+                if not is_good:
+                    raise NotReady(unreadable(file)) from None
+                if self._watch.rang:
+                    return
 
     def _running(
         self,
@@ -292,6 +316,22 @@ def _told(error: duckdb.Error) -> InvalidQuery:
             return InvalidQuery("a number or time is beyond what its type holds")
         case _:
             return InvalidQuery("the query cannot be run as it is")
+
+
+_OF_VALUES: Final = (
+    duckdb.OutOfMemoryException,
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+)
+"""What no bad byte of a file leads to. Of the rest any may come of one."""
+
+
+def unreadable(file: str) -> str:
+    """What is said of a file of the archive that cannot be read, by its place in it."""
+    return (
+        f"The file {'/'.join(file.rsplit('/', 2)[-2:])} of the archive cannot be read. "
+        f"`tallymark verify` says what is wrong with it; others are not concerned."
+    )
 
 
 def _ms(moment: dt.datetime | None) -> int | None:

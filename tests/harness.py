@@ -13,8 +13,9 @@ from engine.config import Config
 from engine.erasure import KEY_BYTES, Secret
 from engine.events import AcceptedTimes, Batch
 from engine.sequence import Sequencing
-from engine.state import Group, Question, ShardState, resolved, restore
+from engine.state import Group, Question, ShardState, begin_totals, resolved, restore
 from engine.timebucket import Calendar
+from engine.totals import DayTotals
 
 T = TypeVar("T")
 
@@ -123,6 +124,8 @@ class House:
         house = House(**msgspec.structs.asdict(changed))
         house.sequencing.load(self.sequence_parts)
         restore(house.states, [resolved(chain) for chain in self.chains])
+        today = self.calendar.day_of(self.records[-1].received_ms) if self.records else 0
+        begin_totals(house.sequencing.totals, house.states, today)
         house.records = list(self.records)
         return house
 
@@ -152,10 +155,15 @@ class House:
         return self.ask(users, now_ms, asked)
 
     def counters(self, now_ms: int) -> Answer:
-        """Live figures by name."""
+        """Live figures by name, once it is seen that they are what the cells add up to."""
         frame = Frame(self.calendar, self.config, now_ms)
         images, _ = self.images(counters.question(frame))
-        return counters.values(frame, images)
+        for day in range(frame.today - counters.DAYS + 1, frame.today + 1):
+            cells = DayTotals()
+            for state in self.states:
+                cells.add(state.totals_of(day))
+            assert self.sequencing.totals.day(day) == cells
+        return counters.values(frame, self.sequencing.totals, sum(images))
 
     def ask(self, family: Any, now_ms: int, given: dict[str, Any]) -> Answer:
         """The whole JSON body of a question, as the wire would carry it."""

@@ -61,11 +61,19 @@ class GatedDisk(FaultyDisk):
 
 
 @dataclass
+class Clock:
+    """The engine's time, which stands still until it is told to move."""
+
+    now_ms: int
+
+
+@dataclass
 class Life:
-    """A running engine, and all that it has logged as (event, facts)."""
+    """A running engine, its time, and all that it has logged as (event, facts)."""
 
     engine: Engine
     recovered: Recovered
+    clock: Clock
     log: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _news: trio.Event = field(default_factory=trio.Event)
 
@@ -100,6 +108,7 @@ async def living(
     archived_seq: Callable[[], int | None] = lambda: None,
 ) -> AsyncIterator[Life]:
     """An engine from its recovery to its end; a crash keeps what is on the disk, no more."""
+    clock = Clock(now_ms)
     found = recover(config)
     journal, snapshots = found.journal, found.snapshots
     if journal_disk is not REAL_DISK:
@@ -120,12 +129,12 @@ async def living(
         snapshots=snapshots,
         sequencing=found.sequencing,
         states=found.states,
-        clock_ms=lambda: now_ms,
+        clock_ms=lambda: clock.now_ms,
         log=lambda event, **facts: life.note(event, **facts),
         snapshot_ms=found.snapshot_ms,
         archived_seq=archived_seq,
     )
-    life = Life(engine, found)
+    life = Life(engine, found, clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         yield life

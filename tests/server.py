@@ -24,7 +24,7 @@ import orjson
 
 ROOT = Path(__file__).parents[1]
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 """When to believe that something hangs; no promise about speed."""
 
 

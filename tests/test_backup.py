@@ -20,6 +20,7 @@ from persistence.record import UnknownFormat
 from persistence.restoring import RestoreFailed, restore
 from tests.golden import folder as golden
 from tests.server import Server, tallymark
+from tests.web.test_forgetting import patiently
 
 BUSY = """
 segment_bytes_max = 131072
@@ -93,9 +94,8 @@ def test_a_backup_under_load_holds_all_that_was_acknowledged_and_restores(
     with Server(data, "--archive") as server:
         health = server.client.get("/health").json()
         assert (health["events"], health["duplicates"]) == (last_seq, 0)
-        counted = server.client.post(
-            "/sql?fresh=1", content="SELECT count() AS n FROM events FORMAT JSON"
-        )
+        sql = "SELECT count() AS n FROM events FORMAT JSON"
+        counted = patiently(lambda: server.client.post("/sql?fresh=1", content=sql))
         assert int(counted.json()["data"][0]["n"]) == last_seq
         names = [one["name"] for one in server.client.get("/dashboards").json()["data"]]
         assert "Kept" in names

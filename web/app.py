@@ -16,13 +16,14 @@ from werkzeug.routing import MapAdapter
 from engine.config import Config
 from engine.errors import TallymarkError
 from web import body, ingest, queries, wire
+from web.answering import families_of
 from web.asgi import Connection, NoWebsocket
 from web.control import Control
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
 from web.gate import Gate
 from web.grants import STRANGER, Asking
-from web.handlers import Answer, Handlers, Service, Shared, answers_of, response_of
+from web.handlers import Answer, Handlers, Service, Shared, response_of
 from web.headers import shared
 from web.ingest import Kind
 from web.live import Live
@@ -112,7 +113,7 @@ def create_app(
     gate = control.keyring.gate
     reports = Reports(
         config,
-        Makers(config, service, answers_of(service), exporting, sql),
+        Makers(config, service, families_of(service), exporting, sql),
         now_ms=lambda: time_ns() // 1_000_000,
         log=log.warning,
     )

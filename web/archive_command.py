@@ -11,6 +11,7 @@ from engine.config import Config
 from persistence.archive.checking import Flaw, check, manifest_of
 from persistence.archive.manifest import File, Manifest
 from persistence.archive.rebuilding import rebuild
+from persistence.archive.salvaging import Lost
 
 
 def told(manifest: Manifest, flaws: list[Flaw] | None) -> dict[str, Any]:
@@ -52,6 +53,21 @@ def remake(config: Config) -> None:
         f"{done.kept_rows:,} rows kept, {done.new_rows:,} written from the journal, in "
         f"{done.files} files; every event up to number {done.covered_seq:,} is covered"
     )
+    for one in done.lost:
+        click.echo(_loss(one, done.journal_seq), err=True)
+
+
+def _loss(lost: Lost, journal_seq: int) -> str:
+    """Which file could not be read, and what of it the journal did not have any more."""
+    numbers = f"numbers {lost.first_seq:,} to {lost.last_seq:,}"
+    rows = "its rows" if lost.rows is None else f"its {lost.rows:,} rows"
+    if lost.first_seq >= journal_seq:
+        what = f"{rows} ({numbers}) were taken from the journal"
+    elif lost.last_seq < journal_seq:
+        what = f"{rows} ({numbers}) are lost"
+    else:
+        what = f"of {rows} ({numbers}) those before number {journal_seq:,} are lost"
+    return f"{lost.path} was put aside: {lost.reason}; {what}"
 
 
 def _by_folder(manifest: Manifest) -> dict[str, list[File]]:

@@ -1,30 +1,28 @@
 """A handler for every row of the route table, over Quart's request."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-import trio
 from quart import Response, g, request
 from quart.wrappers.response import ResponseBody
 
-from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
 from web import body, exports, health, ingest, openapi, queries, sql, tables, wire
+from web.answering import Answers, figures_of, replied, whole
 from web.control import Control
 from web.control import Handler as Handled
 from web.embedding import FAMILIES, Embedding, ShownAsked
-from web.errors import NotFound
 from web.exporting import Exports
 from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
 from web.forgetting import ErasureRoutes, Forgetting
 from web.headers import DATA_HEADERS
 from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import STREAM_MEDIA, CountersAsked, Live, StreamAsked, chosen, wanted
+from web.live import STREAM_MEDIA, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import Meter
@@ -40,15 +38,9 @@ from web.wire import Reply
 Handler = Callable[..., Awaitable[Response]]
 
 
-class Service(Acceptor, Archived, health.Watched, Measured, Protocol):
+class Service(Acceptor, Answers, Archived, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
-    async def services(self, asked: services.Asked) -> services.Answer: ...
-    async def revenue(self, asked: revenue.Asked) -> revenue.Answer: ...
-    async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer: ...
-    async def experiments(self, asked: experiments.Asked) -> experiments.Answer: ...
-    async def users(self, asked: users.Asked) -> users.Answer: ...
-    async def counters(self) -> dict[str, int | float | None]: ...
     def erasures(self) -> Forgetting: ...
 
 
@@ -125,9 +117,7 @@ class Handlers:
     def _answers(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         """Those that make a Struct of the route's parameters."""
         return {
-            **answers_of(self._service),
-            "counters": self._counters,
-            "counter": self._counter,
+            **figures_of(self._service),
             "health": self._health,
             "ready": self._ready,
             "loadRuns": self._runs,
@@ -254,16 +244,6 @@ class Handlers:
     async def _preflight(self) -> Response:
         return response_of(ingest.PREFLIGHT)
 
-    async def _counters(self, asked: CountersAsked) -> counters.Answer:
-        keys = wanted(asked.keys)
-        return counters.Answer(data=chosen(await self._service.counters(), keys))
-
-    async def _counter(self, _: NothingAsked, key: str) -> counters.OneAnswer:
-        found = await self._service.counters()
-        if key not in found:
-            raise NotFound(f"There is no counter {key[:64]!a}; GET /counters lists them all.")
-        return counters.OneAnswer(data=counters.One(key=key, value=found[key]))
-
     async def _stream(self) -> Response:
         asked = wire.question(request.query_string, StreamAsked)
         keys = wanted(asked.keys)
@@ -305,7 +285,7 @@ class Handlers:
         asked: Any = wire.question(request.query_string, route.asked)
         found = await answer(asked)
         name = exports.file_name(family, tables.period_of(found), asked.format)
-        content = await _whole(tables.table(found, asked.format))
+        content = await whole(tables.table(found, asked.format))
         return response_of(exports.as_file(content, name, asked.format))
 
     async def _export_events(self) -> Response:
@@ -357,12 +337,7 @@ class Handlers:
     async def _exposed(self) -> Response:
         wire.question(request.query_string, NothingAsked)
         pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
-        return response_of(wire.sent(await _whole(pieces), media=media))
-
-
-def answers_of(service: Service) -> dict[str, Callable[..., Awaitable[Any]]]:
-    """What answers the questions of each family."""
-    return {family: getattr(service, family) for family in FAMILIES}
+        return response_of(wire.sent(await whole(pieces), media=media))
 
 
 def _always(handler: Handler) -> Callable[[Route], Handler]:
@@ -373,20 +348,10 @@ def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
     """A handler that reads the route's parameters, and encodes what `answer` makes of them."""
 
     async def handler(**path_parameters: str) -> Response:
-        asked = wire.question(request.query_string, route.asked)
-        pieces = wire.pieces(await answer(asked, **path_parameters))
-        return response_of(wire.sent(await _whole(pieces)))
+        query = request.query_string
+        return response_of(await replied(answer, route.asked, query, **path_parameters))
 
     return handler
-
-
-async def _whole(pieces: Iterator[bytes]) -> bytes:
-    """All pieces together, each made in a turn of its own."""
-    made: list[bytes] = []
-    for piece in pieces:
-        made.append(piece)
-        await trio.lowlevel.checkpoint()
-    return b"".join(made)
 
 
 def _headers() -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""The hot routes on the hub: POST /track*, and the live stream, without a framework.
+"""The hot routes on the hub: POST /track*, figures, and the live stream, without a framework.
 
-The same functions answer here as behind Quart (`web.ingest`, `web.live`, `web.wire`), so that
-no client can tell which of the two it got; tests/web/test_lane.py sends each case through both.
+The same functions answer here as behind Quart (`web.ingest`, `web.answering`, `web.live`,
+`web.wire`), so that no client can tell which of the two it got; tests/web/test_lane.py sends
+each case through both.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from engine.errors import TallymarkError
 from engine.events import Batch
 from web import ingest, wire
 from web.access import must_be_our_host
+from web.answering import Answers, figures_of, replied
 from web.framing import Head
 from web.gate import Gate
 from web.grants import Asking, Grant
@@ -27,7 +29,6 @@ from web.line import Line
 from web.live import (
     GREETING,
     STREAM_MEDIA,
-    Counters,
     Live,
     StreamAsked,
     Subscriber,
@@ -36,13 +37,16 @@ from web.live import (
 )
 from web.meter import NO_ROUTE, Meter
 from web.rates import free
-from web.routes import STREAM, TRACK
+from web.route import Route
+from web.routes import FIGURES, STREAM, TRACK
 from web.wire import INTERNAL, Internal, Reply
 
 HOSTS_KNOWN_MAX: Final = 64
 KEPT_ANSWER_BYTES_MAX: Final = 64
 
 _STREAM: Final = "/stream"
+_COUNTER: Final = "/counters/"
+_BY_PATH: Final = {route.path: route for route in FIGURES.values() if not route.path_parameters}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _BULK: Final = Kind.BULK  # by its class it takes 0.3 µs to find
 _STREAM_HEADERS: Final = wire.sent(b"", media=STREAM_MEDIA).headers
@@ -51,15 +55,13 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 log = structlog.get_logger()
 
 
-class Service(Acceptor, Protocol):
+class Service(Acceptor, Answers, Protocol):
     """What the lane needs of the engine."""
 
     @property
     def is_ready(self) -> bool: ...
 
     def submit(self, batch: Batch, released: Released) -> bool: ...
-
-    async def counters(self) -> Counters: ...
 
 
 class Lane:
@@ -71,6 +73,7 @@ class Lane:
         self, service: Service, config: Config, live: Live, meter: Meter, gate: Gate
     ) -> None:
         self._service = service
+        self._answers = figures_of(service)
         self._gate = gate
         self._config = config
         self._live = live
@@ -90,8 +93,8 @@ class Lane:
                 self._writer(line, head)
             return _KINDS[head.path].body_bytes_max(self._config)
         if head.method == "GET" and head.path == _STREAM and not head.length and head.is_newer:
-            return 0
-        return None  # a stream without chunks, for HTTP/1.0, is made by Hypercorn
+            return 0  # without chunks, for HTTP/1.0, Hypercorn makes it
+        return None if _figures(head) is None else 0
 
     def refusal(self, error: TallymarkError, head: Head | None) -> Reply:
         """As Quart words it; without a head nobody knows for which route."""
@@ -105,8 +108,10 @@ class Lane:
         try:
             self._must_be_our_host(head.host)
             kind = _KINDS.get(head.path)
-            if kind is None:
+            if head.path == _STREAM:
                 self.hub.start(self._stream, line, head, asked_s)
+            elif kind is None:
+                self.hub.start(self._tell, line, head, asked_s)
             elif kind is _BULK:
                 self.hub.start(self._bulk, line, head, content, asked_s)
             else:
@@ -214,9 +219,27 @@ class Lane:
     def _answer(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
         self._meter.answered(_route(head), perf_counter() - asked_s, reply.problem)
         is_last = line.must_close
-        if head.path == _STREAM and self._gate.allows_origin(head.origin):
+        if _is_shared(head) and self._gate.allows_origin(head.origin):
             reply = reply._replace(headers=shared(reply.headers, head.origin))
         line.answer(self.hub.rendered(reply, is_last=is_last), is_last=is_last)
+
+    # -- figures ------------------------------------------------------------------------------
+
+    async def _tell(self, line: Line, head: Head, asked_s: float) -> None:
+        found = _figures(head)
+        assert found is not None
+        route, path_parameters = found
+        try:
+            asking = _asking(line, head)
+            self._gate.allowance.count_request(self._gate.admit(route, asking), asking)
+            answering = self._answers[route.name]
+            reply = await replied(answering, route.asked, head.query, **path_parameters)
+        except TallymarkError as error:
+            reply = _refused(error, head)
+        except Exception as error:
+            log.error("request failed", method="GET", path=head.path, exc_info=error)
+            reply = _refused(INTERNAL, head)
+        self._answer(line, head, reply, asked_s)
 
     # -- the live stream ----------------------------------------------------------------------
 
@@ -296,9 +319,33 @@ def _chunk(content: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(content), content)
 
 
+def _figures(head: Head) -> tuple[Route, dict[str, str]] | None:
+    """The route for figures, with what its path says; None where it is for none of them.
+
+    What brings a body, waits for a word before it or would rather speak something else, and
+    paths with escapes, are left to who reads all of that anyhow.
+    """
+    if head.method != "GET" or head.length != 0 or head.continues or head.upgrade is not None:
+        return None
+    route = _BY_PATH.get(head.path)
+    if route is not None:
+        return route, {}
+    key = head.path.removeprefix(_COUNTER)
+    if not key or key == head.path or "/" in key or "%" in key:
+        return None
+    return FIGURES["counter"], {"key": key}
+
+
+def _is_shared(head: Head) -> bool:
+    return head.path == _STREAM or _figures(head) is not None
+
+
 def _route(head: Head) -> str:
     """Its name for the meter: other paths than these come here with a refusal at most."""
-    return head.path if head.path in _KINDS or head.path == _STREAM else NO_ROUTE
+    if head.path in _KINDS or head.path == _STREAM:
+        return head.path
+    found = _figures(head)
+    return NO_ROUTE if found is None else found[0].path
 
 
 def _refused(error: TallymarkError | Internal, head: Head | None) -> Reply:

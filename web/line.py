@@ -187,7 +187,10 @@ class Line:
         """One step; whether there may be another."""
         state = self.state
         if state is _HEAD:
-            return (self._received != b"" and self._cut_head()) or self._receive()
+            # Whoever does not take one answer gets no other: they may be large.
+            return not self._unsent and (
+                (self._received != b"" and self._cut_head()) or self._receive()
+            )
         if state is _BODY:
             return self._cut_body() or self._receive()
         if state is _LAST or state is _STREAM:

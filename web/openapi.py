@@ -11,7 +11,7 @@ from web import wire
 from web.errors import BadRequest, Forbidden, Misdirected, RateLimited, Unauthorized
 from web.route import Refusals, Route
 from web.visits import COOKIE
-from web.wire import INTERNAL, PROBLEM_JSON, Problem
+from web.wire import INTERNAL, JSON, PROBLEM_JSON, Problem
 
 ANY_ROUTE: Final = (BadRequest, Misdirected)
 """Refusals that every route may give, beside the 500 of a bug."""
@@ -19,11 +19,13 @@ ANY_ROUTE: Final = (BadRequest, Misdirected)
 WITH_KEYS: Final = (Unauthorized, Forbidden, RateLimited)
 """Refusals of every route that asks for a key, where there are keys."""
 
+_OF_CREDENTIALS: Final = (Unauthorized.status, Forbidden.status)
+
 DESCRIPTION: Final = (
     "Real-time analytics for marketplaces. HEAD works wherever GET does. Parameters that are "
     "unknown, empty or given twice are refused. New fields may be added to an answer, none is "
-    "renamed. Every refusal is application/problem+json, but text/plain where SQL is asked on "
-    "the path of Analytics Engine."
+    "renamed. Every refusal is application/problem+json, but where SQL is asked on the path of "
+    "Analytics Engine it is text/plain, and of credentials (401, 403) application/json."
 )
 
 SECURITY: Final = {
@@ -144,14 +146,19 @@ def _problems(route: Route, schemas: _Schemas) -> Json:
     asked = () if route.role == "open" else WITH_KEYS
     refusals: Refusals = (*dict.fromkeys((*route.refusals, *asked, *ANY_ROUTE)),)
     problem = {PROBLEM_JSON: {"schema": schemas.of(Problem)}}
+    of_credentials = problem
     if route.plain:
         problem = {"text/plain": {"schema": {"type": "string"}}}
+        of_credentials = {JSON: {"schema": {"type": "object"}}}
     titles: dict[int, list[str]] = {}
     for refusal in refusals:
         titles.setdefault(refusal.status, []).append(refusal.title)
     titles[INTERNAL.status] = [INTERNAL.title]
     return {
-        str(status): {"description": ", or ".join(titles[status]) + ".", "content": problem}
+        str(status): {
+            "description": ", or ".join(titles[status]) + ".",
+            "content": of_credentials if status in _OF_CREDENTIALS else problem,
+        }
         for status in sorted(titles)
     }
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl
 
+import orjson
 from msgspec import Meta, Struct
 
 from engine.config import Config
@@ -33,6 +34,9 @@ COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql"
 QUOTED: Final = "output_format_json_quote_64bit_integers"
 INTERVAL_HEADER: Final = "Tallymark-Sample-Interval"
 """One row of so many was read, where a query has a budget."""
+
+CREDENTIALS: Final = {401: 10_000, 403: 9_109}
+"""{status: code} of a refusal of credentials, by which Cloudflare's clients know them."""
 
 MARK_HEADERS: Final = {
     "estimate": "Tallymark-Estimated-Columns",
@@ -126,9 +130,17 @@ async def compatible(sql: Sql, query: bytes, text: str | None) -> Reply:
 
 
 def refused_plainly(error: TallymarkError | Internal) -> Reply:
-    """A refusal as the clients of Analytics Engine read it."""
+    """A refusal as the clients of Analytics Engine read it: text, and of credentials JSON."""
+    if error.status in CREDENTIALS:
+        told = {"code": CREDENTIALS[error.status], "message": str(error)}
+        envelope = {"result": None, "success": False, "errors": [told], "messages": []}
+        reply = wire.sent(orjson.dumps(envelope), status=error.status, media=wire.JSON)
+        return _marked(reply, error)
     text = error.detail if isinstance(error, Internal) else str(error)
-    reply = wire.sent(text.encode(), status=error.status, media=PLAIN)
+    return _marked(wire.sent(text.encode(), status=error.status, media=PLAIN), error)
+
+
+def _marked(reply: Reply, error: TallymarkError | Internal) -> Reply:
     return reply._replace(
         headers=reply.headers + wire.headers_of(error), problem=wire.problem_slug(error.title)
     )

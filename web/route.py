@@ -25,7 +25,7 @@ class Route:
     formats   the others that it may have instead
     takes     the types that its body may have; empty where it reads none
     refusals  besides those that any route may give
-    plain     whether refusals are plain text, and not problem+json
+    plain     whether refusals are plain text, those of credentials JSON, and not problem+json
     rest      whether its last parameter is all the rest of the path, slashes too
     is_asking  whether it only asks, though it is no GET: pages of `cors_origins` may do so
     takes_token  whether `?token=` of POST /stream/tokens opens it

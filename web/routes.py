@@ -22,6 +22,7 @@ from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports, forgetting
 from web.archiving import ArchiveLate
+from web.embedding import FAMILIES
 from web.errors import (
     LoadHooksOff,
     LoadRunUnderWay,
@@ -466,6 +467,9 @@ TRACK: Final = _BY_NAME["track"]
 """What every route of ingest asks of a key, its two others too."""
 
 STREAM: Final = _BY_NAME["stream"]
+
+FIGURES: Final = {name: _BY_NAME[name] for name in (*FAMILIES, "counters", "counter")}
+"""What `web.answering` answers."""
 
 NO_SUCH: Final = Route(
     name="", role="open", method="", path="", summary="What no other route answers."

@@ -314,6 +314,7 @@ class Sql:
         now_ms = time.time_ns() // 1_000_000
         head, body = await worker.ask(asked.read(self._config, now_ms=now_ms))
         told = _answer(head, body)
+        files: list[str] = []
         for _ in range(ATTEMPTS):
             if told is not None:
                 return told
@@ -326,15 +327,16 @@ class Sql:
                 "budget_s": asked.budget_s,
             }
             hidden = self._archived.hidden()  # first: what goes meanwhile stays hidden
+            files = files_of(self._archived, head)
             question = {
                 "do": "run",
                 "hidden": msgspec.to_builtins(hidden),
-                "files": files_of(self._archived, head),
+                "files": files,
                 "limits": limits,
             }
             told = _answer(*await worker.ask(question))
         if told is None:
-            raise NotReady("The files that the query reads were changed. Try again.")
+            raise NotReady(missing_of(files))
         return told
 
     # -- workers
@@ -399,10 +401,21 @@ def files_of(archived: Archived, head: Json) -> list[str]:
     return [str(path) for path in found]
 
 
+def missing_of(files: list[str]) -> str:
+    """What is said where one of these files is not there any more."""
+    gone = next((path for path in map(Path, files) if not path.exists()), None)
+    if gone is None:
+        return "The files that the query reads were changed. Try again."
+    place = f"{gone.parent.name}/{gone.name}"
+    return f"The file {place} of the archive is missing. Try again; if it stays, it is lost."
+
+
 def refusal_in(head: Json) -> None:
-    """Raise what a worker refuses: InvalidQuery or QueryTooLong."""
+    """Raise what a worker refuses: InvalidQuery, QueryTooLong, or NotReady for a bad file."""
     refused = head.get("refused")
     if refused is not None:
+        if refused["status"] == NotReady.status:
+            raise NotReady(refused["text"])
         if refused["status"] == QueryTooLong.status:
             raise QueryTooLong(refused["text"])
         raise InvalidQuery(refused["text"])

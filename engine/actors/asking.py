@@ -8,6 +8,7 @@ import trio
 
 from engine.actors.shard import Ask, Message, put
 from engine.actors.slicing import Pace
+from engine.actors.turns import held
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Known, Plan, plan
 from engine.answers.revenue import Combined
@@ -15,7 +16,11 @@ from engine.config import Config
 from engine.errors import NotReady, Unanswerable
 from engine.rollups.revenue import ByCurrency
 from engine.state import Names, Question
-from engine.timebucket import Calendar
+from engine.timebucket import MINUTE_MS, Calendar
+from engine.totals import Totals
+
+Sight = tuple[int | None, int]
+"""(the last number that an answer is sure to see, the minute in which it was made)"""
 
 
 class Directory(Protocol):
@@ -56,10 +61,14 @@ class Asking:
         directory: Directory | None,
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
+        totals: Totals,
+        taken_seq: Callable[[], int | None],
     ) -> None:
+        """taken_seq  the last number that a question must see; None where that is not known"""
+        self._taken_seq = taken_seq
         self._counters_turn = trio.Lock()
         self._counters_begun = 0
-        self._counters_told: tuple[int, counters.Values] = (0, {})
+        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
         self.config = config
         self._calendar = calendar
         self._inboxes = inboxes
@@ -67,6 +76,7 @@ class Asking:
         self._directory = directory
         self._raw = raw
         self._deal = deal
+        self._totals = totals
         self.pace = Pace(config.slice_ms_max)
 
     async def services(self, asked: services.Asked) -> services.Answer:
@@ -145,19 +155,21 @@ class Asking:
     async def counters(self) -> counters.Values:
         """Live figures by name; nobody may change them.
 
-        Many ask at once and often, and each answer asks every shard. So there is one at a time,
+        Many ask at once and often, and each answer deals what waits. So there is one at a time,
         and whoever asked before it began shares it: it sees all that they were acknowledged.
+        So does it as long as nothing came since, and the minute is the same.
         """
         wanted = self._counters_begun + 1
-        async with self._counters_turn:
-            number, told = self._counters_told
-            if number >= wanted:
+        async with held(self._counters_turn):
+            number, seen, told = self._counters_told
+            frame = self._frame()
+            sees = (self._taken_seq(), frame.now_ms // MINUTE_MS)
+            if number >= wanted or (seen == sees and sees[0] is not None):
                 return told
             number = self._counters_begun = self._counters_begun + 1
-            frame = self._frame()
             heard = await self._ask(counters.question(frame))
-            told = counters.values(frame, heard.images)
-            self._counters_told = (number, told)
+            told = counters.values(frame, self._totals, sum(heard.images))
+            self._counters_told = (number, sees, told)
             return told
 
     def _frame(self) -> Frame:

@@ -23,7 +23,7 @@ from engine.events import AcceptedTimes, Batch
 from engine.facts import Kept
 from engine.pseudonyms import Pseudonyms
 from engine.sequence import Sequencing
-from engine.state import ShardState
+from engine.state import ShardState, begin_totals
 from engine.timebucket import DAY_MS, Calendar
 
 ERASURES_RETRY_S: Final = 60
@@ -82,7 +82,18 @@ class Engine(Asking):
         self._journal_thread = trio.CapacityLimiter(1)
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
         inboxes = [to_shard for to_shard, _ in channels]
-        super().__init__(config, calendar, inboxes, clock_ms, directory, raw, self._dealt)
+        super().__init__(
+            config,
+            calendar,
+            inboxes,
+            clock_ms,
+            directory,
+            raw,
+            self._dealt,
+            sequencing.totals,
+            lambda: self.durable_seq if self._is_running else None,
+        )
+        begin_totals(sequencing.totals, states, calendar.day_of(self._started_ms))
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,

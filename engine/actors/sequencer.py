@@ -17,6 +17,7 @@ from engine.actors.queue import Barrier, Notice, Queue, Waiting
 from engine.actors.rate import Rate
 from engine.actors.shard import DumpAsked, Message, put
 from engine.actors.slicing import Pace, collected
+from engine.actors.turns import held
 from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, TallymarkError
@@ -229,14 +230,15 @@ class Sequencer:
     async def _send(self, deal: Callable[[], Iterable[list[Group]]]) -> None:
         # In one order for all shards, and never in part: whoever asks may be cancelled.
         with trio.CancelScope(shield=True):
-            async with self._dealing:
+            async with held(self._dealing):
                 started = perf_counter()
                 for groups in deal():
                     self.take_s.add(perf_counter() - started)
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
                             await put(inbox, group)
-                    await trio.lowlevel.checkpoint()
+                    if self._sequencing.has_waiting:  # the last is no reason to pause
+                        await trio.lowlevel.checkpoint()
                     started = perf_counter()
 
     async def _take_notice(self, notice: Notice) -> None:

@@ -1,6 +1,5 @@
 """Live figures: today's and the last week's counters, and those of the last minutes."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -8,8 +7,10 @@ from msgspec import Struct
 from engine.answers.common import Frame
 from engine.answers.revenue import Converter
 from engine.money import units
-from engine.rollups import counters, revenue
-from engine.state import CountersImage, CountersQuestion, DayCounts
+from engine.rollups import counters
+from engine.state import ActiveQuestion
+from engine.timebucket import MINUTE_MS
+from engine.totals import DayTotals, Totals
 
 DAYS: Final = 7
 
@@ -35,40 +36,39 @@ class OneAnswer(Struct, frozen=True, kw_only=True):
     data: One
 
 
-def question(frame: Frame) -> CountersQuestion:
-    """What to ask of every shard."""
-    days = range(frame.today - DAYS + 1, frame.today + 1)
-    return CountersQuestion(days=tuple(days), now_ms=frame.now_ms)
+def question(frame: Frame) -> ActiveQuestion:
+    """What to ask of every shard: the one figure that no running total tells."""
+    return ActiveQuestion(minute=frame.now_ms // MINUTE_MS - counters.LIVE_MINUTES + 1)
 
 
-def values(frame: Frame, images: Sequence[CountersImage]) -> Values:
+def values(frame: Frame, totals: Totals, active_users: int) -> Values:
     """{name: figure}: `…:today`, `…:2026-11-10` for each of seven days, `…:5m`."""
-    minutes = [sum(counts) for counts in zip(*(i.minutes for i in images), strict=True)]
     found: Values = {}
-    days = list(zip(*(image.days for image in images), strict=True))
-    for name, value in _of_day(days[-1], frame).items():
+    days = [_of_day(totals.day(frame.today - back), frame) for back in range(DAYS)]
+    for name, value in days[0].items():
         found[f"{name}:today"] = value
-    found["activeUsers:5m"] = sum(image.active_users for image in images)
+    minutes = totals.minutes.last(counters.LIVE_MINUTES, now_ms=frame.now_ms)
+    found["activeUsers:5m"] = active_users
     found["executions:5m"] = minutes[counters.EXECUTIONS]
     found["errors:5m"] = minutes[counters.ERRORS]
-    for back, parts in enumerate(reversed(days)):
+    for back, figures in enumerate(days):
         day = frame.calendar.iso_day(frame.today - back)
-        for name, value in _of_day(parts, frame).items():
+        for name, value in figures.items():
             found[f"{name}:{day}"] = value
     return found
 
 
-def _of_day(parts: Sequence[DayCounts], frame: Frame) -> Values:
-    sales = revenue.add_sales([part.sales for part in parts])
-    config = frame.config
-    converter = Converter(config.reporting_currency, config.currency_rates, set(sales))
-    micros = converter.micros({code: s.gmv_micros for code, s in sales.items()})
+def _of_day(totals: DayTotals, frame: Frame) -> Values:
+    config, gmv_micros = frame.config, totals.gmv_micros
+    converter = Converter(config.reporting_currency, config.currency_rates, set(gmv_micros))
+    micros = converter.micros(gmv_micros)
+    counts = totals.counts
     return {
-        "executions": sum(part.executions for part in parts),
-        "errors": sum(part.errors for part in parts),
+        "executions": counts[counters.EXECUTIONS],
+        "errors": counts[counters.ERRORS],
         "revenue": None if micros is None else units(micros),
-        "views": sum(part.activity.views for part in parts),
-        "searches": sum(part.activity.searches for part in parts),
-        "conversions": sum(part.activity.conversions for part in parts),
-        "sessions": sum(part.sessions for part in parts),
+        "views": counts[counters.VIEWS],
+        "searches": counts[counters.SEARCHES],
+        "conversions": counts[counters.CONVERSIONS],
+        "sessions": counts[counters.SESSIONS],
     }

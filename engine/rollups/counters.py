@@ -43,6 +43,11 @@ class Counters:
                 del self._minutes[old]
         add_counts(known, arrived)
 
+    def take(self, other: "Counters") -> None:
+        """Add all that another has counted."""
+        for minute, counts in other._minutes.items():
+            add_counts(self._minutes.setdefault(minute, [0] * WIDTH), counts)
+
     def last(self, minutes: int, *, now_ms: int) -> list[int]:
         """What was received in the last `minutes` minutes, the running one included."""
         first = now_ms // MINUTE_MS - minutes + 1

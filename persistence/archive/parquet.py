@@ -187,6 +187,10 @@ class Merger(Database):
             rest = [0] * 5
         return Content._make((rows, *map(int, rest), path.stat().st_size, crcs_of(path)))
 
+    def read_all(self, path: Path) -> None:
+        """Read every value of the file. Raises DuckDB's error where one cannot be read."""
+        self.ask(f"SELECT bit_xor(hash(held)) FROM read_parquet({literal(str(path))}) AS held")
+
     def days(self, source: str) -> list[str]:
         """The UTC days of the rows of a source, as ISO dates."""
         found = self.ask(f'SELECT DISTINCT "timestamp"::DATE::VARCHAR FROM {source} ORDER BY 1')

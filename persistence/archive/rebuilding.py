@@ -18,11 +18,13 @@ from persistence.archive.manifest import (
     ARCHIVE_FOLDER,
     BadManifest,
     File,
+    Gap,
     Manifest,
     Tombstone,
 )
 from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
+from persistence.archive.salvaging import Lost, put_aside, salvage
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, made
 from persistence.audit import SNAPSHOT_FOLDER
 from persistence.journal import Journal
@@ -31,20 +33,28 @@ from persistence.snapshot import SnapshotStore
 
 
 class Rebuilt(NamedTuple):
-    """What came of it: rows kept of files, rows written from the journal, in so many files."""
+    """What came of it: rows kept of files, rows written from the journal, in so many files.
+
+    journal_seq  the first number that was taken from the journal
+    lost         the files that could not be read; what of their rows has a number of before
+                 `journal_seq` is gone
+    """
 
     kept_rows: int
     new_rows: int
     files: int
     covered_seq: int
+    journal_seq: int
+    lost: tuple[Lost, ...]
 
 
 def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     """Make the archive of `config.data` anew: one file a day, and up to the journal's end.
 
-    Where the manifest is lost, or the archive is ahead of the journal, what the journal holds
-    is taken from there alone, what came before from all files that are there, each number
-    once, and the tally begins anew. No server may be running. Raises FolderInUse, Corruption.
+    Where the manifest or a file is lost, or the archive is ahead of the journal, what the
+    journal holds is taken from there alone, what came before from all files that can be read,
+    each number once, and the tally begins anew. Files that cannot be read are put aside. No
+    server may be running. Raises FolderInUse, Corruption.
     """
     folder = config.data / ARCHIVE_FOLDER
     folder.mkdir(exist_ok=True)
@@ -52,21 +62,36 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
         journal = Journal.open(config.data / JOURNAL_FOLDER, durability="write")
         former = _put_aside_if_bad(folder)
         store = ArchiveStore(folder, grace_s=config.archive_grace_s)
-        is_whole = former is not None and former.covered_seq <= journal.last_seq
         with Merger(store.temp) as merger:
-            limit_seq = journal.last_seq if is_whole else journal.first_seq - 1
-            manifest = _anew(store, merger, former, limit_seq, is_whole=is_whole)
-            store.begin_anew(manifest)
-            if not is_whole:
+            inputs, lost = salvage(merger, folder, former)
+            is_ahead = former is not None and former.covered_seq > journal.last_seq
+            if former is None or lost or is_ahead:
+                limit_seq = journal.first_seq - 1
+                files = tuple(_files_by_day(store, merger, inputs, limit_seq))
+                manifest = _begun_anew(store, former, files, limit_seq, lost)
+                put_aside(lost)
+                store.begin_anew(manifest)
                 _remember(config, store, merger)
+            else:
+                limit_seq = former.covered_seq
+                files = tuple(_files_by_day(store, merger, inputs, limit_seq))
+                next_file = store.manifest.next_file
+                manifest = msgspec.structs.replace(former, files=files, next_file=next_file)
+                store.begin_anew(manifest)
         archiver = Archiver(config, journal_seq=journal.last_seq, clock_ms=_now_ms, log=log)
         while archiver.follow(journal.last_seq):
             pass
         archiver.close()
         journal.close()
         rebuilt = archiver.store.manifest
-    new_rows = rebuilt.rows - manifest.rows
-    return Rebuilt(manifest.rows, new_rows, len(rebuilt.files), rebuilt.covered_seq)
+    return Rebuilt(
+        kept_rows=manifest.rows,
+        new_rows=rebuilt.rows - manifest.rows,
+        files=len(rebuilt.files),
+        covered_seq=rebuilt.covered_seq,
+        journal_seq=limit_seq + 1,
+        lost=tuple(lost),
+    )
 
 
 def _put_aside_if_bad(folder: Path) -> Manifest | None:
@@ -78,29 +103,27 @@ def _put_aside_if_bad(folder: Path) -> Manifest | None:
         return None
 
 
-def _anew(
+def _begun_anew(
     store: ArchiveStore,
-    merger: Merger,
     former: Manifest | None,
+    files: tuple[File, ...],
     limit_seq: int,
-    *,
-    is_whole: bool,
+    lost: list[Lost],
 ) -> Manifest:
-    """One file for each day of the rows up to a number, and the manifest that lists them."""
-    if former is None:
-        inputs = sorted(store.folder.glob("*/*.parquet"))
-    else:
-        inputs = [store.path_of(file) for file in former.files]
-    files = list(_files_by_day(store, merger, inputs, limit_seq))
+    """A manifest of these files, which knows that rows up to a number are missing."""
     rows = sum(file.rows for file in files)
-    next_file = store.manifest.next_file
-    if former is not None and is_whole:
-        return msgspec.structs.replace(former, files=tuple(files), next_file=next_file)
+    dropped = former.dropped if former else 0
+    gaps = [Gap(one.first_seq, min(one.last_seq, limit_seq)) for one in lost]
     return Manifest(
         covered_seq=limit_seq,
-        next_file=next_file,
-        files=tuple(files),
-        tally=Tally(events=rows, rows=rows),
+        next_file=store.manifest.next_file,
+        files=files,
+        tally=Tally(events=rows + dropped, rows=rows + dropped),
+        dropped=dropped,
+        gaps=(
+            *(former.gaps if former else ()),
+            *(gap for gap in gaps if gap.first_seq <= gap.last_seq),
+        ),
         erasing=_erased(store.folder.parent, limit_seq),
     )
 

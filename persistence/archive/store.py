@@ -170,7 +170,11 @@ class ArchiveStore:
         """Make `manifest` what counts, whatever did before."""
         with self._lock:
             listed = {file.name for file in manifest.files}
-            former = [file for file in self._manifest.files if file.name not in listed]
+            former = [
+                file
+                for file in self._manifest.files
+                if file.name not in listed and self.path_of(file).exists()
+            ]
             self._replace(manifest)
             self._retire(former)
 

@@ -199,7 +199,7 @@ def _quantile(name: str, default: float | None = 0.5) -> Callable[[Call, Around]
     def make(call: Call, _: Around) -> Core:
         (what,) = call.args
         level = made.floated(_level(call, default)).sql
-        kind = kinds.FLOAT64 if what.kind.base == "Float64" else what.kind
+        kind = what.kind if name == "quantile_disc" else kinds.FLOAT64  # the other reckons
         return Core(f"{name}({made.number(what, call.name)}, {level})", kind, rule="shape")
 
     return make

@@ -35,13 +35,13 @@ class Calls:
         name = name_of(node)
         if name in AGGREGATES or name.removesuffix("if") in AGGREGATES:
             return self._aggregate(node)
-        only(node, "this", "expressions")
         function = functions.FUNCTIONS.get(name)
         if name in {"now", "today"} and not node.expressions:
             return self._clock(name)
         if function is None or (function.extra and not self._around.extra):
             told = "a function of a window" if name in WINDOWS else "unknown function"
             raise InvalidQuery(f'{told}: "{short(told_name(node))}"')
+        only(node, "this", "expressions")
         args = [self._make(argument) for argument in node.expressions]
         if not function.fewest <= len(args) <= function.most:
             raise InvalidQuery(

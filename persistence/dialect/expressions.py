@@ -223,6 +223,14 @@ class Expressions:
         only(node, "this", "substr")
         return functions.position(self.make(node.args["substr"]), self.make(node.this))
 
+    def _joined(self, node: exp.DPipe) -> Made:
+        only(node, "this", "expression", "safe")
+        if not self._around.extra:
+            raise InvalidQuery("unsupported expression type: ||")
+        return functions.FUNCTIONS["concat"].make(
+            self.make(node.this), self.make(node.expression)
+        )
+
     def _cast(self, node: exp.Cast) -> Made:
         only(node, "this", "to")
         name = functions.CASTS.get(node.to.this.name) if node.to.this else None
@@ -258,6 +266,7 @@ _MAKERS: Final[dict[type[exp.Expr], Callable[..., Made]]] = {
     exp.Extract: Expressions._extract,
     exp.StrPosition: Expressions._position,
     exp.Cast: Expressions._cast,
+    exp.DPipe: Expressions._joined,
     exp.Anonymous: Expressions._call,
     exp.AnonymousAggFunc: Expressions._call,
     exp.ParameterizedAgg: Expressions._call,

@@ -13,11 +13,13 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.clickhouse import ClickHouse
 from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.generators.clickhouse import ClickHouseGenerator
 from sqlglot.parsers.clickhouse import ClickHouseParser
 
 from persistence.dialect.errors import InvalidQuery, short
 
 _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
+_IF: Final = ("this", "true", "false")
 
 
 class _Parser(ClickHouseParser):
@@ -35,6 +37,30 @@ class _Parser(ClickHouseParser):
         return name, ()
 
 
+class _Generator(ClickHouseGenerator):
+    """Special forms as they are written, where sqlglot would write them by other words."""
+
+    TRANSFORMS: ClassVar[Any] = {
+        **ClickHouseGenerator.TRANSFORMS,
+        exp.If: lambda self, node: self.func("if", *(node.args[name] for name in _IF)),
+        exp.StrPosition: lambda self, node: (
+            f"position({self.sql(node, 'substr')} IN {self.sql(node, 'this')})"
+        ),
+        exp.Extract: lambda self, node: (
+            f"extract({self.sql(node, 'this')} FROM {self.sql(node, 'expression')})"
+        ),
+        exp.Not: lambda self, node: self.negated(node),
+    }
+
+    def negated(self, node: exp.Not) -> str:
+        inner = node.this
+        if not isinstance(inner, exp.In | exp.Between):
+            return f"NOT {self.sql(inner)}"
+        word = "IN" if isinstance(inner, exp.In) else "BETWEEN"
+        what = self.sql(inner, "this")
+        return f"{what} NOT {word}{self.sql(inner)[len(what) + 1 + len(word) :]}"
+
+
 class _Dialect(ClickHouse):
     UNESCAPED_SEQUENCES = {  # noqa: RUF012  # as in the class above
         **ClickHouse.UNESCAPED_SEQUENCES,
@@ -47,6 +73,7 @@ class _Dialect(ClickHouse):
         "\\v": "\v",
     }
     Parser = _Parser
+    Generator = _Generator
 
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -72,6 +99,11 @@ def parse(text: str) -> exp.Expr:
     tree = trees[0]
     assert isinstance(tree, exp.Expr)
     return tree
+
+
+def written(node: exp.Expr) -> str:
+    """A piece of a text in one manner: what a column without an alias is called."""
+    return node.sql(dialect=_Dialect)
 
 
 def _where(error: ParseError) -> str:

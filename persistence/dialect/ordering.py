@@ -69,6 +69,8 @@ def limits(select: exp.Select) -> str:
     if limit is not None:
         if not isinstance(limit, exp.Limit):
             raise InvalidQuery("unsupported in a query: FETCH")
+        if limit.expressions:
+            raise InvalidQuery("unsupported in a query: LIMIT BY")
         only(limit, "expression")
         told = limit.expression
         if not (isinstance(told, exp.Column) and told.name.upper() == "ALL"):

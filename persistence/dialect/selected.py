@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.grammar import written
 from persistence.dialect.made import Made
 from persistence.dialect.nodes import only
 from persistence.dialect.relation import Shared
@@ -57,7 +58,7 @@ class Selected:
             name = node.alias
         else:
             found = self._make(node)
-            name = node.name if isinstance(node, exp.Column) else node.sql(dialect="clickhouse")
+            name = node.name if isinstance(node, exp.Column) else written(node)
         if found.kind.base == "Interval":
             raise InvalidQuery("an INTERVAL cannot be selected")
         return name[:256], found

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import TallymarkError, UnusableControlStore
+from persistence import rowsums
 from persistence.archive import manifest as manifests
 from persistence.control import ControlStore
 from persistence.record import UnknownFormat
@@ -125,6 +126,7 @@ async def test_a_state_of_a_newer_format_is_refused(data: Path) -> None:
 
 def test_a_control_store_of_a_newer_version_is_refused(data: Path) -> None:
     with sqlite3.connect(data / "control.db") as db:
+        rowsums.install(db)
         db.execute("INSERT INTO migrations VALUES (1000, 0)")
     db.close()
     with pytest.raises(UnusableControlStore, match="is of version 1000"):

@@ -14,6 +14,7 @@ from engine.errors import (
     NameTaken,
     UnusableControlStore,
 )
+from persistence import rowsums
 from persistence.control import MIGRATIONS, ControlStore, Entry, Kept, Sketch
 from persistence.database import FILE_NAME
 
@@ -135,6 +136,7 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     ControlStore.open(tmp_path, now_ms=1).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        rowsums.install(db)
         db.execute("INSERT INTO migrations VALUES (99, 1)")
     db.close()
     known = len(MIGRATIONS)

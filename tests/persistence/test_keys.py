@@ -1,6 +1,5 @@
 """Keys at rest: digests alone, and changes that another process sees at once."""
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from persistence.keys import (
     new_key,
     role_of,
 )
+from tests.persistence.test_rowsums import store_of_version
 from tests.server import ROOT
 
 
@@ -115,11 +115,10 @@ def test_a_server_sees_what_a_command_changes_and_the_command_that_it_did(
 
 
 def test_a_store_of_before_there_were_keys_gets_them(tmp_path: Path) -> None:
-    ControlStore.open(tmp_path, now_ms=1).close()
-    with sqlite3.connect(tmp_path / "control.db") as db:
-        for name in ("keys", "sessions", "key_changes"):
-            db.execute(f"DROP TABLE {name}")
-        db.execute("DELETE FROM migrations WHERE version > 1")
+    with store_of_version(1, tmp_path) as db:
+        assert db.execute(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'keys'"
+        ).fetchone() == (0,)
     ControlStore.open(tmp_path, now_ms=1).close()
     store = KeyStore.open(tmp_path)
     assert store.entries() == []

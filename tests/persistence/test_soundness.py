@@ -137,7 +137,7 @@ def test_the_place_in_a_file_of_the_archive_is_a_sixteenth_of_it(data: Path) -> 
 def test_a_control_store_whose_pages_are_no_pages_any_more_is_found(
     data: Path, place: int
 ) -> None:
-    """Of letters within a text SQLite keeps no checksum: docs/cli.md says so."""
+    """For letters within a page that is one see test_rowsums."""
     path = data / "control.db"
     content = bytearray(path.read_bytes())
     content[place] ^= 1 << place % 8

@@ -159,7 +159,8 @@ async def test_who_asks_whether_it_is_ready_is_told_what_each_part_occupies(
         "userId": "u",
     }
     assert (await client.post("/track", json=call)).status_code == 200
-    await client.get("/metrics/users")
+    for family in ("users", "services"):  # for which what waits is counted
+        await client.get(f"/metrics/{family}")
     told = orjson.loads(await (await client.get("/ready")).get_data())["memoryBytes"]
     occupied = {part for part, size in told.items() if size > 0}
     assert {"services", "users", "admission", "event_ids"} <= occupied

@@ -57,6 +57,7 @@ async def test_what_was_accepted_dropped_and_refused_is_counted(client: Client) 
     await client.get("/counters/nope")
     await client.put("/track")
     await client.get("/metrics/users", headers={"Host": "evil.example"})
+    await client.get("/metrics/marketplace")
     found = await read(client)
     assert found["tallymark_events_total"] == 4
     assert found["tallymark_duplicate_events_total"] == 2

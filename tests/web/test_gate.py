@@ -246,6 +246,22 @@ async def test_a_route_opens_for_its_role_and_for_no_other(
     assert opened == (NEED["read"] if route.name == "home" else NEED[route.role])
 
 
+async def test_clients_of_analytics_engine_read_refused_credentials_as_they_know_them(
+    app: Application,
+) -> None:
+    client = app.test_client()
+    path = "/client/v4/accounts/0123456789abcdef0123456789abcdef/analytics_engine/sql"
+    for headers, status, code in (({}, 401, 10_000), (bearer("write"), 403, 9_109)):
+        reply = await client.post(path, data=b"SELECT 1", headers=headers)
+        assert (reply.status_code, reply.content_type) == (status, "application/json")
+        envelope = orjson.loads(await reply.get_data())
+        assert (envelope["success"], envelope["result"]) == (False, None)
+        (error,) = envelope["errors"]
+        assert error["code"] == code
+        assert error["message"]
+    assert ("WWW-Authenticate" in reply.headers) == (reply.status_code == 401)
+
+
 async def test_the_page_itself_is_open_and_tells_nothing(app: Application) -> None:
     client = app.test_client()
     reply = await client.get("/", headers={"Accept": "text/html"})

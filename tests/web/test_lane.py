@@ -1,6 +1,7 @@
 """The lane answers what the application does, and keeps its connections in order."""
 
 import base64
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -85,6 +86,33 @@ CASES = {
     "a stream of another host": case(b"GET /stream", b"", host=b"evil.example", length=False),
     "a stream posted": case(b"POST /stream", b""),
     "ready": case(b"GET /ready", b"", length=False),
+    **{
+        f"{name}{query.decode()}": case(b"GET /" + name.encode() + query, b"", length=False)
+        for name in (
+            "metrics/services", "metrics/revenue", "metrics/marketplace", "metrics/experiments",
+            "metrics/users", "counters", "counters/views:today", "counters/nope", "counters/",
+            "counters/views%3Atoday", "counters/views/today", "counters/{key}", "counters/;",
+            "metrics/services/", "metrics/none", "metrics",
+        )
+        for query in (b"", b"?startDate=2026-11-01&endDate=2026-11-03", b"?x=%ff")
+    },
+    "chosen counters": case(b"GET /counters?keys=views:today,errors:5m", b"", length=False),
+    "an unknown counter": case(b"GET /counters?keys=nope", b"", length=False),
+    "a series": case(b"GET /metrics/services?granularity=hour", b"", length=False),
+    "a bad limit": case(b"GET /metrics/services?limit=0", b"", length=False),
+    "figures of another host": case(b"GET /counters", b"", host=b"evil.example", length=False),
+    "figures for a page": case(
+        b"GET /counters/views:today", b"", b"Origin: https://shop.example", length=False
+    ),
+    "figures for another page of ours": case(
+        b"GET /metrics/users", b"", b"Origin: http://localhost", length=False
+    ),
+    "figures posted": case(b"POST /counters", b"{}", JSON),
+    "figures by HEAD": case(b"HEAD /metrics/services", b"", length=False),
+    "figures with a body": case(b"GET /counters/views:today", b"{}", JSON),
+    "figures with a body in chunks": case(
+        b"GET /counters/views:today", b"2\r\n{}\r\n0\r\n\r\n", CHUNKED, length=False
+    ),
 }  # fmt: skip
 
 
@@ -145,6 +173,10 @@ async def test_the_lane_and_the_application_count_alike(
             await asked(port, CASES["another host"])
             await asked(port, case(b"POST /track/bulk", EVENT + b"\n{}"))
             await asked(port, CASES["a stream of unknown keys"])
+            for name in ("counters", "counters/views:today", "counters/nope", "metrics/users"):
+                await asked(port, CASES[name])
+            await asked(port, CASES["a bad limit"])
+            await asked(port, CASES["figures of another host"])
         answers = {route: sum(one.counts) for route, one in app.meter.answer_s.items()}
         counted.append((app.meter.refusals, answers))
     assert counted[0] == counted[1]
@@ -300,6 +332,26 @@ async def test_pipelined_requests_are_answered_in_order_across_lanes(port: int) 
     assert [body[:9] for body in bodies] == [
         b'{"success', b'{"ready":', b'{"type":"', b'{"count":', b'{"ready":', b'{"success',
     ] * 3  # fmt: skip
+
+
+async def test_who_takes_no_answer_is_given_no_other_and_loses_none(
+    port: int, app: Application
+) -> None:
+    asked_for = 12_000
+    one = request(b"GET /metrics/services?limit=0", b"", length=False)
+    sock = trio.socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    await sock.connect(("127.0.0.1", port))
+    async with trio.SocketStream(sock) as stream, trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, one * asked_for)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert 0 < sum(app.meter.answer_s["/metrics/services"].counts) < asked_for
+        found, kept = 0, b""
+        with trio.fail_after(60):
+            while found < asked_for:
+                received = kept + await stream.receive_some()
+                found += received.count(b"HTTP/1.1 422 ")
+                kept = received[-12:]
 
 
 @pytest.mark.parametrize("target", [b"POST /track", b"POST /nope"])

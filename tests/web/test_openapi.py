@@ -128,8 +128,10 @@ def test_every_operation_says_how_it_fails() -> None:
         }
         assert "500" in problems, (method, path)
         plain = "analytics_engine" in path  # what its clients read
-        media = "text/plain" if plain else "application/problem+json"
-        assert all(media in content for content in problems.values())
+        for status, content in problems.items():
+            of_key = "application/json" if status in {"401", "403"} else "text/plain"
+            media = of_key if plain else "application/problem+json"
+            assert list(content) == [media], (method, path, status)
 
 
 async def test_what_is_served_is_the_description(config: Config, control: Control) -> None:

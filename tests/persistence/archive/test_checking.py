@@ -1,5 +1,6 @@
 """Checking and rebuilding: what is wrong is found, and what can be had again is had again."""
 
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +204,77 @@ def test_a_rebuild_without_a_manifest_takes_each_row_of_all_files_once(tmp_path:
     assert rows[-1]["eventId"] == "3"
     assert manifest.covered_seq == 14
     assert (tmp_path / "archive" / "manifest.json.damaged").exists()
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+    "gone with its folder": lambda path: shutil.rmtree(path.parent),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_rebuild_takes_what_a_damaged_file_held_from_the_journal(
+    tmp_path: Path, harm: str
+) -> None:
+    house = house_of(tmp_path)
+    before = house.rows()
+    house.now_ms += 5 * DAY_MS
+    house.merge()
+    path = Path(house.files[-1])
+    house.close()
+    HARMS[harm](path)
+    done = rebuild(house.config, log=logless)
+    assert path in [one.path for one in done.lost]
+    assert all(one.first_seq >= done.journal_seq for one in done.lost)
+    assert house.rows() == before
+    assert flaws_of(house) == []
+    assert house.manifest.gaps == ()
+    assert path.with_name(path.name + ".damaged").exists() == ("gone" not in harm)
+    house.track(NOW_MS, view(eventId="1"), view("new"))
+    assert [row["index1"] for row in house.follow().rows()[len(before) :]] == ["new"]
+    house.now_ms += 5 * DAY_MS
+    house.merge()
+    assert flaws_of(house) == []
+
+
+@pytest.mark.parametrize("is_listed", [True, False], ids=["a manifest", "none"])
+@pytest.mark.parametrize("harm", ["cut", "empty"])
+def test_a_rebuild_says_what_a_damaged_file_held_that_the_journal_has_no_more(
+    tmp_path: Path, harm: str, is_listed: bool
+) -> None:
+    house = House(tmp_path, segment_bytes_max=4_096)
+    for number in range(6):
+        house.track(NOW_MS, *(view(f"{number}-{n}", category="c" * 300) for n in range(9)))
+        house.follow()
+    before = house.rows()
+    house.journal.trim(30)
+    first_seq = house.journal.first_seq
+    assert 1 < first_seq <= 31
+    first, second = house.manifest.files[0], house.manifest.files[-1]
+    house.close()
+    for file in (first, second):
+        HARMS[harm](tmp_path / "archive" / file.name)
+    if not is_listed:
+        (tmp_path / "archive" / manifests.NAME).unlink()
+    done = rebuild(house.config, log=logless)
+    assert done.journal_seq == first_seq
+    assert [(one.first_seq, one.last_seq, one.rows) for one in done.lost] == [
+        (1, 9, 9 if is_listed else None),
+        (46, 54, 9 if is_listed else None),
+    ]
+    assert house.rows() == before[9:]
+    assert flaws_of(house) == []
+    assert [(gap.first_seq, gap.last_seq) for gap in house.manifest.gaps] == [(1, 9)]
+    assert house.manifest.first_ms is None
 
 
 def test_a_rebuild_believes_the_journal_where_the_archive_is_ahead_of_it(

@@ -329,3 +329,61 @@ def test_limits_of_a_text_are_kept(worker: Asking) -> None:
 def test_a_file_that_is_gone_is_told_from_a_query_that_is_wrong(worker: Asking) -> None:
     with pytest.raises(Gone):
         worker.body("SELECT blob1 FROM events", ["/nowhere/at/all.parquet"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "count()",
+        "SUM(_sample_interval)",
+        "count(DISTINCT blob1)",
+        "sumIf(double1, blob1 = 'x' AND blob2 <> 'y')",
+        "quantileExactWeighted(0.5)(double1, _sample_interval)",
+        "if(double1 > 1, 'a', 'b')",
+        "position('b' IN blob1)",
+        "extract(YEAR FROM timestamp)",
+        "blob1 NOT IN ('a', 'it''s')",
+        "double1 NOT BETWEEN 1 AND 2",
+        "blob1 NOT LIKE 'a%'",
+        "NOT double1",
+        "toStartOfInterval(timestamp, INTERVAL '1' DAY, 'Etc/UTC')",
+        "(1 + 2) * 3",
+        "CASE WHEN double1 > 1 THEN 'a' ELSE 'b' END",
+    ],
+)
+def test_a_column_without_an_alias_is_called_what_was_written(
+    worker: Asking, empty: list[str], text: str
+) -> None:
+    answer = worker.answer(
+        f"SELECT {text} FROM events GROUP BY blob1, double1, timestamp", empty
+    )
+    assert [column["name"] for column in answer["meta"]] == [text]
+
+
+def test_texts_are_joined_in_the_superset(worker: Asking) -> None:
+    assert worker.value("SELECT 'a' || 'b' || 1 AS x", extra=True) == "ab1"
+    with pytest.raises(Refused, match=r"unsupported expression type: \|\|"):
+        worker.body("SELECT 'a' || 'b' AS x")
+
+
+@pytest.mark.parametrize("name", ["quantile(0.5)", "median"])
+def test_a_quantile_between_two_integers_is_a_double(
+    worker: Asking, folder: Path, name: str
+) -> None:
+    files = [written(folder / "between.parquet", [{"variantIndex": n} for n in (1, 2)])]
+    answer = worker.answer(f"SELECT {name}(variantIndex) AS q FROM events", files, extra=True)
+    assert (answer["meta"][0]["type"], answer["data"]) == ("Float64", [{"q": 1.5}])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("SELECT blob1 FROM events LIMIT 1 BY blob1", "unsupported in a query: LIMIT BY"),
+        ("SELECT quantiles(0.5)(double1) FROM events", 'unknown function: "quantiles"'),
+    ],
+)
+def test_what_is_unknown_is_named_as_it_was_written(
+    worker: Asking, empty: list[str], text: str, told: str
+) -> None:
+    with pytest.raises(Refused, match=told):
+        worker.body(text, empty, extra=True)

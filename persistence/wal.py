@@ -1,0 +1,70 @@
+"""SQLite's write-ahead log, read as SQLite reads it when it opens the file next.
+
+SQLite takes the frames up to the first one whose checksum is wrong, and leaves out the rest
+without a word: that is how a torn tail ends, and how every later change goes when a byte in the
+middle goes bad. As in our journal, what is whole behind the bad bytes tells the two apart: a
+transaction that was committed later. Format: sqlite.org/fileformat2.html §4.
+"""
+
+import struct
+from typing import Final, NamedTuple
+
+HEADER: Final = struct.Struct(">8I")
+"""Magic, version, bytes of a page, sequence, two salts, two sums."""
+
+FRAME: Final = struct.Struct(">6I")
+"""Page, pages of the file where it commits (else 0), two salts, two sums."""
+
+MAGIC: Final = 0x377F0682
+"""Its last bit says that sums are of big-endian words."""
+
+PAGE_BYTES_MIN: Final = 512
+_WORD_MASK: Final = 0xFFFFFFFF
+
+Sums = tuple[int, int]
+
+
+class Flaw(NamedTuple):
+    """Bytes from which on SQLite would leave out what was committed."""
+
+    offset_bytes: int
+    reason: str
+
+
+def flaw_of(log: bytes) -> Flaw | None:
+    """What is wrong with the log; None where at most an unfinished transaction is torn.
+
+    A log that ends with the transaction that went bad looks the same as one that was torn.
+    """
+    if len(log) <= HEADER.size:
+        return None
+    magic, _, page_bytes, _, *salts_and_sums = HEADER.unpack_from(log)
+    salts, sums = tuple(salts_and_sums[:2]), tuple(salts_and_sums[2:])
+    is_ours = magic | 1 == MAGIC | 1 and page_bytes >= PAGE_BYTES_MIN
+    if not is_ours or _sums(log[: HEADER.size - 8], (0, 0), magic) != sums:
+        return Flaw(0, "its header is not what was written: all of it would be left out")
+    size = FRAME.size + page_bytes
+    seed: Sums = (sums[0], sums[1])
+    bad_at: int | None = None
+    for at in range(HEADER.size, len(log) - size + 1, size):
+        page, commits, salt_1, salt_2, *found = FRAME.unpack_from(log, at)
+        covered = log[at : at + 8] + log[at + FRAME.size : at + size]
+        stated: Sums = (found[0], found[1])
+        is_good = (salt_1, salt_2) == salts and page and _sums(covered, seed, magic) == stated
+        if not is_good and bad_at is None:
+            bad_at = at
+        elif is_good and bad_at is not None and commits:
+            return Flaw(
+                bad_at, f"a frame is bad: what was committed up to byte {at} would be left out"
+            )
+        seed = stated  # a frame behind a bad one is good by what that one states
+    return None
+
+
+def _sums(data: bytes, seed: Sums, magic: int) -> Sums:
+    first, second = seed
+    words = struct.unpack(f"{'>' if magic & 1 else '<'}{len(data) // 4}I", data)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        first = (first + even + second) & _WORD_MASK
+        second = (second + odd + first) & _WORD_MASK
+    return first, second
