@@ -1,16 +1,20 @@
 """The Python client against a real server: threads, forks, the end of a process, no server."""
 
+import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trio
 from tallymark_client import Drop, Tallymark, TallymarkMiddleware
 from tallymark_client.aio import AsyncTallymark
 from tallymark_client.events import Event
 
+from tests.clients.faulty import FaultyProxy
 from tests.keys import made
 from tests.server import PATIENCE_S, ROOT, Server, environment
 
@@ -109,6 +113,42 @@ def test_without_a_server_nothing_is_raised_and_close_tells_what_was_lost() -> N
     assert not t.close(0.01)
     t.track_marketplace_view(service_id="s")
     assert [drop.reason for drop in drops] == ["queue-full", *["closed"] * 4]
+
+
+@pytest.fixture
+def failed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when a client has failed; it would send again in an hour."""
+    has_failed = threading.Event()
+
+    def an_hour(*_: float) -> float:
+        has_failed.set()
+        return 3600.0
+
+    monkeypatch.setattr(random, "uniform", an_hour)
+    return has_failed
+
+
+def test_who_flushes_does_not_wait_for_the_end_of_a_pause(
+    server: Server, failed: threading.Event
+) -> None:
+    with FaultyProxy(NOWHERE) as proxy, Tallymark(proxy.url) as t:
+        t.track_marketplace_view(service_id="s")
+        assert failed.wait(PATIENCE_S)
+        proxy.target = server.url
+        assert t.flush(PATIENCE_S)
+        assert t.stats().delivered == 1
+
+
+async def test_nor_does_who_flushes_the_asynchronous_client(
+    server: Server, failed: threading.Event
+) -> None:
+    with FaultyProxy(NOWHERE) as proxy:
+        async with AsyncTallymark(proxy.url) as t:
+            t.track_marketplace_view(service_id="s")
+            assert await trio.to_thread.run_sync(failed.wait, PATIENCE_S)
+            proxy.target = server.url
+            assert await t.flush(PATIENCE_S)
+            assert t.stats().delivered == 1
 
 
 def test_an_address_that_is_none_is_refused_at_once() -> None:

@@ -6,7 +6,7 @@ import { exchange, timer, type Answer } from "./http.js";
 import { sendBeacons, watchPage } from "./page.js";
 import { bodyOf, itemOf, Queue, type Item, type Store } from "./queue.js";
 import { queriesOf, type Queries } from "./queries.js";
-import { delayMs, isPassing, retryAfterMs } from "./retry.js";
+import { delayMs, hurriedMs, isPassing, retryAfterMs } from "./retry.js";
 import type { LiveStream, StreamOptions } from "./stream.js";
 import { openStream } from "./stream.js";
 
@@ -100,6 +100,7 @@ class Sender {
   #isClosed = false;
   #failures = 0;
   #notBeforeMs = 0;
+  #hurriedMs = 0;
   #batchEventsMax = BATCH_EVENTS_MAX;
   #delivered = 0;
   #dropped = 0;
@@ -180,9 +181,11 @@ class Sender {
     if (this.#isSending) return; // which looks again when it is done
     if (this.#isClosed && this.#waiting.size === 0) return;
     const isDue = this.#waiting.size > 0 || this.#queue.length >= (this.#options.flushEvents ?? BATCH_EVENTS_MAX);
-    const waitMs = Math.max(isDue ? 0 : (this.#options.flushIntervalMs ?? 1000), this.#notBeforeMs - Date.now());
+    const isHurried = this.#waiting.size > 0;
+    const notBeforeMs = isHurried ? this.#hurriedMs : this.#notBeforeMs;
+    const waitMs = Math.max(isDue ? 0 : (this.#options.flushIntervalMs ?? 1000), notBeforeMs - Date.now());
     if (this.#clock !== undefined) {
-      if (!isDue || this.#failures > 0) return; // it runs already, and is not to be hurried
+      if (!isDue || (this.#failures > 0 && !isHurried)) return; // it runs already, and is not to be hurried
       clearTimeout(this.#clock);
     }
     this.#clock = timer(() => {
@@ -215,11 +218,13 @@ class Sender {
     if (isPassing(answer.status)) {
       this.#failures++;
       const asked = retryAfterMs(answer.retryAfter, Date.now());
-      this.#notBeforeMs = Date.now() + delayMs(this.#failures, asked);
+      const waitMs = delayMs(this.#failures, asked);
+      this.#notBeforeMs = Date.now() + waitMs;
+      this.#hurriedMs = Date.now() + hurriedMs(waitMs, asked);
       return;
     }
     this.#failures = 0;
-    this.#notBeforeMs = 0;
+    this.#notBeforeMs = this.#hurriedMs = 0;
     if (REFUSALS_OF_A_BODY.includes(answer.status) && batch.length > 1) {
       this.#batchEventsMax = Math.ceil(batch.length / 2);
       return;

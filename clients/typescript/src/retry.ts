@@ -4,6 +4,8 @@ const FIRST_CEILING_MS = 250;
 const CEILING_MAX_MS = 30_000;
 /** A longer Retry-After is cut to this: a mistaken header must not silence a client for good. */
 const RETRY_AFTER_MAX_MS = 300_000;
+/** Of the wait that is ours to choose, what somebody who flushes or closes still waits. */
+const HURRIED_MS = 1000;
 
 /** Whether the same request may be answered better later; 0 stands for no answer at all. */
 export function isPassing(status: number): boolean {
@@ -18,6 +20,12 @@ export function isPassing(status: number): boolean {
 export function delayMs(failures: number, retryAfterMs: number): number {
   const ceiling = Math.min(CEILING_MAX_MS, FIRST_CEILING_MS * 2 ** Math.min(failures - 1, 10));
   return Math.random() * ceiling + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS);
+}
+
+/** How much of `waitMs` is waited even where somebody flushes: all that was asked for. */
+export function hurriedMs(waitMs: number, retryAfterMs: number): number {
+  const asked = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS);
+  return asked + Math.min(waitMs - asked, HURRIED_MS);
 }
 
 /** The milliseconds that a Retry-After asks for, given as seconds or as a date; 0 without sense. */

@@ -70,6 +70,28 @@ test.each(["20", "Sun, 22 Nov 2026 10:00:21 GMT"])("Retry-After is honoured: %s"
   expect(c.stats).toEqual({ queued: 0, delivered: 41, dropped: 0 });
 });
 
+test("who flushes does not wait for the end of a pause", async () => {
+  const { client: c, sent } = client({}, ...Array.from({ length: 7 }, () => new Error("away")));
+  c.track(VIEW);
+  await vi.advanceTimersByTimeAsync(19_000); // the seventh failed a second ago, and the pause is 16
+  expect(sent).toHaveLength(7);
+  const flushed = c.flush();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(await flushed).toBe(true);
+  expect(c.stats.delivered).toBe(1);
+});
+
+test("who flushes waits as long as the service asks for", async () => {
+  const { client: c, sent } = client({}, status(503, { "Retry-After": "20" }));
+  c.track(VIEW);
+  await vi.advanceTimersByTimeAsync(1000);
+  const flushed = c.flush(30_000);
+  await vi.advanceTimersByTimeAsync(19_900);
+  expect(sent).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1100);
+  expect(await flushed).toBe(true);
+});
+
 test("a request without an answer is given up and repeated", async () => {
   const fetch = vi.fn(
     (_url: unknown, init: RequestInit) =>

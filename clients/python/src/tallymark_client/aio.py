@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from tallymark_client.events import Collectors, Event
 from tallymark_client.outbox import BATCH_EVENTS_MAX, Answer, Drop, Outbox, Stats, body_of, log
-from tallymark_client.retry import delay_s, parsed_retry_after_s
+from tallymark_client.retry import delay_s, hurried_s, parsed_retry_after_s
 from tallymark_client.timing import Timed
 from tallymark_client.transport import BATCH_PATH, headers_of
 
@@ -113,7 +113,16 @@ class AsyncTallymark(Collectors):
             failures = 0 if drops is not None else failures + 1
             if failures:
                 asked_s = parsed_retry_after_s(answer.retry_after, now_s=time.time())
-                await anyio.sleep(delay_s(failures, retry_after_s=asked_s))
+                await self._pause(delay_s(failures, retry_after_s=asked_s), asked_s)
+
+    async def _pause(self, wait_s: float, asked_s: float | None) -> None:
+        """Wait before sending again, and not to the end where somebody flushes or closes."""
+        first_s = hurried_s(wait_s, retry_after_s=asked_s)
+        await anyio.sleep(first_s)
+        with anyio.move_on_after(wait_s - first_s):
+            while self._flush_until <= self._outbox.settled_count:
+                await self._due.wait()
+                self._due = anyio.Event()
 
     async def _wait_for_work(self) -> None:
         """Wait until there is a batch worth sending."""

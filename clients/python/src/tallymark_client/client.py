@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from tallymark_client.events import Collectors, Event
 from tallymark_client.outbox import BATCH_EVENTS_MAX, Answer, Drop, Outbox, Stats, body_of, log
-from tallymark_client.retry import delay_s, parsed_retry_after_s
+from tallymark_client.retry import delay_s, hurried_s, parsed_retry_after_s
 from tallymark_client.timing import Timed
 from tallymark_client.transport import Connection
 
@@ -152,7 +152,7 @@ class Tallymark(Collectors):
             answer, is_settled = self._send_one(None)
             failures = 0 if is_settled else failures + 1
             if failures:
-                self._pause(_delay_s(failures, answer))
+                self._pause(failures, answer)
         self._connection.close()
 
     def _wait_for_work(self) -> bool:
@@ -163,8 +163,7 @@ class Tallymark(Collectors):
             return not self._has_ended
 
     def _is_due(self) -> bool:
-        is_full = len(self._outbox) >= self._flush_events
-        return is_full or self._has_ended or self._flush_until > self._outbox.settled_count
+        return len(self._outbox) >= self._flush_events or self._is_hurried()
 
     def _send_one(self, deadline_s: float | None) -> tuple[Answer, bool]:
         """Send the next batch; its answer, and whether it is done with."""
@@ -183,9 +182,16 @@ class Tallymark(Collectors):
         self._outbox.report(drops or [])
         return answer, drops is not None
 
-    def _pause(self, wait_s: float) -> None:
+    def _pause(self, failures: int, answer: Answer) -> None:
+        """Wait before sending again, and not to the end where somebody flushes or closes."""
+        wait_s = _delay_s(failures, answer)
+        first_s = hurried_s(wait_s, retry_after_s=_asked_s(answer))
         with self._news:
-            self._news.wait_for(lambda: self._has_ended, wait_s)
+            if not self._news.wait_for(lambda: self._has_ended, first_s):
+                self._news.wait_for(self._is_hurried, wait_s - first_s)
+
+    def _is_hurried(self) -> bool:
+        return self._has_ended or self._flush_until > self._outbox.settled_count
 
     def _send_here(self) -> None:
         """Send until the queue is empty or the time is up, in the thread of the caller."""
@@ -213,8 +219,11 @@ def _now_ms() -> int:
 
 
 def _delay_s(failures: int, answer: Answer) -> float:
-    asked_s = parsed_retry_after_s(answer.retry_after, now_s=time.time())
-    return delay_s(failures, retry_after_s=asked_s)
+    return delay_s(failures, retry_after_s=_asked_s(answer))
+
+
+def _asked_s(answer: Answer) -> float | None:
+    return parsed_retry_after_s(answer.retry_after, now_s=time.time())
 
 
 _clients: weakref.WeakSet[Tallymark] = weakref.WeakSet()

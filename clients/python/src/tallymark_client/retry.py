@@ -9,6 +9,9 @@ CEILING_MAX_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 300.0
 """A longer Retry-After is cut to this: a mistaken header must not silence a client for good."""
 
+HURRIED_S: Final = 1.0
+"""Of the wait that is ours to choose, what somebody who flushes or closes still waits."""
+
 
 def is_passing(status: int) -> bool:
     """Whether the same request may be answered better later."""
@@ -24,6 +27,12 @@ def delay_s(failures: int, *, retry_after_s: float | None) -> float:
     ceiling = min(CEILING_MAX_S, FIRST_CEILING_S * 2 ** min(failures - 1, 10))
     jitter = random.uniform(0.0, ceiling)  # noqa: S311  # nothing to guess here
     return jitter + min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)
+
+
+def hurried_s(wait_s: float, *, retry_after_s: float | None) -> float:
+    """How much of `wait_s` is waited even where somebody flushes: all that was asked for."""
+    asked_s = min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)
+    return asked_s + min(wait_s - asked_s, HURRIED_S)
 
 
 def parsed_retry_after_s(value: str | None, *, now_s: float) -> float | None:
