@@ -21,7 +21,7 @@ HAS_NODE = node -e 'process.exit(+(parseInt(process.versions.node) < $(NODE_MIN)
 
 FUZZ_S ?= 600
 
-.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-attacks bench-beside bench-erasure bench-export bench-fresh bench-http bench-sql bench-stream bench-counters bench-memory lock clean
+.PHONY: help env run ui page test test-browser test-clients test-payload payload-packages payload-demo fuzz client-types lint format bench bench-beside bench-erasure bench-export bench-http bench-sql bench-stream bench-counters bench-memory bench-page bench-fresh bench-attacks lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -65,7 +65,7 @@ soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="-
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
-	@$(BIN)/pytest -q -n 2 tests/browser
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/browser
 
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
 	@cd clients/typescript && npm run --silent check && npm test --silent
@@ -124,6 +124,8 @@ bench-counters: $(ENV) ## Measure questions for live counters at 10,000 events a
 	@$(BIN)/python -m bench.counters $(ARGS)
 bench-memory: $(ENV) ## Measure what the state occupies by part (ARGS=--whole: with 1,000 services; minutes)
 	@$(BIN)/python -m bench.memory $(ARGS)
+bench-page: $(E2E) ui ## Measure the page in a real browser: requests, bytes, first figures, a thousand services
+	@$(BIN)/python -m bench.page $(ARGS)
 
 lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, Linux)
 	@$(LOCK) -o requirements.lock requirements.in

@@ -11,15 +11,16 @@ import gc
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from time import perf_counter
-from typing import Final
+from tempfile import TemporaryDirectory
+from time import perf_counter, thread_time
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -29,12 +30,15 @@ from engine.actors.measures import memory_of
 from engine.columns import Keys
 from engine.config import Config
 from engine.decoding import decode_many
-from engine.dedup import IdWindow
 from engine.events import AcceptedTimes
 from engine.intake import KLL_DAYS, Failure
 from engine.sequence import Sequencing
-from engine.state import Group, ShardState
+from engine.state import STATE_FORMAT, Dump, Group, ShardState
 from engine.timebucket import DAY_MS, HOUR_MS, Calendar
+from persistence.recovery import recover
+from persistence.snapshot import SnapshotStore
+
+T = TypeVar("T")
 
 START_MS: Final = 1_735_689_600_000
 """2025-01-01T00:00Z, the first day of what is built."""
@@ -61,40 +65,55 @@ MIB: Final = 2**20
 class Built:
     """One state, and how many of what it holds."""
 
-    def __init__(self) -> None:
-        self.config = Config(keep_days=KEEP_DAYS)
+    def __init__(self, data: Path = Path()) -> None:
+        self.config = Config(data=data, keep_days=KEEP_DAYS)
         self.shards = self.config.shards
         self.held: dict[str, int] = {}
         calendar = Calendar(self.config.timezone)
         self.sequencing = Sequencing(self.config, calendar)
         self.states = [ShardState(self.config, calendar) for _ in range(self.shards)]
-        self.window = IdWindow(self.config.dedupe_ids_max, self.config.dedupe_days * DAY_MS)
+        self.window = self.sequencing._window
         """Ids go straight into it: of events there would have to be as many."""
 
-    def dumping(self) -> Iterator[bytes]:
-        """Everything, as a full snapshot asks for it."""
-        yield from self.sequencing.dump(full=True)
-        yield from self.window.dumping(full=True)
-        yield from chain.from_iterable(state.dump(full=True) for state in self.states)
+    def write(self) -> None:
+        """Write everything as a full snapshot, each source as it is made."""
+        dumps = {"sequence": Dump(True, self.sequencing.dump(full=True))} | {
+            f"shard-{number}": Dump(True, state.dump(full=True))
+            for number, state in enumerate(self.states)
+        }
+        meta = {
+            "format": STATE_FORMAT,
+            "timezone": self.config.timezone,
+            "shards": self.shards,
+            "written_ms": START_MS,
+        }
+        store = SnapshotStore(self.config.data / "snapshots")
+        store.load_newest()
+        store.checkpoint(1, meta, dumps)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What one case took.
 
-    estimates  {part: bytes} as the service tells them, in `told_s`
+    dump_*     while all of it is written
+    again_*    in a process that starts on what was written
+    estimates  {part: bytes} as the service tells them, in steps that took `told_s`
     """
 
     case: str
     held: dict[str, int]
     before_bytes: int
     after_bytes: int
-    peak_bytes: int
+    dump_peak_bytes: int
     dump_bytes: int
     dump_s: float
     build_s: float
-    told_s: float
+    told_s: list[float]
     estimates: dict[str, int]
+    again_bytes: int = 0
+    again_peak_bytes: int = 0
+    again_s: float = 0.0
 
     @property
     def growth_bytes(self) -> int:
@@ -111,37 +130,58 @@ def main() -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     print(f"{now}, {os.cpu_count()} cores {platform.machine()}, Python ", end="")
     print(f"{platform.python_version()}, load average {load}")
+    services = 1_000 if words.whole else 100
     for case in words.cases or CASES:
-        # A process a case: what another left in the allocator would hide what this takes.
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            found = pool.submit(measured, case, 1_000 if words.whole else 100).result()
-        print(_told(found), flush=True)
+        with TemporaryDirectory() as data:
+            found = _in_a_process(measured, case, services, Path(data))
+            print(_told(_in_a_process(restarted, found, Path(data))), flush=True)
 
 
-def measured(case: str, services: int) -> Found:
-    """Build one case here and dump it."""
+def _in_a_process(call: Callable[..., "Found"], *args: object) -> "Found":
+    # What another left in the allocator would hide what this takes.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(call, *args).result()
+
+
+def restarted(found: Found, data: Path) -> Found:
+    """The same, brought back here from the folder."""
+    _build_days(Built(), 2, old=2, recent=1, hours=1)
+    started = perf_counter()
+    state = recover(Config(data=data, keep_days=KEEP_DAYS))
+    again_s = perf_counter() - started
+    gc.collect()
+    state.journal.close()
+    return replace(
+        found,
+        again_bytes=_status("VmRSS"),
+        again_peak_bytes=_status("VmHWM"),
+        again_s=again_s,
+    )
+
+
+def measured(case: str, services: int, data: Path) -> Found:
+    """Build one case here and write it to the folder."""
     _build_days(Built(), 2, old=2, recent=1, hours=1)  # what is made once for a process
     gc.collect()
     before_bytes, started = _status("VmRSS"), perf_counter()
-    built = Built()
+    built = Built(data)
     CASES[case](built, services)
     gc.collect()
-    told_s = perf_counter()
-    estimates = memory_of(built.sequencing, built.states)
-    estimates["event_ids"] += built.window.memory_bytes()
-    told_s = perf_counter() - told_s
+    estimates, told_s = _looked(memory_of(built.sequencing, built.states))
     after_bytes, build_s = _status("VmRSS"), perf_counter() - started
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
     started = perf_counter()
-    pieces = [piece for piece in built.dumping() if piece]
+    built.write()
+    dump_s = perf_counter() - started
+    files = (data / "snapshots").iterdir()
     return Found(
         case=case,
         held=built.held,
         before_bytes=before_bytes,
         after_bytes=after_bytes,
-        peak_bytes=_status("VmHWM"),
-        dump_bytes=sum(map(len, pieces)),
-        dump_s=perf_counter() - started,
+        dump_peak_bytes=_status("VmHWM"),
+        dump_bytes=sum(path.stat().st_size for path in files),
+        dump_s=dump_s,
         build_s=build_s,
         told_s=told_s,
         estimates=estimates,
@@ -331,6 +371,19 @@ def _settle(built: Built) -> None:
 # -- figures ----------------------------------------------------------------------------------
 
 
+def _looked(steps: Generator[None, None, T]) -> tuple[T, list[float]]:
+    """What the steps lead to, and the processor time of each."""
+    took_s = []
+    while True:
+        started = thread_time()
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value, took_s
+        took_s.append(thread_time() - started)
+
+
 def _status(name: str) -> int:
     """A figure of /proc/self/status, in bytes."""
     found = re.search(
@@ -349,10 +402,13 @@ def _told(found: Found) -> str:
     lines = [
         f"{found.case:9} {each}",
         f"resident {_mib(found.before_bytes)} -> {_mib(found.after_bytes)} MiB, "
-        f"in a full dump {_mib(found.peak_bytes)} MiB ({_mib(found.dump_bytes)} MiB written, "
-        f"{found.dump_s:.1f} s); built in {found.build_s:.0f} s",
-        f"told in {1000 * found.told_s:.1f} ms as {_mib(told_bytes)} MiB: "
-        + ", ".join(_parts(found.estimates)),
+        f"in a full snapshot {_mib(found.dump_peak_bytes)} MiB "
+        f"({_mib(found.dump_bytes)} MiB written, {found.dump_s:.1f} s); "
+        f"built in {found.build_s:.0f} s",
+        f"after a restart {_mib(found.again_bytes)} MiB, at its peak "
+        f"{_mib(found.again_peak_bytes)} MiB, {found.again_s:.1f} s",
+        f"told in {1000 * sum(found.told_s):.1f} ms, {1000 * max(found.told_s):.1f} at once, "
+        f"as {_mib(told_bytes)} MiB: " + ", ".join(_parts(found.estimates)),
     ]
     return ("\n" + 10 * " ").join(lines)
 

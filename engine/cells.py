@@ -39,6 +39,10 @@ class Owner(Protocol):
         """Whether it takes what has no key: the sums over all keys of a former shard."""
         ...
 
+    def same(self, key: K, /) -> K:
+        """The one object for all keys that are equal to it, as `engine.sharing` has it."""
+        ...
+
 
 class Horizon(NamedTuple):
     """The oldest cells that are still kept; both numbers are included."""
@@ -69,15 +73,13 @@ class Cells(Generic[K, C]):
         by_number = (*self.hours.values(), *self.days.values())
         return sum(map(len, by_number))
 
-    def memory_bytes(self, of: Callable[[C], int]) -> int:
-        """About what the cells, their keys and their dictionaries occupy.
+    def memory_bytes(self, of: Callable[[C], int]) -> Iterator[int]:
+        """About what the cells, their keys and their dictionaries occupy, to be added up.
 
         of  what one cell occupies; it is asked of a sample
         """
-        return sum(
-            tables_bytes([by_number[number] for number in sorted(by_number)], of)
-            for by_number in (self.hours, self.days)
-        )
+        for by_number in (self.hours, self.days):
+            yield from tables_bytes([by_number[number] for number in sorted(by_number)], of)
 
     def places(self, cut: tuple[int, int]) -> tuple[dict[K, C], ...]:
         """The dictionaries, none to two, in which an event of this hour and day counts.
@@ -142,10 +144,12 @@ class Cells(Generic[K, C]):
         loaded: Callable[[Any], C],
         merge: Callable[[C, C], None],
         owns: Callable[[K], bool],
+        same: Callable[[K], K],
     ) -> None:
         """Take one slot back; the cells of those keys that `owns` says.
 
         merge(a, b) adds b to a: two former shards may both hold a cell of one key.
+        same(key)   the object that stands for all keys equal to it
         """
         unit = slot[0].rpartition("/")[2]
         cells = _made(self.hours if unit == "hour" else self.days, slot[1])
@@ -154,7 +158,7 @@ class Cells(Generic[K, C]):
                 continue
             cell = loaded(dumped)
             if (present := cells.get(key)) is None:
-                cells[key] = cell
+                cells[same(key)] = cell
             else:
                 merge(present, cell)
 

@@ -5,6 +5,9 @@ from typing import Any, Final
 
 import msgpack
 
+_BYTES_32: Final = b"\xc6"
+"""In msgpack: bytes follow, behind their number in 32 bits."""
+
 _BIG_INT: Final = 1
 """Extension type of an integer beyond 64 bits, signed, big-endian: sums of money may be."""
 
@@ -26,6 +29,15 @@ def _hook(code: int, data: bytes) -> int:
 def pack(value: object) -> bytes:
     """Bytes of nested lists, maps, texts, bytes and integers. Tuples come back as tuples."""
     return bytes(msgpack.packb(value, default=_extended))
+
+
+def packed_before_bytes(before: tuple[object, ...], size: int) -> bytes:
+    """What `pack` says of a tuple that ends with so many bytes, up to these.
+
+    For bytes that are there in pieces: to put them together takes as much memory once more.
+    """
+    head = msgpack.Packer().pack_array_header(len(before) + 1) + b"".join(map(pack, before))
+    return bytes(head + _BYTES_32 + size.to_bytes(4, "big"))
 
 
 def unpack_all(data: bytes) -> Iterator[Any]:

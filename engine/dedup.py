@@ -20,8 +20,8 @@ Measured 2026-11-22, one shared, noisy 2-core machine, ns of processor time an i
 
 The higher figure is that of calls that also look for dead ids: each takes up to 4 ms more. For
 other sizes see `engine.hashindex`. At 10 million ids: 12.3 to 18 bytes each while it fills,
-14.7 to 15.4 under steady churn (dead ones included), 8 more for those that wait for a dump;
-loading 2.8 to 3.5 s, a full dump 1.4 s.
+13.4 to 14.3 under steady churn (dead ones included), 8 more for those that wait for a dump;
+loading 1.9 s, a full dump 1.3 s.
 """
 
 from array import array
@@ -47,12 +47,14 @@ SWEPT_A_CALL: Final = 2
 """Segments looked through for dead ids. A generation has at least one call, so all 256 are seen
 within 128 generations, before a dead one's mark (its serial modulo 256) comes again."""
 
-HELD_MAX: Final = 1.3
-"""Times `ids_max` are held at the most, by churn alone: a sixteenth that waits to be forgotten,
-and those that died in the five generations between two looks, half of them on the average."""
+HELD_MAX: Final = 1.27
+"""Times `ids_max` are held at the most, by churn alone. Up to two sixteenths wait to be
+forgotten, one where all generations are full. More died in the five generations between two
+looks: of the last one all, of the one before 208 of 256 segments, and so on, less what is
+looked through while the present generation fills. Under steady churn it is 1.2."""
 
 SORTED_MAX: Final = 32_768
-"""Hashes that a full dump puts in order at a time: 2 ms."""
+"""Hashes that a dump hands out at a time; to put them in order takes 2 ms."""
 
 HASH_BYTES: Final = 8
 PIECES_A_STEP: Final = 8
@@ -182,21 +184,21 @@ class IdWindow:
         Where a part could not be written the next dump must be full. What came before a full
         dump may go, as may parts whose ids are all forgotten.
         """
-        return [part for part in self.dumping(full=full) if part]
+        return [b"".join(part) for part in self.dumping(full=full) if part]
 
-    def dumping(self, *, full: bool) -> Iterator[bytes]:
-        """As `dump`, in steps, some of them empty: a full one takes 1.4 s at 10 million ids."""
-        found: dict[int, list[Hashes]] = {g.serial % MARKS: [] for g in self._generations}
-        for keys, marks in self._index.chunks() if full else ():
-            for mark, of_mark in found.items():
-                of_mark.append(keys[marks == mark])
-            yield b""
+    def dumping(self, *, full: bool) -> Iterator[list[bytes]]:
+        """As `dump`, in steps: the pieces of a part, or none of them yet.
+
+        A full one takes 1.4 s at 10 million ids; of these the ones of one generation are in
+        memory a second time.
+        """
         for generation in self._generations:
             unsaved, generation.unsaved = generation.unsaved, array("Q")
             if full:
-                held = _ascending(found.pop(generation.serial % MARKS))
+                held = _ascending(self._index.with_payload(generation.serial % MARKS))
             elif unsaved or generation is self._generations[-1]:
-                held = iter([unsaved.tobytes()])
+                starts = range(0, len(unsaved), SORTED_MAX)
+                held = (unsaved[at : at + SORTED_MAX].tobytes() for at in starts)
             else:
                 continue
             yield from self._part(generation, held, full=full)
@@ -218,39 +220,38 @@ class IdWindow:
 
     def _part(
         self, generation: Generation, held: Iterator[bytes], *, full: bool
-    ) -> Iterator[bytes]:
+    ) -> Iterator[list[bytes]]:
         """The part in the last step; `held` are its hashes, some at a time."""
         span = (generation.serial, generation.first_ms, generation.last_ms)
         oldest = self._generations[0].serial
         pieces = []
         for piece in held:
             pieces.append(piece)
-            yield b""
+            yield []
         count = sum(map(len, pieces)) // HASH_BYTES
         pieces.insert(0, HEADER.pack(VERSION, full, oldest, *span, count))
         crc = 0
         for start, piece in enumerate(pieces):
             crc = crc32(piece, crc)
             if start % PIECES_A_STEP == PIECES_A_STEP - 1:
-                yield b""
-        yield b"".join((*pieces, crc.to_bytes(4, "little")))
+                yield []
+        yield [*pieces, crc.to_bytes(4, "little")]
 
     def _take(self, generations: list[Generation]) -> None:
         """Hold these generations in place of the present ones; their ids are saved."""
-        hashes = np.concatenate([np.frombuffer(g.unsaved, np.uint64) for g in generations])
         for generation in generations:
             generation.ids = len(generation.unsaved)
-            generation.unsaved = array("Q")
-        marks = np.array([g.serial % MARKS for g in generations], np.uint8)
-        self._index = HashIndex.of(
-            "uint8",
-            hashes,
-            np.repeat(marks, [g.ids for g in generations]),
-            foreseen=self._ids_foreseen(),
-        )
         self._generations = deque(generations)
-        self._ids = len(hashes)
+        self._ids = sum(generation.ids for generation in generations)
         self._alive = self._flags()
+        # One after the other: to bring all into one order takes them in memory six times.
+        foreseen = self._ids_foreseen()
+        self._index = HashIndex.for_("uint8", self._ids, foreseen=foreseen)
+        for generation in generations:
+            hashes, generation.unsaved = generation.unsaved, array("Q")
+            self._index.claim(
+                np.frombuffer(hashes, np.uint64), generation.serial % MARKS, self._alive
+            )
 
     def _turn(self, received_ms: int) -> Generation:
         """The generation for ids of now; forgets the old ones."""
@@ -295,8 +296,12 @@ class IdWindow:
         return bytes(flags)
 
 
-def _ascending(parts: list[Hashes]) -> Iterator[bytes]:
+def _ascending(found: Iterable[Hashes]) -> Iterator[bytes]:
     """All of the hashes in their order, some SORTED_MAX at a time, some pieces empty."""
+    parts = []
+    for part in found:
+        parts.append(part)
+        yield b""
     count = sum(map(len, parts))
     slices = count // SORTED_MAX + 1
     # They are spread evenly, unless they were chosen: then one slice is longer.

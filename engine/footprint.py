@@ -1,6 +1,6 @@
 """What tables of Python objects occupy, from a sample of what they hold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from sys import getsizeof
 from typing import Final, TypeVar
@@ -17,15 +17,17 @@ NUMBER_BYTES: Final = 32
 """A number beyond SHARED_MAX; of the others Python has one object each for all."""
 
 
-def tables_bytes(tables: Sequence[Mapping[K, V]], of: Callable[[V], int]) -> int:
-    """About what tables occupy whose neighbours are alike, such as those of days in order."""
+def tables_bytes(tables: Sequence[Mapping[K, V]], of: Callable[[V], int]) -> Iterator[int]:
+    """About what tables occupy whose neighbours are alike, such as those of days in order.
+
+    As figures to be added up, each of which takes a moment to find.
+    """
     stretch = -(-len(tables) // TABLES_SAMPLED) or 1
-    total = sum(map(getsizeof, tables))
     for start in range(0, len(tables), stretch):
         alike = tables[start : start + stretch]
         count = sum(map(len, alike))
-        total += round(count * _mean_bytes(max(alike, key=len), of, VALUES_SAMPLED))
-    return total
+        each = _mean_bytes(max(alike, key=len), of, VALUES_SAMPLED)
+        yield sum(map(getsizeof, alike)) + round(count * each)
 
 
 def table_bytes(table: Mapping[K, V], of: Callable[[V], int]) -> int:

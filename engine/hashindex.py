@@ -80,6 +80,15 @@ class HashIndex(Slots):
         index._renew(hashes, payloads)
         return index
 
+    @classmethod
+    def for_(
+        cls, payload: Literal["uint8", "uint32"], count: int, *, foreseen: int | None = None
+    ) -> Self:
+        """An empty index that has memory for so many."""
+        index = cls(payload, foreseen=foreseen)
+        index._empty(count)
+        return index
+
     def get(self, key: int) -> int | None:
         """The payload of `key`; None if it is unknown."""
         if key in self._crowded:

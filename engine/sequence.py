@@ -12,7 +12,7 @@ from typing import Final
 
 from engine import erasure
 from engine.admission import Admission
-from engine.codec import pack, unpack_all
+from engine.codec import pack, packed_before_bytes, unpack_all
 from engine.columns import hashes_column
 from engine.config import Config
 from engine.dealing import Dealing
@@ -20,6 +20,7 @@ from engine.dedup import IdWindow
 from engine.erasure import Erase, Erasures, Secret
 from engine.events import ABSENT, Batch, Body, Event, correction_ms
 from engine.facts import Facts, Kept, read
+from engine.sharing import Shared
 from engine.state import Group
 from engine.timebucket import DAY_MS, Calendar
 from engine.totals import Totals
@@ -74,7 +75,7 @@ class Sequencing:
     def memory_bytes(self) -> dict[str, int]:
         """What the event ids that are remembered occupy, and the names that are admitted."""
         return {
-            "event_ids": self._window.memory_bytes(),
+            "eventIds": self._window.memory_bytes(),
             "admission": self._admission.memory_bytes(),
         }
 
@@ -245,10 +246,13 @@ class Sequencing:
         yield pack((erasure.KIND, "", self.erasures.dump()))
         yield from self._admission.dump(full=full)
         for part in self._window.dumping(full=full):
-            yield pack(("ids", "", part)) if part else b""
+            if part:
+                yield packed_before_bytes(("ids", ""), sum(map(len, part)))
+            yield from part or (b"",)
 
-    def load(self, parts: Iterable[bytes]) -> None:
-        """Take back dumps, oldest first."""
+    def load(self, parts: Iterable[bytes], shared: Shared | None = None) -> None:
+        """Take back dumps, oldest first; `shared` has the texts of what is read besides."""
+        same = (shared or Shared()).same
         ids: list[bytes] = []
         for part in parts:
             for kind, name, content in unpack_all(part):
@@ -259,7 +263,8 @@ class Sequencing:
                 elif kind == erasure.KIND:
                     self.erasures.load(content)
                 else:
-                    self._admission.load(kind, name, content)
+                    refused, names = content
+                    self._admission.load(kind, name, (refused, map(same, names)))
         self._window.load(ids)
 
 

@@ -49,10 +49,12 @@ CROWD_BY_CHANCE: Final = 64
 LOAD_MAX: Final = 0.75
 LOAD_MAX_SMALL: Final = 0.66
 LOAD_MADE: Final = 0.6
+LOAD_FORESEEN: Final = 0.8
 GROWTH_SMALL: Final = 2.0
 GROWTH: Final = 1.5
 """When so full, the table grows by so much. Fuller means fewer bytes an id and more buckets
-that are full; a smaller step means that each id is moved more often, twice here."""
+that are full; a smaller step means that each id is moved more often, twice here. So full as
+LOAD_FORESEEN is a table only that holds all that was foreseen, which mostly is less."""
 
 BUCKETS_MIN: Final = 8
 BUCKETS_AT_ONCE: Final = 2048
@@ -85,7 +87,9 @@ class Slots:
         self, payload: Literal["uint8", "uint32"], *, foreseen: int | None = None
     ) -> None:
         """foreseen  hashes for which memory is to suffice exactly, when it has grown so far"""
-        self._buckets_foreseen = 0 if foreseen is None else _buckets_for(foreseen)
+        self._buckets_foreseen = 0
+        if foreseen is not None:
+            self._buckets_foreseen = _buckets_for(foreseen, LOAD_FORESEEN)
         self._typecode: Literal["B", "I"] = "B" if payload == "uint8" else "I"
         self._crowded: dict[int, int] = {}
         self._used = 0  # slots
@@ -152,19 +156,32 @@ class Slots:
         crowd = np.fromiter(self._crowded.values(), self._payloads.dtype)
         yield np.fromiter(self._crowded, np.uint64), crowd
 
+    def with_payload(self, payload: int) -> Iterator[Hashes]:
+        """The hashes that have this payload, a stretch of the table at a time, in no order."""
+        for start in range(0, len(self._keys), CHUNK_SLOTS):
+            at = (self._payloads[start : start + CHUNK_SLOTS] == payload).nonzero()[0]
+            keys = self._keys[start : start + CHUNK_SLOTS].take(at)
+            yield keys[keys != 0]
+        crowd = [key for key, held in self._crowded.items() if held == payload]
+        yield np.array(crowd, np.uint64)
+
     def pairs(self) -> tuple[Hashes, Payloads]:
         """All hashes and their payloads, in no order, as copies."""
         keys, payloads = zip(*self.chunks(), strict=True)
         return np.concatenate(keys), np.concatenate(payloads)
 
     def _renew(self, keys: Hashes, payloads: Payloads) -> None:
+        self._empty(len(keys))
+        self._lay(keys, payloads, len(self._rows))
+
+    def _empty(self, count: int) -> None:
+        """Hold nothing, with memory for so many."""
         self._crowded = {}
         self._used = self._old_buckets = self._boundary = self._due = 0
-        buckets = max(BUCKETS_MIN, int(len(keys) / (LOAD_MADE * SLOTS)))
-        if _buckets_for(len(keys)) <= self._buckets_foreseen:
+        buckets = max(BUCKETS_MIN, int(count / (LOAD_MADE * SLOTS)))
+        if _buckets_for(count, LOAD_FORESEEN) <= self._buckets_foreseen:
             buckets = min(buckets, self._buckets_foreseen)
         self._allot(buckets)
-        self._lay(keys, payloads, len(self._rows))
 
     def _allot(self, buckets: int) -> None:
         """Empty memory for so many buckets."""
@@ -197,7 +214,10 @@ class Slots:
                 self._due -= STRETCHED
         is_small = self._buckets <= BUCKETS_SMALL
         used = self._used + count
-        if used <= (LOAD_MAX_SMALL if is_small else LOAD_MAX) * SLOTS * self._buckets:
+        load_max = LOAD_MAX_SMALL if is_small else LOAD_MAX
+        if self._buckets == self._buckets_foreseen and not is_small:
+            load_max = LOAD_FORESEEN
+        if used <= load_max * SLOTS * self._buckets:
             return
         while self._boundary:
             self._stretch(alive)
@@ -276,8 +296,8 @@ class Slots:
             self._put_one(key, payload)
 
 
-def _buckets_for(count: int) -> int:
-    return int(count / (LOAD_MAX * SLOTS)) + 1
+def _buckets_for(count: int, load: float = LOAD_MAX) -> int:
+    return int(count / (load * SLOTS)) + 1
 
 
 def flags(alive: bytes) -> NDArray[np.bool_]:

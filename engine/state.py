@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from engine.cells import Dumped, Horizon, Owner, Slot, Slots
 from engine.codec import pack, unpack_all
@@ -20,9 +20,12 @@ from engine.rollups import (
     services,
     users,
 )
+from engine.sharing import Shared
 from engine.subscriptions import Payment
 from engine.timebucket import DAY_MS, Calendar, Span
 from engine.totals import DayTotals, Totals
+
+K = TypeVar("K")
 
 CHUNK_BYTES: Final = 256 * 1024
 """About what a dump gives out at a time, so that the caller may pause between pieces."""
@@ -151,7 +154,7 @@ class Dump(NamedTuple):
     """
 
     full: bool
-    chunks: Sequence[bytes]
+    chunks: Iterable[bytes]
 
 
 class _Rollup(Protocol):
@@ -418,7 +421,11 @@ def resolved(parts: Iterable[bytes]) -> dict[str, dict[Slot, Any]]:
 class Whole:
     """The owner of everything that its former self dumped: the number of shards is the same."""
 
+    shared: Shared = field(default_factory=Shared)
     unkeyed: bool = True
+
+    def same(self, key: K, /) -> K:
+        return self.shared.same(key)
 
     def key(self, key: str, /) -> bool:
         return True
@@ -433,6 +440,10 @@ class Share:
 
     shard: int
     shards: int
+    shared: Shared
+
+    def same(self, key: K, /) -> K:
+        return self.shared.same(key)
 
     @property
     def unkeyed(self) -> bool:
@@ -445,15 +456,28 @@ class Share:
         return hash64 % self.shards == self.shard
 
 
-def restore(states: Sequence[ShardState], former: Sequence[dict[str, dict[Slot, Any]]]) -> None:
-    """Load what `former` shards dumped into fresh `states`, as many as there are now."""
-    if len(states) == len(former):
+def restore(
+    states: Sequence[ShardState],
+    former: Iterable[dict[str, dict[Slot, Any]]],
+    *,
+    formerly: int,
+    shared: Shared | None = None,
+) -> None:
+    """Load what former shards dumped into fresh `states`, as many as there are now.
+
+    former    of each in turn what `resolved` says; never all of them are in memory together
+    formerly  how many they are
+    shared    the texts of what has been read besides
+    """
+    shared = shared or Shared()
+    if len(states) == formerly:
         for state, dumped in zip(states, former, strict=True):
-            state.load(dumped, Whole())
+            state.load(dumped, Whole(shared))
         return
-    for shard, state in enumerate(states):
-        for dumped in former:
-            state.load(dumped, Share(shard, len(states)))
+    for dumped in former:
+        for shard, state in enumerate(states):
+            state.load(dumped, Share(shard, len(states), shared))
+    for state in states:
         state.is_new_share = True
 
 

@@ -150,23 +150,56 @@ def write_fully(disk: Disk, handle: int, data: Bytes) -> None:
         written += taken
 
 
+class WholeFile:
+    """A file that gets its name when it has all of its bytes, and these are on the disk.
+
+    Until then it is `….tmp`. Where a method raises OSError `abandon` is to be called.
+    """
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self._disk = disk
+        self._path = path
+        self._growing = path.with_name(path.name + ".tmp")
+        disk.remove(self._growing)
+        self._handle: int | None = disk.create(self._growing)
+
+    def write(self, data: Bytes) -> None:
+        """Add bytes at its end."""
+        assert self._handle is not None
+        write_fully(self._disk, self._handle, data)
+
+    def finish(self) -> None:
+        """Let it be there; the name is safe once the caller has synced the folder."""
+        assert self._handle is not None
+        self._disk.sync(self._handle)
+        self._close()
+        self._disk.rename(self._growing, self._path)
+
+    def abandon(self) -> None:
+        """Leave nothing of it, as far as the disk lets go; raises nothing."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._disk.remove(self._growing)
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._disk.close(handle)
+
+
 def write_whole(disk: Disk, path: Path, pieces: Iterable[bytes]) -> None:
     """Put a file at `path` that has all of its bytes, or none; on OSError `path` is untouched.
 
     The bytes are on the disk on return; the name is when the caller has synced the folder.
     """
-    growing = path.with_name(path.name + ".tmp")
-    disk.remove(growing)
+    file: WholeFile | None = None
     try:
-        handle = disk.create(growing)
-        try:
-            for piece in pieces:
-                write_fully(disk, handle, piece)
-            disk.sync(handle)
-        finally:
-            disk.close(handle)
-        disk.rename(growing, path)
+        file = WholeFile(disk, path)
+        for piece in pieces:
+            file.write(piece)
+        file.finish()
     except OSError:
-        with contextlib.suppress(OSError):
-            disk.remove(growing)
+        if file is not None:
+            file.abandon()
         raise

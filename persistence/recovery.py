@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.erasure import Secret, WrongKey
 from engine.errors import Corruption, TallymarkError
 from engine.sequence import Forget, Sequencing
+from engine.sharing import Shared
 from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
 from engine.timebucket import Calendar
 from persistence import key
@@ -18,7 +19,7 @@ from persistence.aside import real_disk
 from persistence.files import REAL_DISK, Disk
 from persistence.journal import Journal
 from persistence.record import Record
-from persistence.snapshot import Loaded, Skipped, SnapshotStore
+from persistence.snapshot import Loaded, Mended, Skipped, SnapshotStore
 
 
 class ZoneChanged(TallymarkError):
@@ -32,11 +33,13 @@ class Report:
     """What recovery did; for the log.
 
     snapshot_seq  what the snapshot covered, 0 without one
+    mended        parts of it that were damaged, and cost nothing
     cut_bytes     of a torn tail that was never acknowledged
     """
 
     snapshot_seq: int
     skipped: tuple[Skipped, ...]
+    mended: tuple[Mended, ...]
     replayed_events: int
     cut_bytes: int
     seconds: float
@@ -98,6 +101,7 @@ def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
         report=Report(
             snapshot_seq=snapshot_seq,
             skipped=snapshots.skipped,
+            mended=() if loaded is None else loaded.mended,
             replayed_events=replayed,
             cut_bytes=journal.cut_bytes,
             seconds=perf_counter() - started,
@@ -122,9 +126,11 @@ def _load(
             f"which cannot be cut anew in {config.timezone}. Start with --timezone "
             f"{meta['timezone']}, or with a new data folder."
         )
-    sequencing.load(loaded.parts["sequence"])
-    former = [resolved(loaded.parts[f"shard-{n}"]) for n in range(meta["shards"])]
-    restore(states, former)
+    shared = Shared()
+    sequencing.load(loaded.parts["sequence"], shared)
+    shards = meta["shards"]
+    former = (resolved(loaded.parts[f"shard-{n}"]) for n in range(shards))
+    restore(states, former, formerly=shards, shared=shared)
 
 
 def _must_be_the_key(

@@ -8,7 +8,7 @@ the bytes. Calls block and come one at a time.
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,15 @@ import msgspec
 from engine.errors import TallymarkError
 from engine.state import Dump
 from persistence.files import REAL_DISK, Disk
-from persistence.part import MANIFEST, PART, BadFile, Stamp, read, write
+from persistence.part import (
+    BadFile,
+    Content,
+    PartFile,
+    Stamp,
+    manifest_payload,
+    part_content,
+    write_manifest,
+)
 
 CHAIN_PARTS_MAX: Final = 16
 """A source is due for a full part when its chain is this long: loading reads all of it."""
@@ -31,7 +39,10 @@ _MANIFEST_NAME: Final = re.compile(r"([0-9]{20})\.manifest")
 
 
 class SnapshotFailed(TallymarkError):
-    """A snapshot could not be written; the one before stands, the journal holds the rest."""
+    """A snapshot could not be written: the one before stands, the journal holds the rest.
+
+    Or it could not be read a moment after it had been found to be whole.
+    """
 
     title = "Snapshot failed"
 
@@ -43,13 +54,25 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class Mended(NamedTuple):
+    """A part with damage that was put right as it was read; the next snapshot replaces it."""
+
+    path: Path
+    reason: str
+
+
 class Loaded(NamedTuple):
-    """The newest good snapshot. `parts` is {source: [full payload, delta payload, …]}."""
+    """The newest good snapshot.
+
+    parts  {source: [full payload, delta payload, …]}, which have been checked and are read
+           when they are asked for, each time again: together they may not fit into memory
+    """
 
     seq: int
     meta: dict[str, Any]
-    parts: dict[str, list[bytes]]
+    parts: Mapping[str, list[bytes]]
     skipped: tuple[Skipped, ...]
+    mended: tuple[Mended, ...] = ()
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -76,7 +99,7 @@ class SnapshotStore:
         self._folder = folder
         self._disk = disk
         self._kept: tuple[Manifest, ...] | None = None  # oldest first; None before loading
-        self._must_be_full: frozenset[str] = frozenset()
+        self._must_be_full: frozenset[str] = frozenset()  # a chain that is lost, or damaged
         disk.make_folder(folder)
         for name in disk.names(folder):
             if name.endswith(".tmp"):
@@ -109,22 +132,29 @@ class SnapshotStore:
         checkpoint has made them superfluous. Only later checkpoints build on what is loaded.
         """
         skipped: list[Skipped] = []
-        found: tuple[Manifest, dict[str, list[bytes]]] | None = None
+        found: Manifest | None = None
+        mended: dict[str, Mended] = {}
         for name in reversed(self._disk.names(self._folder)):
             if found is None and _MANIFEST_NAME.fullmatch(name):
                 try:
                     manifest = read_manifest(self._disk, self._folder / name)
-                    found = manifest, self._read_parts(manifest)
+                    mended = self._checked(manifest)
+                    found = manifest
                 except BadFile as bad:
                     skipped.append(Skipped(self._folder / name, str(bad)))
         self.skipped = tuple(skipped)
-        self._must_be_full = frozenset()
+        self._must_be_full = frozenset(mended)
         if found is None:
             self._kept = ()
             return None
-        manifest, parts = found
+        self._kept = (found,)
+        parts = _Parts(found.sources, self._read_again)
+        return Loaded(found.seq, found.meta, parts, self.skipped, tuple(mended.values()))
+
+    def build_on(self, manifest: Manifest) -> None:
+        """Take it for the newest snapshot, in place of what was loaded, for the next one."""
         self._kept = (manifest,)
-        return Loaded(manifest.seq, manifest.meta, parts, self.skipped)
+        self._must_be_full = frozenset()
 
     def wants_full(self, source: str) -> bool:
         """Whether the next dump of `source` should be full.
@@ -144,26 +174,24 @@ class SnapshotStore:
         meta   what msgpack can hold: zone, shards, received_ms, format of the payloads, …
         dumps  {source: Dump}, of every source; one that is left out is dropped
 
-        On return the snapshot is on the disk. Raises SnapshotFailed: the last one stands, and
-        every source owes a full dump (`wants_full`), as its deltas are lost.
+        On return the snapshot is on the disk. Raises SnapshotFailed, as `Writing.commit`.
+        """
+        writing = self.begin(seq)
+        try:
+            for source, dump in dumps.items():
+                writing.add(source, dump.chunks, full=dump.full)
+            writing.commit(meta)
+        finally:
+            writing.abandon()
+
+    def begin(self, seq: int) -> "Writing":
+        """Begin the snapshot that covers `seq`, to which the dumps are added as they are made.
+
+        One at a time. The disk is not touched before the first of them.
         """
         assert self._kept is not None
         assert seq >= self.newest_seq
-        fresh: list[Path] = []
-        try:
-            manifest = self._write_parts(seq, meta, dumps, fresh)
-        except OSError as error:
-            self._remove_all(fresh)
-            raise self._failed(seq, error) from error
-        try:
-            self._write_manifest(manifest)
-        except OSError as error:
-            # It may stand there or not: its parts stay, and the next checkpoint sweeps.
-            raise self._failed(seq, error) from error
-        self._must_be_full = frozenset()
-        older = tuple(kept for kept in self._kept if kept.seq < seq)
-        self._kept = (*older, manifest)[-KEPT:]
-        self._sweep()
+        return Writing(self, seq)
 
     def _chain(self, source: str) -> tuple[Part, ...]:
         """What the next delta of `source` may build on."""
@@ -171,29 +199,24 @@ class SnapshotStore:
             return ()
         return self._kept[-1].sources.get(source, ())
 
-    def _write_parts(
-        self, seq: int, meta: dict[str, Any], dumps: Mapping[str, Dump], fresh: list[Path]
-    ) -> Manifest:
-        """Write one part for each dump that has something; `fresh` lists their paths."""
-        taken = set(self._disk.names(self._folder))
-        sources = {}
-        for source, dump in dumps.items():
-            assert _SOURCE.fullmatch(source)
-            chain = () if dump.full else self._chain(source)
-            assert dump.full or chain, f"a delta of {source}, and nothing to add it to"
-            if dump.full or any(dump.chunks):
-                name = _free_name(taken, seq, source, "full" if dump.full else "delta")
-                fresh.append(self._folder / name)
-                stamp = write(self._disk, fresh[-1], PART, dump.chunks)
-                chain = (*chain, Part(name, stamp.payload_bytes, stamp.crc))
-            sources[source] = chain
-        self._disk.sync_folder(self._folder)  # no manifest outlives a crash without its parts
-        return Manifest(seq, meta, sources)
+    def _new_path(self, seq: int, source: str, *, full: bool) -> Path:
+        """A name that no file has, so that nothing a manifest lists is overwritten."""
+        taken = self._disk.names(self._folder)
+        nth, kind = 0, "full" if full else "delta"
+        while (name := f"{seq:020d}-{source}.{nth}.{kind}") in taken:
+            nth += 1
+        return self._folder / name
 
-    def _write_manifest(self, manifest: Manifest) -> None:
+    def _take(self, manifest: Manifest) -> None:
+        """Let the snapshot exist whose parts are there, and forget all but the newest two."""
+        assert self._kept is not None
         path = self._folder / f"{manifest.seq:020d}.manifest"
-        write(self._disk, path, MANIFEST, [msgspec.msgpack.encode(manifest)])
+        write_manifest(self._disk, path, msgspec.msgpack.encode(manifest))
         self._disk.sync_folder(self._folder)
+        self._must_be_full = frozenset()
+        older = tuple(kept for kept in self._kept if kept.seq < manifest.seq)
+        self._kept = (*older, manifest)[-KEPT:]
+        self._sweep()
 
     def _failed(self, seq: int, error: OSError) -> SnapshotFailed:
         assert self._kept is not None
@@ -221,17 +244,122 @@ class SnapshotStore:
             with contextlib.suppress(OSError):
                 self._disk.remove(path)
 
-    def _read_parts(self, manifest: Manifest) -> dict[str, list[bytes]]:
-        return {
-            source: [self._part(part) for part in chain]
-            for source, chain in manifest.sources.items()
-        }
+    def _checked(self, manifest: Manifest) -> dict[str, Mended]:
+        """By source the first part that had to be mended; BadFile where one cannot be."""
+        mended: dict[str, Mended] = {}
+        for source, chain in manifest.sources.items():
+            for part in chain:
+                flaw = self._content(part).flaw
+                if flaw is not None:
+                    mended.setdefault(source, Mended(self._folder / part.name, str(flaw)))
+        return mended
 
-    def _part(self, part: Part) -> bytes:
+    def _read_again(self, part: Part) -> bytes:
+        try:
+            return self._content(part).payload
+        except BadFile as bad:
+            raise SnapshotFailed(
+                f"{self._folder} was whole a moment ago, and now {bad}. Start once more; if "
+                f"that is in vain too, look after the disk."
+            ) from bad
+
+    def _content(self, part: Part) -> Content:
         try:
             return read_part(self._disk, self._folder, part)
         except BadFile as bad:
             raise BadFile(f"its part {part.name} does not check out: {bad}") from bad
+
+
+class Writing:
+    """A snapshot that is being written. Its parts are files without names until `commit`.
+
+    Every method but `abandon` raises SnapshotFailed: nothing is left of it, the snapshot before
+    stands, and every source owes a full dump (`wants_full`), as its deltas are lost.
+    """
+
+    def __init__(self, store: SnapshotStore, seq: int) -> None:
+        self._store = store
+        self._seq = seq
+        self._chains: dict[str, tuple[Part, ...]] = {}
+        self._growing: dict[str, PartFile] = {}
+
+    def add(self, source: str, pieces: Iterable[bytes], *, full: bool) -> None:
+        """Write what a source hands out next; one that hands out nothing is added as well.
+
+        full  whether this is all that the source knows; the same in all calls for it
+        """
+        assert _SOURCE.fullmatch(source)
+        if source not in self._chains:
+            chain = () if full else self._store._chain(source)
+            assert full or chain, f"a delta of {source}, and nothing to add it to"
+            self._chains[source] = chain
+        with self._failing():
+            if source not in self._growing:
+                pieces = iter(pieces)
+                first = next((piece for piece in pieces if piece), b"")
+                if not first and not full:
+                    return  # an empty delta adds no part
+                self._growing[source] = self._begun(source, full=full)
+                self._growing[source].add((first,))
+            self._growing[source].add(pieces)
+
+    def commit(self, meta: dict[str, Any]) -> None:
+        """Have the parts on the disk, then the manifest, and forget all but the newest two.
+
+        meta  what msgpack can hold: zone, shards, received_ms, format of the payloads, …
+
+        The journal must hold for good what the snapshot covers. On return it is on the disk;
+        sources of which nothing was added are dropped.
+        """
+        with self._failing():
+            for source, file in self._growing.items():
+                file.finish()
+                part = Part(file.path.name, *file.stamp)
+                self._chains[source] = (*self._chains[source], part)
+            # No manifest outlives a crash without its parts.
+            self._store._disk.sync_folder(self._store._folder)
+        self._growing.clear()
+        with self._failing():  # it may stand there or not: its parts stay, until a later sweep
+            self._store._take(Manifest(self._seq, meta, self._chains))
+
+    def abandon(self) -> None:
+        """Leave nothing of what was not committed; raises nothing."""
+        for file in self._growing.values():
+            file.abandon()
+            with contextlib.suppress(OSError):
+                self._store._disk.remove(file.path)
+        self._growing.clear()
+
+    def _begun(self, source: str, *, full: bool) -> PartFile:
+        path = self._store._new_path(self._seq, source, full=full)
+        return PartFile(self._store._disk, path)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.abandon()
+            raise self._store._failed(self._seq, error) from error
+
+
+class _Parts(Mapping[str, list[bytes]]):
+    """What chains of parts hold, read by source when it is asked for."""
+
+    def __init__(
+        self, chains: Mapping[str, tuple[Part, ...]], read: Callable[[Part], bytes]
+    ) -> None:
+        self._chains = chains
+        self._read = read
+
+    def __getitem__(self, source: str) -> list[bytes]:
+        return [self._read(part) for part in self._chains[source]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._chains)
+
+    def __len__(self) -> int:
+        return len(self._chains)
 
 
 def is_manifest(name: str) -> bool:
@@ -241,7 +369,7 @@ def is_manifest(name: str) -> bool:
 
 def read_manifest(disk: Disk, path: Path) -> Manifest:
     """What a manifest's file says. Raises BadFile, UnknownFormat."""
-    payload = read(disk, path, MANIFEST)
+    payload = manifest_payload(disk, path)
     try:
         manifest = msgspec.msgpack.decode(payload, type=Manifest)
     except msgspec.MsgspecError as error:
@@ -254,15 +382,9 @@ def read_manifest(disk: Disk, path: Path) -> Manifest:
     return manifest
 
 
-def read_part(disk: Disk, folder: Path, part: Part) -> bytes:
-    """The payload of a part that a manifest in `folder` lists; raises as `read_manifest`."""
-    stamp = Stamp(part.payload_bytes, part.crc)
-    return read(disk, folder / part.name, PART, stamp)
+def read_part(disk: Disk, folder: Path, part: Part) -> Content:
+    """The payload of a part that a manifest in `folder` lists, mended where it can be.
 
-
-def _free_name(taken: set[str], seq: int, source: str, kind: str) -> str:
-    """A part's name that no file has, so that nothing a manifest lists is overwritten."""
-    nth = 0
-    while (name := f"{seq:020d}-{source}.{nth}.{kind}") in taken:
-        nth += 1
-    return name
+    Raises BadFile.
+    """
+    return part_content(disk, folder / part.name, Stamp(part.payload_bytes, part.crc))

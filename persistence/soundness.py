@@ -98,9 +98,11 @@ def _of_snapshots(folder: Path) -> Iterator[Damage]:
                 continue
             looked_at.add(part.name)
             try:
-                snapshot.read_part(REAL_DISK, folder, part)
+                flaw = snapshot.read_part(REAL_DISK, folder, part).flaw
             except BadFile as bad:
-                yield Damage(folder / part.name, bad.offset_bytes, str(bad))
+                flaw = bad
+            if flaw is not None:
+                yield Damage(folder / part.name, flaw.offset_bytes, str(flaw))
 
 
 def _of_archive(folder: Path) -> Generator[Damage, None, int]:

@@ -360,7 +360,7 @@ _writing: Final = threading.Lock()
 
 
 def main() -> None:
-    """`python -m persistence.sqlworker MEMORY_BYTES THREADS`, started by `web.sql` alone."""
+    """`python -m persistence.sqlworker MEMORY_BYTES THREADS`, as `web.sqlprocess` starts it."""
     memory_bytes, threads = int(sys.argv[1]), int(sys.argv[2])
     source, sink = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not end up between two messages

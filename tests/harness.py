@@ -113,17 +113,17 @@ class House:
             is_full = full or not chain or state.needs_full_dump
             if is_full:
                 chain.clear()
-            chain.extend(state.dump(full=is_full))
+            chain.append(b"".join(state.dump(full=is_full)))
         if full:
             self.sequence_parts.clear()
-        self.sequence_parts.extend(self.sequencing.dump(full=full))
+        self.sequence_parts.append(b"".join(self.sequencing.dump(full=full)))
 
     def restarted(self, **settings: Any) -> "House":
         """A new house made of the chains alone."""
         changed = msgspec.structs.replace(self.config, **settings)
         house = House(**msgspec.structs.asdict(changed))
         house.sequencing.load(self.sequence_parts)
-        restore(house.states, [resolved(chain) for chain in self.chains])
+        restore(house.states, map(resolved, self.chains), formerly=len(self.chains))
         today = self.calendar.day_of(self.records[-1].received_ms) if self.records else 0
         begin_totals(house.sequencing.totals, house.states, today)
         house.records = list(self.records)

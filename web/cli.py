@@ -217,6 +217,21 @@ def verify(folder: Path, as_json: bool) -> int:
 
 @tallymark.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--timezone", help="In which days were cut, where no snapshot can tell it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+def salvage(folder: Path, timezone: str | None, *, as_json: bool) -> None:
+    """Have the data folder DIR start again with what is whole of its snapshots.
+
+    For a start that is refused because no snapshot is whole, where there is no backup. It says
+    what is lost. Take a copy of DIR first.
+    """
+    from web import salvage_command
+
+    salvage_command.run(folder, timezone=timezone, as_json=as_json)
+
+
+@tallymark.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("target", metavar="BACKUP", type=click.Path(path_type=Path))
 @click.option("--copy", "copies", is_flag=True, help="Share no bytes of a file with DIR.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")

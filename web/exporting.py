@@ -22,7 +22,8 @@ from persistence.exporting import GONE, READY, Wanted
 from persistence.tabular import Format
 from web.archiving import pipes_of
 from web.errors import CutShort
-from web.sql import Archived, environment
+from web.sql import Archived
+from web.sqlprocess import environment
 
 PIECE_BYTES: Final = 64 * 1024
 STALL_S: Final = 60.0

@@ -41,6 +41,7 @@ Handler = Callable[..., Awaitable[Response]]
 class Service(Acceptor, Answers, Archived, health.Watched, Measured, Protocol):
     """What the application needs of the engine."""
 
+    async def look(self) -> None: ...
     def erasures(self) -> Forgetting: ...
 
 
@@ -323,7 +324,10 @@ class Handlers:
         )
 
     async def _ready(self, _: NothingAsked) -> health.Ready:
-        return health.ready(self._service, is_terse=not self._knows_all())
+        is_terse = not self._knows_all()
+        if not is_terse and self._service.is_ready:
+            await self._service.look()
+        return health.ready(self._service, is_terse=is_terse)
 
     @staticmethod
     def _knows_all() -> bool:
@@ -336,6 +340,8 @@ class Handlers:
 
     async def _exposed(self) -> Response:
         wire.question(request.query_string, NothingAsked)
+        if self._service.is_ready:
+            await self._service.look()
         pieces, media = self._exposition.pieces(request.headers.get("Accept", ""))
         return response_of(wire.sent(await whole(pieces), media=media))
 

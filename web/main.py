@@ -203,6 +203,8 @@ def _log_recovery(recovered: Recovered) -> None:
     report, cut = recovered.report, recovered.journal.cut
     for skipped in report.skipped:
         log.warning("snapshot skipped", path=str(skipped.path), reason=skipped.reason)
+    for mended in report.mended:
+        log.warning("snapshot mended", path=str(mended.path), reason=mended.reason)
     if cut is not None:
         log.warning(
             "tail cut",

@@ -23,8 +23,9 @@ from load.errors import LoadError
 from persistence.tabular import Format
 from web.export_command import PATIENT_S, copied, growing
 from web.remote import body_of, replied
-from web.sql import Asked, Ended
+from web.sql import Asked
 from web.sql_command import Folder
+from web.sqlprocess import Ended
 from web.sqlreport import SqlRows
 
 POLL_S: Final = 0.5

@@ -4,11 +4,10 @@ What was taken is on the disk before it is answered, so a restart, or a crash in
 makes anew what was not done. A few are made at a time, in the order in which they came.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import trio
@@ -20,15 +19,15 @@ from persistence.reports import Report, ReportStore
 from web import reports, wire
 from web.archiving import ArchiveLate
 from web.errors import CutShort, Forbidden, NotFound, ReportUnfinished
+from web.filebytes import FileBytes
 from web.grants import Grant
 from web.ingest import NothingAsked
 from web.making import Makers, Rows
 from web.reports import Told, ToldList
-from web.sql import Ended
+from web.sqlprocess import Ended
 from web.wire import Called, Reply
 
 WRITE_BYTES: Final = 1024 * 1024
-READ_BYTES: Final = 256 * 1024
 
 RETRY_S: Final = 1.0
 """Between two tries where what a report needs is not there yet."""
@@ -60,26 +59,6 @@ class Course:
         self.size_bytes = 0
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
-
-
-class FileBytes:
-    """The bytes of an open file, piece by piece."""
-
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await trio.to_thread.run_sync(os.read, self._handle, READ_BYTES)
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def aclose(self) -> None:
-        """Want no more of it."""
-        os.close(self._handle)
 
 
 class Reports:

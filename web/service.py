@@ -103,6 +103,10 @@ class LateEngine:
         """What the engine counts and times."""
         return self._recovered().measures()
 
+    async def look(self) -> None:
+        """Look at what the parts of the state occupy, as `measures` tells it."""
+        await self._recovered().look()
+
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
         return self._recovered().accepted_times()

@@ -5,19 +5,14 @@ half a second later it is killed, whatever it does, and the one that was kept wa
 place. A worker that ends by itself takes nothing with it but the query that ended it.
 """
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
-import orjson
 import trio
 
 from engine.config import Config
@@ -25,13 +20,10 @@ from engine.errors import NotReady, Overloaded, TallymarkError
 from persistence.archive.columns import Hidden
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import Format
+from web.sqlprocess import START_S, Ended, Json, Worker
 
-LENGTH_BYTES: Final = 4
 GRACE_S: Final = 0.5
 """How long after its deadline a worker may live; as in `persistence.sqlworker`."""
-
-START_S: Final = 30.0
-"""How long a worker may take to start; it takes 0.3 s."""
 
 RESTART_S: Final = 1.0
 """Between two starts where the first failed."""
@@ -39,12 +31,8 @@ RESTART_S: Final = 1.0
 ATTEMPTS: Final = 3
 """How often files that were merged away meanwhile are looked up again."""
 
-COMMAND: Final = (sys.executable, "-m", "persistence.sqlworker")
-
 LATEST_MS: Final = 2**53
 """Later than every event."""
-
-Json = dict[str, Any]
 
 
 class TooManyQueries(Overloaded):
@@ -108,87 +96,6 @@ class Answer:
     rows: int
     interval: int | None = None
     marks: tuple[str | None, ...] = ()
-
-
-class Ended(Exception):
-    """The worker is gone."""
-
-
-class Worker:
-    """One process, from this side of its pipes. It must be started in the main thread: the
-    kernel ends it with the thread that started it."""
-
-    def __init__(self, config: Config) -> None:
-        words = (str(config.sql_memory_bytes_max), str(config.sql_threads))
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [*COMMAND, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # a file there would be one that it may not write
-            env=environment(),
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to = trio.lowlevel.FdStream(os.dup(self._process.stdin.fileno()))
-        self._from = trio.lowlevel.FdStream(os.dup(self._process.stdout.fileno()))
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._held = bytearray()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    async def greet(self) -> None:
-        """Wait until it is ready. Raises Ended."""
-        with trio.move_on_after(START_S):
-            await self._message()
-            return
-        raise Ended
-
-    async def ask(self, question: Json) -> tuple[Json, bytes]:
-        """One answer: its head and its body. Raises Ended where the worker ends instead."""
-        encoded = orjson.dumps(question)
-        try:
-            await self._to.send_all(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise Ended from None
-        return await self.next()
-
-    async def next(self) -> tuple[Json, bytes]:
-        """What it says next. Raises Ended."""
-        return await self._message()
-
-    async def _message(self) -> tuple[Json, bytes]:
-        length = int.from_bytes(await self._bytes(LENGTH_BYTES), "little")
-        head: Json = orjson.loads(await self._bytes(length))
-        return head, await self._bytes(head.get("size", 0))
-
-    async def _bytes(self, count: int) -> bytes:
-        while len(self._held) < count:
-            try:
-                some = await self._from.receive_some(max(65_536, count - len(self._held)))
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise Ended from None
-            if not some:
-                raise Ended
-            self._held += some
-        found = bytes(self._held[:count])
-        del self._held[:count]
-        return found
-
-    async def end(self) -> None:
-        """Kill it, and wait until it is gone."""
-        with trio.CancelScope(shield=True):
-            self._process.kill()
-            for stream in (self._to, self._from):
-                with suppress(trio.BrokenResourceError):
-                    await stream.aclose()
-            await trio.to_thread.run_sync(self._process.wait)
 
 
 Converse = Callable[[Worker], Awaitable[Answer]]
@@ -381,12 +288,6 @@ class Sql:
                 await self._tell_arrived()
             self._wanted = trio.Event()
             await self._wanted.wait()
-
-
-def environment() -> dict[str, str]:
-    """What a worker knows of the outside: no setting, and so no key."""
-    kept = {name: text for name, text in os.environ.items() if "TALLYMARK_" not in name}
-    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def files_of(archived: Archived, head: Json) -> list[str]:

@@ -12,7 +12,8 @@ import msgspec
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.tabular import Format
-from web.sql import Archived, Asked, Worker, files_of, refusal_in
+from web.sql import Archived, Asked, files_of, refusal_in
+from web.sqlprocess import Worker
 
 UNBOUNDED: Final = 2**53
 """Whoever takes the pieces stops where they are too many."""

@@ -1,7 +1,8 @@
 """What the engine counts and times besides its health, for whoever draws curves of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from engine.distribution import Distribution
 from engine.sequence import Sequencing
@@ -34,7 +35,6 @@ def cells_of(states: Sequence[ShardState]) -> dict[str, int]:
     """How many cells each family has, over all shards."""
     return {
         "services": sum(state.services.cells for state in states),
-        "answers": sum(state.services.merges_bytes() for state in states),
         "revenue": sum(state.revenue.cells for state in states),
         "subscriptions": sum(len(state.revenue.subscriptions) for state in states),
         "marketplace": sum(state.marketplace.cells for state in states),
@@ -43,17 +43,31 @@ def cells_of(states: Sequence[ShardState]) -> dict[str, int]:
     }
 
 
-def memory_of(sequencing: Sequencing, states: Sequence[ShardState]) -> dict[str, int]:
-    """About what each part occupies, over all shards: docs/memory.md."""
-    return {
-        **sequencing.memory_bytes(),
-        "services": sum(state.services.memory_bytes() for state in states),
-        "revenue": sum(state.revenue.memory_bytes() for state in states),
-        "subscriptions": sum(state.revenue.subscriptions.memory_bytes() for state in states),
-        "marketplace": sum(state.marketplace.memory_bytes() for state in states),
-        "experiments": sum(state.experiments.memory_bytes() for state in states),
-        "experiment_units": sum(state.experiments.units_bytes() for state in states),
-        "users": sum(state.users.days.memory_bytes() for state in states),
-        "sessions": sum(state.users.memory_bytes() for state in states),
-        "names": sum(state.names.memory_bytes() for state in states),
-    }
+def memory_of(
+    sequencing: Sequencing, states: Sequence[ShardState]
+) -> Generator[None, None, dict[str, int]]:
+    """About what each part occupies, over all shards: docs/memory.md. It yields often."""
+    found = sequencing.memory_bytes()
+    yield
+    for part, look in _PARTS.items():
+        found[part] = 0
+        for state in states:
+            for size_bytes in look(state):
+                found[part] += size_bytes
+                yield
+    return found
+
+
+_PARTS: Final[dict[str, Callable[[ShardState], Iterable[int]]]] = {
+    "services": lambda state: state.services.memory_bytes(),
+    "answers": lambda state: (state.services.merges_bytes(),),
+    "revenue": lambda state: state.revenue.memory_bytes(),
+    "subscriptions": lambda state: (state.revenue.subscriptions.memory_bytes(),),
+    "marketplace": lambda state: state.marketplace.memory_bytes(),
+    "experiments": lambda state: state.experiments.memory_bytes(),
+    "experimentUnits": lambda state: (state.experiments.units_bytes(),),
+    "users": lambda state: (state.users.days.memory_bytes(),),
+    "sessions": lambda state: state.users.memory_bytes(),
+    "names": lambda state: (state.names.memory_bytes(),),
+}
+"""What a part occupies in one shard, to be added up; in a tuple where it is found at once."""

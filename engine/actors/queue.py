@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import trio
 
-from engine.actors.shard import DumpAsked
+from engine.actors.dumping import DumpAsked
 from engine.config import Config
 from engine.errors import NotReady, Overloaded, TallymarkError
 from engine.events import Batch
@@ -59,14 +59,28 @@ class Barrier:
     """A point in the stream at which everybody writes down what is known.
 
     after_seq  what is on the disk already; nobody dumps anything where nothing came after it
-    dumps      {source: its dump}, complete once `done` is set; `seq` is what they cover
+    shards     the dumps of the shards, and `own`, that of the sequence
+    passed     set once `seq` is known, which they cover; portions of them may follow
     """
 
     is_full: Callable[[str], bool]
     after_seq: int
+    shards: Sequence[DumpAsked]
+    own: DumpAsked = field(default_factory=DumpAsked)
     seq: int = 0
-    dumps: dict[str, DumpAsked] = field(default_factory=dict)
-    done: trio.Event = field(default_factory=trio.Event)
+    passed: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def dumps(self) -> dict[str, DumpAsked]:
+        """{source: its dump}. That of the sequence, which holds up everybody, comes first."""
+        return {"sequence": self.own} | {
+            f"shard-{number}": asked for number, asked in enumerate(self.shards)
+        }
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing came after what is on the disk."""
+        return self.seq == self.after_seq
 
 
 @dataclass(slots=True, eq=False)

@@ -77,6 +77,7 @@ class Engine(Asking):
         self._times = AcceptedTimes(0, 0, 0)
         self._memory_then: dict[str, int] = {}
         self._memory_until_s = 0.0
+        self._looking = trio.Lock()
         # One thread at a time for each folder, so that no call meets another; snapshots have
         # another, so that no acknowledgement waits for one.
         self._journal_thread = trio.CapacityLimiter(1)
@@ -358,7 +359,7 @@ class Engine(Asking):
         )
 
     def measures(self) -> Measures:
-        """What it counts and times besides."""
+        """What it counts and times besides; what the parts occupied at the last `look`."""
         return Measures(
             group_events=self._sequencer.group_events,
             append_s=self._sequencer.append_s,
@@ -369,14 +370,18 @@ class Engine(Asking):
             memory_bytes={
                 "queue": self._sequencer.queue.bytes,
                 "bulk": self.bulk_room.bytes,
-                **self._memory(),
+                **self._memory_then,
             },
         )
 
-    def _memory(self) -> dict[str, int]:
-        # Looking takes up to 65 ms where there is a gigabyte to look at, and probes come often.
-        now_s = trio.current_time()
-        if now_s >= self._memory_until_s:
-            self._memory_until_s = now_s + MEMORY_KEPT_S
-            self._memory_then = memory_of(self._sequencing, self._states)
-        return self._memory_then
+    async def look(self) -> None:
+        """Look at what the parts occupy, for `measures`, unless that was done lately.
+
+        It takes up to 65 ms where there is a gigabyte to look at, and probes come often.
+        """
+        async with self._looking:
+            now_s = trio.current_time()
+            if now_s >= self._memory_until_s:
+                looked = memory_of(self._sequencing, self._states)
+                self._memory_then = await self.pace.run(looked)
+                self._memory_until_s = now_s + MEMORY_KEPT_S

@@ -15,8 +15,8 @@ import trio
 
 from engine.actors.queue import Barrier, Notice, Queue, Waiting
 from engine.actors.rate import Rate
-from engine.actors.shard import DumpAsked, Message, put
-from engine.actors.slicing import Pace, collected
+from engine.actors.shard import Message, put
+from engine.actors.slicing import Pace
 from engine.actors.turns import held
 from engine.config import Config
 from engine.distribution import EVENTS, SECONDS, Distribution
@@ -205,9 +205,9 @@ class Sequencer:
         self._journal_thread.acquire_nowait()
         try:
             told = journal.begin(first_seq, received_ms, bodies)
-            if told is not None:
-                with trio.CancelScope(shield=True):  # a sync is never abandoned
-                    await self._deal_due()  # of the records before
+            with trio.CancelScope(shield=True):  # a sync is never abandoned
+                await self._deal_due()  # of the records before
+                if told is not None:
                     await trio.lowlevel.wait_readable(told)
             journal.end()
         finally:
@@ -262,19 +262,15 @@ class Sequencer:
     async def _dump(self, barrier: Barrier) -> None:
         await self.deal()
         barrier.seq = self.taken_seq
-        if barrier.seq == barrier.after_seq:
-            barrier.done.set()
+        barrier.passed.set()
+        if barrier.is_idle:
             return
-        for shard, inbox in enumerate(self._inboxes):
-            source = f"shard-{shard}"
-            barrier.dumps[source] = DumpAsked(barrier.is_full(source))
-            await inbox.send(barrier.dumps[source])
-        own = DumpAsked(barrier.is_full("sequence"))
-        pieces = collected(self._sequencing.dump(full=own.full))
-        own.pieces = await self._pace.run(pieces)
-        own.done.set()
-        barrier.dumps["sequence"] = own
-        barrier.done.set()
+        for source, asked in barrier.dumps.items():
+            asked.full = barrier.is_full(source)
+        for inbox, asked in zip(self._inboxes, barrier.shards, strict=True):
+            await inbox.send(asked)
+        own = barrier.own
+        await own.hand_out(self._sequencing.dump(full=own.full), self._pace)
 
 
 async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:

@@ -6,7 +6,8 @@ from typing import Final
 
 import trio
 
-from engine.actors.slicing import Pace, collected
+from engine.actors.dumping import DumpAsked
+from engine.actors.slicing import Pace
 from engine.distribution import Distribution
 from engine.sequence import Forget
 from engine.state import Answered, Group, Question, ShardState
@@ -19,15 +20,6 @@ class Ask:
     question: Question
     reply: Answered | None = None
     answered: trio.Event = field(default_factory=trio.Event)
-
-
-@dataclass(slots=True)
-class DumpAsked:
-    """The order to write down what is known at this point of the stream."""
-
-    full: bool
-    pieces: list[bytes] = field(default_factory=list)
-    done: trio.Event = field(default_factory=trio.Event)
 
 
 MORE_A_TURN: Final = 2
@@ -79,9 +71,7 @@ async def run_shard(
                 await pace.run(state.forget(message.user, owns=message.owner == number))
             case DumpAsked():
                 message.full |= state.needs_full_dump
-                pieces = collected(state.dump(full=message.full))
-                message.pieces = await pace.run(pieces)
-                message.done.set()
+                await message.hand_out(state.dump(full=message.full), pace)
 
     async with inbox:
         async for message in inbox:

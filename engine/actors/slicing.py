@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Generator, Iterable
+from math import inf
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -118,11 +119,17 @@ class Pace:
         job.told.set()
 
 
-def collected(pieces: Iterable[bytes]) -> Generator[None, None, list[bytes]]:
-    """The pieces as one list, one step each."""
+def collected(
+    pieces: Iterable[bytes], *, bytes_max: float = inf
+) -> Generator[None, None, list[bytes]]:
+    """The pieces as one list, one step each; of an iterator no more once it has `bytes_max`."""
     found = []
+    size = 0
     for piece in pieces:
         if piece:
             found.append(piece)
+            size += len(piece)
         yield
+        if size >= bytes_max:
+            break
     return found

@@ -1,17 +1,20 @@
 """Snapshots, which are points of the stream: asked for, written, and the journal trimmed."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import trio
 
+from engine.actors.dumping import DumpAsked
 from engine.actors.queue import Barrier
 from engine.actors.sequencer import InThread, Journal, Sequencer
 from engine.config import Config
 from engine.distribution import Distribution
 from engine.erasure import Secret
 from engine.errors import TallymarkError
-from engine.state import STATE_FORMAT, Dump
+from engine.state import STATE_FORMAT
 
 
 class Snapshots(Protocol):
@@ -28,7 +31,17 @@ class Snapshots(Protocol):
 
     def wants_full(self, source: str) -> bool: ...
 
-    def checkpoint(self, seq: int, meta: dict[str, Any], dumps: Mapping[str, Dump]) -> None: ...
+    def begin(self, seq: int) -> "Writing": ...
+
+
+class Writing(Protocol):
+    """A snapshot that is being written; a failure is a TallymarkError."""
+
+    def add(self, source: str, pieces: Iterable[bytes], *, full: bool) -> None: ...
+
+    def commit(self, meta: dict[str, Any]) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 class KeptJournal(Journal, Protocol):
@@ -94,9 +107,8 @@ class Snapshotting:
     async def checkpoint(self) -> int:
         """Write one if there is anything new; see `Engine.checkpoint`."""
         async with self._lock:
-            if (
-                self._sequencer.failure is None
-            ):  # else nobody knows what a snapshot would run ahead of
+            # Else nobody knows what a snapshot would run ahead of.
+            if self._sequencer.failure is None:
                 await self._pass_barrier()
             return self._snapshots.newest_seq
 
@@ -105,18 +117,20 @@ class Snapshotting:
         barrier = Barrier(
             is_full=lambda source: owed or self._snapshots.wants_full(source),
             after_seq=self._snapshots.newest_seq,
+            shards=[DumpAsked() for _ in range(self._config.shards)],
         )
-        self._sequencer.queue.put_behind(barrier)
-        # From here on, cancelled or refused, the changes leave their owners.
-        self._owes_full = True
-        await barrier.done.wait()
-        for dump in barrier.dumps.values():
-            await dump.done.wait()
-        if not barrier.dumps:
-            self._owes_full = owed
-        elif await self._write_snapshot(barrier):
-            self._owes_full = False
-            await self.trim()
+        with contextlib.ExitStack() as reading:
+            for asked in barrier.dumps.values():  # else their owners would wait for a reader
+                reading.enter_context(asked.portions)
+            self._sequencer.queue.put_behind(barrier)
+            # From here on, cancelled or refused, the changes leave their owners.
+            self._owes_full = True
+            await barrier.passed.wait()
+            if barrier.is_idle:
+                self._owes_full = owed
+            elif await self._write_snapshot(barrier):
+                self._owes_full = False
+                await self.trim()
 
     async def _write_snapshot(self, barrier: Barrier) -> bool:
         started = trio.current_time()
@@ -128,26 +142,35 @@ class Snapshotting:
             "written_ms": now_ms,
             **({} if self._secret is None else {"key": self._secret.check}),
         }
-        dumps = {name: Dump(asked.full, asked.pieces) for name, asked in barrier.dumps.items()}
+        writing = self._snapshots.begin(barrier.seq)
         try:
+            size = await self._write_dumps(barrier, writing)
             # First, for no snapshot may cover what a power cut can take from the journal.
             await self._in_thread(self._journal.sync, limiter=self._journal_thread)
-            await self._in_thread(
-                self._snapshots.checkpoint,
-                barrier.seq,
-                meta,
-                dumps,
-                limiter=self._thread,
-            )
+            await self._in_thread(writing.commit, meta, limiter=self._thread)
         except TallymarkError as failure:
             self._sequencer.note(failure)
             self._log("snapshot failed", seq=barrier.seq, reason=str(failure))
+            await self._in_thread(writing.abandon, limiter=self._thread)
             return False
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await self._in_thread(writing.abandon, limiter=self._thread)
+            raise
         self.written_ms = now_ms
-        size = sum(len(chunk) for dump in dumps.values() for chunk in dump.chunks)
         seconds = round(trio.current_time() - started, 3)
         self._log("snapshot written", seq=barrier.seq, bytes=size, seconds=seconds)
         return True
+
+    async def _write_dumps(self, barrier: Barrier, writing: Writing) -> int:
+        """One source after the other, as they come; returns how many bytes."""
+        size = 0
+        for source, asked in barrier.dumps.items():
+            async for portion in asked.portions:
+                add = partial(writing.add, source, portion, full=asked.full)
+                await self._in_thread(add, limiter=self._thread)
+                size += sum(map(len, portion))
+        return size
 
     async def trim(self) -> None:
         """Let go of what snapshots cover and the archive holds."""

@@ -5,7 +5,7 @@ either: a view before sign-in knows only the session, the purchase after it both
 (docs/decisions/0003-experiment-units.md).
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -171,8 +171,8 @@ class Experiments:
         """How many cells there are."""
         return self._cells.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy."""
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, to be added up."""
         return self._cells.memory_bytes(counts_bytes)
 
     def units_bytes(self) -> int:
@@ -230,10 +230,13 @@ class Experiments:
                     loaded=list,
                     merge=add_counts,
                     owns=lambda key: owner.key(key[0]),
+                    same=owner.same,
                 )
         for name, started_ms, exposures in slots[("experiments", 0)]:
             if owner.key(name):
-                kept = self._kept[name] = _Kept(started_ms, exposures=list(exposures))
+                kept = self._kept[owner.same(name)] = _Kept(
+                    started_ms, exposures=list(exposures)
+                )
                 kept.last_day = last_days.get(name, 0)
                 kept.units.load(f"units/{name}", slots)
 

@@ -130,13 +130,11 @@ class Marketplace:
         """How many cells there are."""
         return self._looks.count + self._searches.count + self._sums.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy."""
-        by_pair = (
-            self._looks.memory_bytes(counts_bytes),
-            self._searches.memory_bytes(counts_bytes),
-        )
-        return sum(by_pair) + self._sums.memory_bytes(counts_bytes)
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, to be added up."""
+        yield from self._looks.memory_bytes(counts_bytes)
+        yield from self._searches.memory_bytes(counts_bytes)
+        yield from self._sums.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields between pieces of work."""
@@ -194,20 +192,22 @@ class Marketplace:
         """Take back what one former shard dumped: those of its keys that `owner` says."""
         for slot, content in slots.items():
             if slot[0].startswith("look/"):
-                _load(self._looks, slot, content, lambda key: owner.key(key[0]))
+                _load(self._looks, slot, content, owner, lambda key: owner.key(key[0]))
             elif slot[0].startswith("search/"):
-                _load(self._searches, slot, content, lambda key: owner.key(key[0]))
+                _load(self._searches, slot, content, owner, lambda key: owner.key(key[0]))
             else:
-                _load(self._sums, slot, content, lambda _: owner.unkeyed)
+                _load(self._sums, slot, content, owner, lambda _: owner.unkeyed)
 
 
 def _load(
     cells: Cells[K, list[int]],
     slot: Slot,
     content: Iterable[tuple[K, list[int]]],
+    owner: Owner,
     owns: Callable[[K], bool],
 ) -> None:
-    cells.load(slot, content, loaded=list, merge=add_counts, owns=owns)
+    same = owner.same
+    cells.load(slot, content, loaded=list, merge=add_counts, owns=owns, same=same)
 
 
 def _count_views(

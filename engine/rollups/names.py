@@ -62,4 +62,5 @@ class Names:
             self._dumps = max(self._dumps, slot[1])
             for kind, key, variant, name in content:
                 if owner.key(key):
-                    self._names[kind, key, variant] = name
+                    same = owner.same
+                    self._names[same(kind), same(key), variant] = same(name)

@@ -5,7 +5,7 @@ Recurring revenue is kept beside the cells: one row a payment of a subscription,
 be told for any day of the past.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -155,8 +155,8 @@ class Revenue:
         """How many cells there are."""
         return self._cells.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy; subscriptions say it themselves."""
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, to be added up; subscriptions say it themselves."""
         return self._cells.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
@@ -241,12 +241,16 @@ class Revenue:
 
         for slot, content in sorted(slots.items()):
             if slot[0] != "payments":
-                self._cells.load(slot, content, loaded=list, merge=add_counts, owns=owns)
-                self._currencies.update(key[2] for key, _ in content)
+                self._cells.load(
+                    slot, content, loaded=list, merge=add_counts, owns=owns, same=owner.same
+                )
+                self._currencies.update(owner.same(key[2]) for key, _ in content)
                 continue
             for payment in content:
                 if owner.hash(payment[0]):
-                    self.subscriptions.take(payment)
+                    *numbers, currency, service, creator = payment
+                    texts = map(owner.same, (currency, service, creator))
+                    self.subscriptions.take((*numbers, *texts))
             self._dumped = max(self._dumped, slot[1] + len(content))
 
 

@@ -6,7 +6,7 @@ stands in `engine.intake`. Day cells older than `KLL_DAYS` keep the histogram al
 bound of 1 %.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from sys import intern
@@ -162,11 +162,11 @@ class Services:
         """How many cells there are."""
         return self._cells.count + self._sums.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells occupy, and what is on its way into them."""
-        each = ServiceCell.memory_bytes
-        cells = self._cells.memory_bytes(each) + self._sums.memory_bytes(each)
-        return cells + self._intakes.memory_bytes()
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells occupy, and what is on its way into them, to be added up."""
+        yield self._intakes.memory_bytes()
+        yield from self._cells.memory_bytes(ServiceCell.memory_bytes)
+        yield from self._sums.memory_bytes(ServiceCell.memory_bytes)
 
     def merges_bytes(self) -> int:
         """About what the merges occupy that are remembered for the next question."""
@@ -370,7 +370,14 @@ class Services:
                 cells, owns = self._cells, lambda key: owner.key(key[0])
             else:
                 cells, owns = self._sums, lambda _: owner.unkeyed
-            cells.load(slot, content, loaded=_loaded, merge=ServiceCell.add, owns=owns)
+            cells.load(
+                slot,
+                content,
+                loaded=_loaded,
+                merge=ServiceCell.add,
+                owns=owns,
+                same=owner.same,
+            )
             if slot[0].endswith("/day"):
                 self._intakes.newest_day = max(self._intakes.newest_day, slot[1])
 
@@ -379,8 +386,9 @@ class Services:
     ) -> None:
         for service, codes, categories in content:
             if owner.key(service):
-                self._intakes.codes.by_service[service] = set(codes)
-                self._intakes.categories.by_service[service] = set(categories)
+                same = owner.same(service)
+                self._intakes.codes.by_service[same] = set(map(intern, codes))
+                self._intakes.categories.by_service[same] = set(map(owner.same, categories))
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ Daily and monthly users, retention and churn are exact up to the bound of `userd
 sessions are counted by hour and day.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -110,8 +110,8 @@ class Users:
         """How many cells of sessions there are."""
         return self._sessions.count
 
-    def memory_bytes(self) -> int:
-        """About what the cells of sessions occupy; users are `days`."""
+    def memory_bytes(self) -> Iterator[int]:
+        """About what the cells of sessions occupy, to be added up; users are `days`."""
         return self._sessions.memory_bytes(counts_bytes)
 
     def image(self, question: Question) -> Generator[None, None, Image]:
@@ -158,6 +158,11 @@ class Users:
         for slot, content in slots.items():
             if slot[0].startswith("session/"):
                 self._sessions.load(
-                    slot, content, loaded=list, merge=add_counts, owns=lambda _: owner.unkeyed
+                    slot,
+                    content,
+                    loaded=list,
+                    merge=add_counts,
+                    owns=lambda _: owner.unkeyed,
+                    same=owner.same,
                 )
         self.days.load(slots, owner)

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from sqlglot import exp
 
-from persistence.dialect import calls, functions, kinds, made, times
+from persistence.dialect import calls, choices, functions, kinds, made, strings, times
 from persistence.dialect.arithmetic import calculated, number
 from persistence.dialect.calls import Calls
 from persistence.dialect.comparing import comparison, like_pattern, matched
@@ -203,14 +203,14 @@ class Expressions:
             cases.append((condition, self.make(one.args["true"])))
         default = node.args.get("default")
         otherwise = None if default is None else self.make(default)
-        return functions.chosen(cases, otherwise, "CASE")
+        return choices.chosen(cases, otherwise, "CASE")
 
     def _if(self, node: exp.If) -> Made:
         only(node, "this", "true", "false")
         if node.args.get("true") is None or node.args.get("false") is None:
             raise InvalidQuery("if takes a condition and two values")
         parts = [self.make(node.args[name]) for name in ("this", "true", "false")]
-        return functions.choose(*parts)
+        return choices.choose(*parts)
 
     def _extract(self, node: exp.Extract) -> Made:
         only(node, "this", "expression")
@@ -221,7 +221,7 @@ class Expressions:
 
     def _position(self, node: exp.StrPosition) -> Made:
         only(node, "this", "substr")
-        return functions.position(self.make(node.args["substr"]), self.make(node.this))
+        return strings.position(self.make(node.args["substr"]), self.make(node.this))
 
     def _joined(self, node: exp.DPipe) -> Made:
         only(node, "this", "expression", "safe")

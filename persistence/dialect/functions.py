@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from persistence.archive.columns import literal
-from persistence.dialect import bits, kinds, made, times, zones
+from persistence.dialect import bits, choices, kinds, made, strings, times, zones
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Made, of
@@ -28,106 +27,6 @@ class Function(NamedTuple):
     fewest: int
     most: int
     extra: bool = False
-
-
-# -- texts ------------------------------------------------------------------------------------
-
-
-def _of_text(
-    name: str, pattern: str, kind: Kind, *, truth: bool = False
-) -> Callable[..., Made]:
-    """A function of texts alone, as a pattern of SQL with {0}, {1}."""
-
-    def make(*parts: Made) -> Made:
-        texts = [made.text(part, name) for part in parts]
-        return of(pattern.format(*texts), kind, *parts, truth=truth)
-
-    return make
-
-
-def position(needle: Made, haystack: Made) -> Made:
-    """position(needle IN haystack): from 1, 0 where it is not."""
-    sql = f"strpos({made.text(haystack, 'position')}, {made.text(needle, 'position')})"
-    return of(sql, kinds.UINT64, needle, haystack)
-
-
-def _substring(what: Made, first: Made, length: Made | None = None) -> Made:
-    parts = [what, first] if length is None else [what, first, length]
-    arguments = [made.text(what, "substring"), made.integer(first, "substring")]
-    if length is not None:
-        arguments.append(f"greatest({made.integer(length, 'substring')}, 0)")
-    return of(f"substring({', '.join(arguments)})", kinds.STRING, *parts)
-
-
-def _empty(what: Made) -> Made:
-    return of(f"({made.text(what, 'empty')} = '')", kinds.UINT8, what, truth=True)
-
-
-def _format(pattern: Made, *parts: Made) -> Made:
-    """format('{} {1}', ...): no width and no filling, so nothing can grow in it."""
-    told = made.constant_text(pattern, "the pattern of format")
-    pieces: list[str] = []
-    plain, at, following = "", 0, 0
-    while at < len(told):
-        letter = told[at]
-        if told[at : at + 2] in {"{{", "}}"}:
-            plain += letter
-            at += 2
-        elif letter == "{":
-            end = told.find("}", at)
-            inner = told[at + 1 : end] if end > 0 else "?"
-            if not (inner == "" or (inner.isascii() and inner.isdigit() and len(inner) < 4)):
-                raise InvalidQuery("format takes {} and {0} alone")
-            index = int(inner) if inner else following
-            following += inner == ""
-            if index >= len(parts):
-                raise InvalidQuery("format has more places than arguments")
-            pieces += [literal(plain), to_text(parts[index]).sql]
-            plain, at = "", end + 1
-        else:
-            plain += letter
-            at += 1
-    pieces.append(made.texted(plain).sql)
-    return of(f"({' || '.join(pieces)})", kinds.STRING, *parts)
-
-
-def to_text(part: Made) -> Made:
-    """Any value as the text that an answer shows."""
-    match part.kind.base:
-        case "String":
-            return part
-        case "DateTime" | "Date":
-            return of(times.shown_text(part.sql, part.kind), kinds.STRING, part)
-        case "Int":
-            return of(f"({made.number(part, 'toString')})::VARCHAR", kinds.STRING, part)
-        case "Float64":
-            whole = f"({part.sql} = trunc({part.sql}) AND abs({part.sql}) < 1e15)"
-            shown = (
-                f"CASE WHEN {whole} THEN ({part.sql})::BIGINT::VARCHAR "
-                f"ELSE ({part.sql})::VARCHAR END"
-            )
-            return of(shown, kinds.STRING, part)
-        case base:
-            raise InvalidQuery(f"{base} cannot become a text")
-
-
-def _concat(*parts: Made) -> Made:
-    return of(f"({' || '.join(to_text(part).sql for part in parts)})", kinds.STRING, *parts)
-
-
-def _in_base(name: str, digits: int) -> Callable[[Made], Made]:
-    """hex and bin: of a text each byte, of a whole number whole bytes."""
-
-    def make(what: Made) -> Made:
-        if what.kind.base == "String":
-            return of(f"{name}({what.sql})", kinds.STRING, what)
-        if what.kind.base != "Int":
-            raise InvalidQuery(f"{name} takes texts and whole numbers, not {what.kind.name}")
-        told = f"{name}(({made.number(what, name)})::UBIGINT)"
-        wide = f"(((length({told}) + {digits - 1}) // {digits}) * {digits})::INTEGER"
-        return of(f"lpad({told}, {wide}, '0')", kinds.STRING, what)
-
-    return make
 
 
 # -- numbers ----------------------------------------------------------------------------------
@@ -208,65 +107,6 @@ def to_double(what: Made) -> Made:
     return of(made.double(what, "toFloat64"), kinds.FLOAT64, what)
 
 
-# -- choice -----------------------------------------------------------------------------------
-
-
-def choose(condition: Made, then: Made, otherwise: Made) -> Made:
-    """if(condition, then, otherwise)."""
-    return chosen([(condition, then)], otherwise, "if")
-
-
-def chosen(cases: list[tuple[Made, Made]], otherwise: Made | None, where: str) -> Made:
-    """The first value whose condition holds; NULL where there is no other."""
-    values = [value for _, value in cases] + ([] if otherwise is None else [otherwise])
-    kind = kinds.common([value.kind for value in values], where)
-    truth = all(value.truth for value in values)
-    parts = [part for case in cases for part in case] + values
-    sql = "CASE"
-    for condition, value in cases:
-        shown = value if truth else made.as_kind(value, kind, where)
-        sql += f" WHEN {made.condition(condition, where)} THEN {shown.sql}"
-    if otherwise is not None:
-        sql += f" ELSE {(otherwise if truth else made.as_kind(otherwise, kind, where)).sql}"
-    return of(f"({sql} END)", kind, *parts, truth=truth)
-
-
-def _first_known(*parts: Made) -> Made:
-    kind = kinds.common([part.kind for part in parts], "coalesce")
-    values = ", ".join(made.as_kind(part, kind, "coalesce").sql for part in parts)
-    return of(f"coalesce({values})", kind, *parts)
-
-
-def _extreme(name: str) -> Callable[..., Made]:
-    def make(*parts: Made) -> Made:
-        kind = kinds.common([part.kind for part in parts], name)
-        values = ", ".join(made.as_kind(part, kind, name).sql for part in parts)
-        return of(f"{name}({values})", kind, *parts)
-
-    return make
-
-
-def _multi_if(*parts: Made) -> Made:
-    if len(parts) % 2 == 0:
-        raise InvalidQuery("multiIf takes pairs of condition and value, and one value more")
-    pairs = [(parts[at], parts[at + 1]) for at in range(0, len(parts) - 1, 2)]
-    return chosen(pairs, parts[-1], "multiIf")
-
-
-def _null_if(left: Made, right: Made) -> Made:
-    kind = kinds.common([left.kind, right.kind], "nullIf")
-    a, b = (made.as_kind(part, kind, "nullIf").sql for part in (left, right))
-    return of(f"nullif({a}, {b})", kind, left, right)
-
-
-def _is_null(*, negated: bool) -> Callable[[Made], Made]:
-    def make(what: Made) -> Made:
-        test = "IS NOT NULL" if negated else "IS NULL"
-        return of(f"(({what.sql}) {test})", kinds.UINT8, what, truth=True)
-
-    return make
-
-
 def _array_length(what: Made) -> Made:
     if what.kind.base == "Array":
         return of(f"len({what.sql})", kinds.UINT64, what)
@@ -289,22 +129,24 @@ def _month_number(what: Made, zone: Made | None = None) -> Made:
 _STRICT: Final = {
     # texts
     "length": (_array_length, 1, 1),
-    "empty": (_empty, 1, 1),
-    "lower": (_of_text("lower", f"translate({{0}}, {_LETTERS})", kinds.STRING), 1, 1),
-    "upper": (_of_text("upper", f"translate({{0}}, {_CAPITALS})", kinds.STRING), 1, 1),
-    "lowerUTF8": (_of_text("lowerUTF8", "lower({0})", kinds.STRING), 1, 1),
-    "upperUTF8": (_of_text("upperUTF8", "upper({0})", kinds.STRING), 1, 1),
-    "toLower": (_of_text("toLower", "lower({0})", kinds.STRING), 1, 1),
-    "toUpper": (_of_text("toUpper", "upper({0})", kinds.STRING), 1, 1),
+    "empty": (strings.empty, 1, 1),
+    "lower": (strings.of_text("lower", f"translate({{0}}, {_LETTERS})", kinds.STRING), 1, 1),
+    "upper": (strings.of_text("upper", f"translate({{0}}, {_CAPITALS})", kinds.STRING), 1, 1),
+    "lowerUTF8": (strings.of_text("lowerUTF8", "lower({0})", kinds.STRING), 1, 1),
+    "upperUTF8": (strings.of_text("upperUTF8", "upper({0})", kinds.STRING), 1, 1),
+    "toLower": (strings.of_text("toLower", "lower({0})", kinds.STRING), 1, 1),
+    "toUpper": (strings.of_text("toUpper", "upper({0})", kinds.STRING), 1, 1),
     "startsWith": (
-        _of_text("startsWith", "starts_with({0}, {1})", kinds.UINT8, truth=True), 2, 2,
+        strings.of_text("startsWith", "starts_with({0}, {1})", kinds.UINT8, truth=True), 2, 2,
     ),
-    "endsWith": (_of_text("endsWith", "ends_with({0}, {1})", kinds.UINT8, truth=True), 2, 2),
-    "position": (lambda haystack, needle: position(needle, haystack), 2, 2),
-    "substring": (_substring, 2, 3),
-    "format": (_format, 1, 100),
-    "hex": (_in_base("hex", 2), 1, 1),
-    "bin": (_in_base("bin", 8), 1, 1),
+    "endsWith": (
+        strings.of_text("endsWith", "ends_with({0}, {1})", kinds.UINT8, truth=True), 2, 2,
+    ),
+    "position": (lambda haystack, needle: strings.position(needle, haystack), 2, 2),
+    "substring": (strings.substring, 2, 3),
+    "format": (strings.formatted, 1, 100),
+    "hex": (strings.in_base("hex", 2), 1, 1),
+    "bin": (strings.in_base("bin", 8), 1, 1),
     # numbers
     "intDiv": (_integer_division, 2, 2),
     "log": (_of_double("log", "CASE WHEN {0} < 0 THEN NULL ELSE ln({0}) END"), 1, 1),
@@ -315,7 +157,7 @@ _STRICT: Final = {
     "ceil": (_rounded("ceil"), 1, 2),
     "toUInt8": (_to_integer("toUInt8", kinds.UINT8), 1, 1),
     "toUInt32": (_to_integer("toUInt32", kinds.UINT32), 1, 1),
-    "if": (choose, 3, 3),
+    "if": (choices.choose, 3, 3),
     # bits
     "bitAnd": (bits.bit_and, 2, 2),
     "bitOr": (bits.bit_or, 2, 2),
@@ -354,7 +196,7 @@ _STRICT: Final = {
 }  # fmt: skip
 
 _EXTRA: Final = {
-    "toString": (to_text, 1, 1),
+    "toString": (strings.to_text, 1, 1),
     "toFloat64": (to_double, 1, 1),
     "toUInt16": (_to_integer("toUInt16", kinds.UINT16), 1, 1),
     "toUInt64": (_to_integer("toUInt64", kinds.UINT64), 1, 1),
@@ -362,17 +204,17 @@ _EXTRA: Final = {
     "toInt16": (_to_integer("toInt16", kinds.INT16), 1, 1),
     "toInt32": (_to_integer("toInt32", kinds.INT32), 1, 1),
     "toInt64": (_to_integer("toInt64", kinds.INT64), 1, 1),
-    "coalesce": (_first_known, 1, 100),
-    "ifNull": (_first_known, 2, 2),
-    "nullIf": (_null_if, 2, 2),
-    "isNull": (_is_null(negated=False), 1, 1),
-    "isNotNull": (_is_null(negated=True), 1, 1),
-    "multiIf": (_multi_if, 3, 101),
-    "greatest": (_extreme("greatest"), 1, 100),
-    "least": (_extreme("least"), 1, 100),
-    "concat": (_concat, 1, 100),
-    "trim": (_of_text("trim", "trim({0})", kinds.STRING), 1, 1),
-    "notEmpty": (_of_text("notEmpty", "({0} <> '')", kinds.UINT8, truth=True), 1, 1),
+    "coalesce": (choices.first_known, 1, 100),
+    "ifNull": (choices.first_known, 2, 2),
+    "nullIf": (choices.null_if, 2, 2),
+    "isNull": (choices.is_null(negated=False), 1, 1),
+    "isNotNull": (choices.is_null(negated=True), 1, 1),
+    "multiIf": (choices.multi_if, 3, 101),
+    "greatest": (choices.extreme("greatest"), 1, 100),
+    "least": (choices.extreme("least"), 1, 100),
+    "concat": (strings.concat, 1, 100),
+    "trim": (strings.of_text("trim", "trim({0})", kinds.STRING), 1, 1),
+    "notEmpty": (strings.of_text("notEmpty", "({0} <> '')", kinds.UINT8, truth=True), 1, 1),
     "abs": (_of_double("abs", "abs({0})"), 1, 1),
     "sign": (_of_double("sign", "sign({0})"), 1, 1),
     "sqrt": (_of_double("sqrt", "CASE WHEN {0} < 0 THEN NULL ELSE sqrt({0}) END"), 1, 1),

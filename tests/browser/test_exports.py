@@ -1,13 +1,15 @@
 """Export in Explore: all rows of the query that is there, as a file."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import polars as pl
+import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, archived, execution
+from tests.browser.conftest import Complaints, Open, archived, execution, serving
 from tests.server import Server
 
 QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
@@ -21,17 +23,20 @@ ENDLESS = (
 ROWS = [{"s": "s-1", "n": 2}, {"s": "s-2", "n": 1}]
 
 
-def ready(server: Server) -> None:
-    calls = [execution(), execution(), execution(serviceId="s-2")]
-    assert server.client.post("/track/batch", json=calls).status_code == 200
-    archived(server)
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with three events in its archive."""
+    with serving(tmp_path_factory.mktemp("rows") / "data") as running:
+        calls = [execution(), execution(), execution(serviceId="s-2")]
+        assert running.client.post("/track/batch", json=calls).status_code == 200
+        archived(running)
+        yield running
 
 
 def test_the_rows_of_a_query_become_a_file_of_the_chosen_format(
-    server: Server, open_page: Open
+    rows: Server, open_page: Open
 ) -> None:
-    ready(server)
-    page = open_page(server, "/#/explore")
+    page = open_page(rows, "/#/explore")
     page.get_by_label("Query").get_by_role("textbox").fill(QUERY)
     contents: dict[str, bytes] = {}
     for name in ("CSV", "JSON, a line a row", "JSON, one array", "Arrow"):
@@ -48,10 +53,11 @@ def test_the_rows_of_a_query_become_a_file_of_the_chosen_format(
     assert pl.read_ipc_stream(contents["Arrow"]).to_dicts() == ROWS
 
 
-def test_what_cannot_be_exported_is_told(server: Server, open_page: Open, complaints) -> None:
-    ready(server)
+def test_what_cannot_be_exported_is_told(
+    rows: Server, open_page: Open, complaints: Complaints
+) -> None:
     complaints.expect("422")
-    page = open_page(server, "/#/explore")
+    page = open_page(rows, "/#/explore")
     page.get_by_label("Query").get_by_role("textbox").fill("SELECT nope FROM events")
     page.get_by_role("button", name="Export").click()
     page.get_by_role("dialog", name="Export").get_by_role("button", name="CSV").click()
@@ -62,7 +68,7 @@ def test_a_long_export_says_how_far_it_is(server: Server, open_page: Open) -> No
     calls = [execution(latencyMs=n) for n in range(25)]
     for _ in range(16):
         assert server.client.post("/track/batch", json=calls).status_code == 200
-    ready(server)
+    archived(server)
     page = open_page(server, "/#/explore")
     page.get_by_label("Query").get_by_role("textbox").fill(ENDLESS)
     page.get_by_role("button", name="Export").click()

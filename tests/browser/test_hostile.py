@@ -1,11 +1,12 @@
 """What events carry is text and nothing else, however it looks, wherever the page shows it."""
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.browser.conftest import Open, event, execution, settled
+from tests.browser.conftest import Open, event, execution, serving, settled
 from tests.browser.test_views import WIDTHS, assert_fits
 from tests.server import Server
 
@@ -23,9 +24,15 @@ HOSTILE = [
 VIEWS = ["/", "/#/services", "/#/marketplace", "/#/experiments", "/#/revenue", "/#/explore"]
 
 
-@pytest.fixture
-def hostile(server: Server) -> Server:
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Every text that an event may have is one of these names."""
+    with serving(tmp_path_factory.mktemp("hostile") / "data") as running:
+        send(running)
+        yield running
+
+
+def send(server: Server) -> None:
     for name in HOSTILE:
         own = {"serviceId": name, "serviceName": name, "category": name[:64]}
         failed = execution(**own, success=False, errorCode=name[:64], userId=name)
@@ -39,7 +46,6 @@ def hostile(server: Server) -> Server:
             event("revenue_transaction", orderId=name, amount=5, currency="USD", **own),
         ]
         assert server.client.post("/track/batch", json=batch).status_code == 200
-    return server
 
 
 def refuse(dialog: Dialog) -> None:

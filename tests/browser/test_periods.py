@@ -23,9 +23,10 @@ def sold(order: str, amount: float, currency: str) -> dict[str, object]:
     }
 
 
-@pytest.fixture
-def kolkata(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "data", "--timezone", "Asia/Kolkata") as running:  # no archive
+@pytest.fixture(scope="module")
+def kolkata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    options = ("--timezone", "Asia/Kolkata")  # and no archive
+    with Server(tmp_path_factory.mktemp("kolkata") / "data", *options) as running:
         now_ms = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         for hours in range(1, 30):
             told = execution(timestamp=now_ms - hours * 3_600_000)

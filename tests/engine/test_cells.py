@@ -1,6 +1,7 @@
 from typing import Any
 
 from engine.cells import Cells, Horizon, add_counts
+from engine.sharing import Shared
 from engine.timebucket import Span
 
 
@@ -24,7 +25,14 @@ def total(cells: Cells[str, list[int]], *, days: Any = (), hours: Any = ()) -> i
 
 def load(into: Cells[str, list[int]], slots: dict[Any, Any], owned: str = "abc") -> None:
     for slot, content in slots.items():
-        into.load(slot, content, loaded=list, merge=add_counts, owns=lambda key: key in owned)
+        into.load(
+            slot,
+            content,
+            loaded=list,
+            merge=add_counts,
+            owns=lambda key: key in owned,
+            same=Shared().same,
+        )
 
 
 def test_an_event_counts_in_its_hour_and_in_its_day() -> None:

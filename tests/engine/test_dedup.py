@@ -75,6 +75,18 @@ def test_memory_levels_off_under_churn() -> None:
     assert max(sizes[4:]) <= 1.25 * sizes[3]
 
 
+def test_an_id_takes_at_most_16_bytes_however_many_came_before() -> None:
+    ids_max, call = 1_100_000, 2_500
+    window = IdWindow(ids_max, keep_ms=HOUR_MS)
+    chance = np.random.default_rng(1)
+    for start in range(0, 5 * ids_max // 2, call):
+        window.duplicates(chance.integers(1, 2**64, call, np.uint64), 1_000)
+        if start % (20 * call) == 0:
+            window.dump(full=False)
+            assert len(window) < ids_max or window.memory_bytes() <= 16 * len(window)
+    assert len(window) >= ids_max
+
+
 def test_a_trickle_drops_what_a_flood_left() -> None:
     window = IdWindow(ids_max=200_000, keep_ms=16 * HOUR_MS)
     window.duplicates(_hashes(200_000), 0)
@@ -171,7 +183,7 @@ def test_a_full_dump_puts_the_ids_in_order_in_small_steps(are_chosen: bool) -> N
     for start in range(0, count, 4_096):
         window.duplicates(hashes[start : start + 4_096], 1_000)
     steps = list(window.dumping(full=True))
-    parts = [part for part in steps if part]
+    parts = [b"".join(part) for part in steps if part]
     ids = [np.frombuffer(part[HEADER.size : -4], np.uint64).tolist() for part in parts]
     assert [len(of_part) for of_part in ids] == [2 * SORTED_MAX, 2 * SORTED_MAX, SORTED_MAX]
     assert all(of_part == sorted(of_part) for of_part in ids)

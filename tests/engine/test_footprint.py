@@ -16,6 +16,7 @@ from engine.events import AcceptedTimes
 from engine.sequence import Sequencing
 from engine.state import ShardState
 from engine.timebucket import DAY_MS, HOUR_MS, Calendar
+from tests.harness import run
 
 NOW_MS = 1_735_689_600_000 + 399 * DAY_MS
 BATCH = 250
@@ -65,7 +66,7 @@ class State:
                 pass
 
     def told(self) -> dict[str, int]:
-        return memory_of(self.sequencing, self.states)
+        return run(memory_of(self.sequencing, self.states))
 
 
 def batched_events(events: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.hashindex import SEGMENTS, HashIndex
+from engine.slots import LOAD_FORESEEN
 
 ALIVE = bytes([1]) * 256
 
@@ -106,7 +107,7 @@ def test_a_table_of_a_foreseen_size_stops_there() -> None:
     hashes = np.random.default_rng(1).integers(1, 1 << 63, 890_000, np.uint64).tolist()
     for start in range(0, len(hashes), 4_000):
         assert index.claim(hashes[start : start + 4_000], 1, ALIVE) == []
-    assert 9 * 890_000 / 0.75 < index.memory_bytes() < 9 * 910_000 / 0.75
+    assert 9 * 890_000 < LOAD_FORESEEN * index.memory_bytes() < 9 * 910_000
     assert index.claim(hashes[::100], 1, ALIVE) == list(range(8_900))
 
 

@@ -58,7 +58,7 @@ def plain(groups: list[Group]) -> list[dict[str, Any]]:
 
 
 def dumped(taker: Sequencing, *, full: bool = True) -> list[bytes]:
-    return list(taker.dump(full=full))
+    return [b"".join(taker.dump(full=full))]
 
 
 # -- duplicates -------------------------------------------------------------------------------

@@ -89,12 +89,12 @@ def _newer_record(data: Path) -> None:
 
 def _newer_manifest(data: Path) -> None:
     path = newest(data, "snapshots/*.manifest")
-    path.write_bytes(part_of_version(path.read_bytes(), 2))
+    path.write_bytes(part_of_version(path.read_bytes(), 3))
 
 
 def _newer_part(data: Path) -> None:
     path = newest(data, "snapshots/*-shard-0.*")
-    path.write_bytes(part_of_version(path.read_bytes(), 2))
+    path.write_bytes(part_of_version(path.read_bytes(), 3))
 
 
 @pytest.mark.parametrize("spoil", [_newer_segment, _newer_record, _newer_manifest, _newer_part])

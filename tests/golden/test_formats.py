@@ -77,13 +77,14 @@ def test_a_snapshot_is_written_as_ever(tmp_path):
     store = SnapshotStore(tmp_path)
     store.load_newest()
     store.checkpoint(3, {"zone": "UTC"}, {"sequence": Dump(True, [b"\x93\x01", b"\x02\x03"])})
-    assert (tmp_path / PART).read_bytes() == golden("snapshot-part-v1")
-    assert (tmp_path / MANIFEST).read_bytes() == golden("snapshot-manifest-v1")
+    assert (tmp_path / PART).read_bytes() == golden("snapshot-part-v2")
+    assert (tmp_path / MANIFEST).read_bytes() == golden("snapshot-manifest-v2")
 
 
-def test_the_first_version_of_a_snapshot_can_be_read(tmp_path):
-    (tmp_path / PART).write_bytes(golden("snapshot-part-v1"))
-    (tmp_path / MANIFEST).write_bytes(golden("snapshot-manifest-v1"))
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_every_version_of_a_snapshot_can_be_read(tmp_path, version):
+    (tmp_path / PART).write_bytes(golden(f"snapshot-part-{version}"))
+    (tmp_path / MANIFEST).write_bytes(golden(f"snapshot-manifest-{version}"))
     loaded = SnapshotStore(tmp_path).load_newest()
     assert (loaded.seq, loaded.meta) == (3, {"zone": "UTC"})
     assert loaded.parts == {"sequence": [b"\x93\x01\x02\x03"]}
@@ -93,7 +94,7 @@ def test_the_first_version_of_a_snapshot_can_be_read(tmp_path):
     ("page", "names"),
     [
         ("journal.md", ["journal-v1"]),
-        ("snapshot.md", ["snapshot-part-v1", "snapshot-manifest-v1"]),
+        ("snapshot.md", ["snapshot-part-v2", "snapshot-manifest-v2"]),
     ],
 )
 def test_the_examples_in_the_format_pages_are_the_golden_bytes(page, names):

@@ -183,10 +183,23 @@ async def test_a_damaged_snapshot_means_an_older_one_and_a_longer_replay(tmp_pat
 async def test_a_damaged_part_of_a_snapshot_is_as_a_damaged_snapshot(tmp_path):
     config = config_of(tmp_path, durability="write")
     live, newest_seq = await two_snapshots_and_more(config)
-    damage(next((config.data / "snapshots").glob(f"{newest_seq:020d}-shard-1.*")))
+    path = next((config.data / "snapshots").glob(f"{newest_seq:020d}-shard-1.*"))
+    path.write_bytes(path.read_bytes()[:20])
     again, report = await answers(config)
     assert again == live
     assert "shard-1" in report.skipped[0].reason
+
+
+async def test_a_bit_that_flips_in_a_part_of_all_snapshots_costs_nothing(tmp_path):
+    config = config_of(tmp_path, durability="write")
+    live, newest_seq = await two_snapshots_and_more(config)
+    paths = sorted((config.data / "snapshots").glob("*.full"))
+    for path in paths:
+        damage(path)
+    again, report = await answers(config)
+    assert again == live
+    assert (report.snapshot_seq, report.skipped) == (newest_seq, ())
+    assert sorted(mended.path for mended in report.mended) == paths
 
 
 async def test_after_a_fallback_snapshots_and_restarts_go_on_as_ever(tmp_path):

@@ -34,8 +34,16 @@ def three_snapshots(folder):
 
 
 def damage(path):
+    """More than can be mended: a byte of what it holds, and one of what would mend that."""
     data = bytearray(path.read_bytes())
+    data[12] ^= 1
     data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
     path.write_bytes(data)
 
 
@@ -146,16 +154,51 @@ def test_a_snapshot_with_a_bad_or_missing_file_is_skipped(tmp_path, name, spoil)
         assert [skipped.path.name for skipped in loaded.skipped] == [f"{30:020d}.manifest"]
 
 
-@pytest.mark.parametrize("name", [f"{30:020d}.manifest", f"{30:020d}-shard-0.0.delta"])
-def test_a_newest_snapshot_cut_or_flipped_at_any_byte_is_skipped(tmp_path, name):
+def test_a_newest_manifest_cut_or_flipped_at_any_byte_is_skipped(tmp_path):
     three_snapshots(tmp_path)
-    path = tmp_path / name
+    path = tmp_path / f"{30:020d}.manifest"
     data = path.read_bytes()
     for place in range(len(data)):
         for spoilt in (data[:place], data[:place] + b"\xaa" + data[place + 1 :], data + b"x"):
             if spoilt != data:
                 path.write_bytes(spoilt)
                 assert opened(tmp_path)[1].seq == 20
+
+
+def test_a_part_flipped_at_any_byte_is_mended_and_owes_a_full_dump(tmp_path):
+    three_snapshots(tmp_path)
+    path = tmp_path / f"{10:020d}-shard-0.0.full"  # which all snapshots share
+    for place in range(path.stat().st_size):
+        flip(path, place)
+        store, loaded = opened(tmp_path)
+        assert (loaded.seq, loaded.skipped) == (30, ())
+        assert loaded.parts["shard-0"] == [b"base0", b"+20", b"+30"]
+        assert [mended.path for mended in loaded.mended] == [path]
+        assert store.wants_full("shard-0")
+        assert not store.wants_full("sequence")
+        flip(path, place)
+    assert opened(tmp_path)[1].mended == ()
+
+
+def test_what_was_mended_is_replaced_by_the_next_snapshot(tmp_path):
+    three_snapshots(tmp_path)
+    flip(tmp_path / f"{10:020d}-shard-0.0.full", 14)
+    store, _ = opened(tmp_path)
+    store.checkpoint(40, META, {"shard-0": full(b"anew"), "sequence": delta()})
+    _, loaded = opened(tmp_path)
+    assert (loaded.mended, loaded.parts["shard-0"]) == ((), [b"anew"])
+
+
+def test_a_newest_part_that_is_cut_anywhere_is_whole_or_skipped(tmp_path):
+    three_snapshots(tmp_path)
+    path = tmp_path / f"{30:020d}-shard-0.0.delta"
+    data = path.read_bytes()
+    payload_end = 12 + len(b"+30")
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        loaded = opened(tmp_path)[1]
+        assert loaded.seq == (30 if size >= payload_end else 20)
+        assert bool(loaded.mended) == (loaded.seq == 30)
 
 
 def test_a_part_of_another_snapshot_under_the_right_name_is_skipped(tmp_path):
@@ -185,7 +228,7 @@ def test_when_no_snapshot_checks_out_the_store_says_why(tmp_path):
         "30.manifest",
         "20.manifest",
     ]
-    assert "checksum is wrong" in store.skipped[0].reason
+    assert "checksum is wrong, and so is that of what would" in store.skipped[0].reason
     assert store.wants_full("shard-0")
 
 
@@ -290,9 +333,10 @@ def test_parts_are_on_the_disk_before_the_manifest_and_both_before_anything_goes
     store, _ = opened(tmp_path, disk)
     disk.calls.clear()
     store.checkpoint(40, META, {"shard-0": full(b"0"), "sequence": delta()})
-    whole_file = ["remove", "create", "write", "write", "sync", "rename", "sync_folder"]
-    assert disk.calls[:14] == whole_file * 2
-    assert set(disk.calls[14:]) == {"remove", "sync_folder"}
+    part = ["remove", "create", "write", "write", "write", "sync", "rename", "sync_folder"]
+    manifest = ["remove", "create", "write", "write", "write", "sync", "rename", "sync_folder"]
+    assert disk.calls[:16] == part + manifest
+    assert set(disk.calls[16:]) == {"remove", "sync_folder"}
 
 
 def test_a_file_that_cannot_be_swept_waits_for_the_next_checkpoint(tmp_path):

@@ -167,7 +167,7 @@ class History:
         ending: Ending = rng.choices(("stop", "kill", "power"), (1, 3, 6))[0]
         disk.faults = Faults()
         if rng.random() < 0.1:
-            self._damage_newest_snapshot()
+            self._damage_a_snapshot()
         disk.faults = self._faults()
         failures = disk.failures
         if ending != "stop" and rng.random() < 0.8:
@@ -201,15 +201,20 @@ class History:
             self._may_have_lost |= ended != "stop" and self.config.durability == "none"
             disk.kill()
 
-    def _damage_newest_snapshot(self) -> None:
-        """The one before and the journal must do without it."""
+    def _damage_a_snapshot(self) -> None:
+        """The newest manifest, without which the one before and the journal must do.
+
+        Or a part of any snapshot, which must be mended: all may share it.
+        """
         folder = DATA / "snapshots"
         names = self.disk.names(folder) if self.disk.is_folder(folder) else []
         manifests = [name for name in names if name.endswith(".manifest")]
         if manifests:
-            data = bytearray(self.disk.read(folder / manifests[-1]) or b"?")
+            parts = [name for name in names if name.endswith((".full", ".delta"))]
+            path = folder / self._rng.choice((manifests[-1], self._rng.choice(parts)))
+            data = bytearray(self.disk.read(path) or b"?")
             data[self._rng.randrange(len(data))] ^= 1 << self._rng.randrange(8)
-            self.disk.damage(folder / manifests[-1], bytes(data))
+            self.disk.damage(path, bytes(data))
 
     def _faults(self) -> Faults:
         rng = self._rng

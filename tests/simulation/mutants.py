@@ -13,7 +13,7 @@ from engine.dedup import IdWindow
 from engine.errors import DiskFull, JournalFailed
 from persistence import record, recovery
 from persistence.archive.follower import Follower
-from persistence.files import write_fully
+from persistence.files import WholeFile
 from persistence.growing import GrowingSegment
 from persistence.journal import Journal
 from persistence.snapshot import SnapshotStore
@@ -117,14 +117,16 @@ def a_manifest_before_its_parts() -> contextlib.AbstractContextManager[Any]:
 def a_snapshot_written_in_place() -> contextlib.AbstractContextManager[Any]:
     """A file has its name before it has its bytes."""
 
-    def in_place(disk: SimulatedDisk, path: Path, pieces: Any) -> None:
-        disk.remove(path)
-        handle = disk.create(path)
-        for piece in pieces:
-            write_fully(disk, handle, piece)
-        disk.close(handle)
+    class InPlace(WholeFile):
+        def __init__(self, disk: SimulatedDisk, path: Path) -> None:
+            super().__init__(disk, path)
+            disk.rename(self._growing, path)
+            self._growing = path
 
-    return patch("persistence.part.write_whole", in_place)
+        def finish(self) -> None:
+            self._close()
+
+    return patch("persistence.part.WholeFile", InPlace)
 
 
 def the_journal_trimmed_too_far() -> contextlib.AbstractContextManager[Any]:

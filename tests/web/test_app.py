@@ -163,7 +163,7 @@ async def test_who_asks_whether_it_is_ready_is_told_what_each_part_occupies(
         await client.get(f"/metrics/{family}")
     told = orjson.loads(await (await client.get("/ready")).get_data())["memoryBytes"]
     occupied = {part for part, size in told.items() if size > 0}
-    assert {"services", "users", "admission", "event_ids"} <= occupied
+    assert {"services", "users", "admission", "eventIds"} <= occupied
 
 
 async def test_a_stopped_engine_is_not_ready(client: Client, engine: Engine) -> None:

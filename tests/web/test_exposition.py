@@ -76,7 +76,7 @@ async def test_what_was_accepted_dropped_and_refused_is_counted(client: Client) 
     assert found["tallymark_group_events_sum"] == 4
     assert found["tallymark_group_events_bucket 1"] == 2
     assert found["tallymark_cells marketplace"] > 0
-    assert found["tallymark_memory_bytes event_ids"] > 0
+    assert found["tallymark_memory_bytes eventIds"] > 0
     assert found["tallymark_ready"] == 1
 
 

@@ -5,6 +5,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from engine.actors.dumping import DumpAsked
 from engine.actors.queue import ROOM_WAIT_S, Barrier, Queue, Waiting
 from engine.actors.sequencer import Sequencer
 from engine.actors.slicing import Pace
@@ -39,7 +40,8 @@ def waiting(events=1):
 
 
 def barrier():
-    return Barrier(is_full=lambda source: True, after_seq=0)
+    shards = [DumpAsked() for _ in range(2)]
+    return Barrier(is_full=lambda source: True, after_seq=0, shards=shards)
 
 
 class Line:
@@ -472,17 +474,20 @@ async def test_a_barrier_covers_what_came_before_it_and_nothing_else(line, disk)
         senders.start_soon(line.send, view())
         await wait_all_tasks_blocked()
         disk.let_go()
-    assert snapshot.done.is_set()
-    assert snapshot.seq == 3
+    assert snapshot.passed.is_set()
+    assert (snapshot.seq, snapshot.is_idle) == (3, False)
     assert set(snapshot.dumps) == {"shard-0", "shard-1", "sequence"}
 
 
 async def test_a_barrier_after_nothing_new_asks_nobody_for_a_dump(line):
     await line.send(view())
-    snapshot = Barrier(is_full=lambda source: True, after_seq=1)
+    snapshot = barrier()
+    snapshot.after_seq = 1
     line.sequencer.queue.put_behind(snapshot)
-    await snapshot.done.wait()
-    assert (snapshot.seq, snapshot.dumps) == (1, {})
+    await snapshot.passed.wait()
+    assert (snapshot.seq, snapshot.is_idle) == (1, True)
+    await wait_all_tasks_blocked()
+    assert not any(asked.full for asked in snapshot.dumps.values())
 
 
 async def test_a_record_that_is_synced_aside_is_acknowledged_when_that_is_done(tmp_path):
@@ -503,6 +508,26 @@ async def test_a_record_that_is_synced_aside_is_acknowledged_when_that_is_done(t
         line.end()
     assert line.released == ["first", "second", "third"]
     assert disk.calls.count("end_sync") == 2
+
+
+async def test_what_is_taken_and_not_dealt_stays_bounded_where_nothing_is_synced(tmp_path):
+    config = config_of(tmp_path, shards=1, durability="write", group_events_max=DEAL_EVENTS_MAX)
+    line = Line(config, AsideFaultyDisk())
+    [outbox] = line.outboxes
+    queued = [waiting(DEAL_EVENTS_MAX) for _ in range(3 * INBOX)]
+    for one in queued:  # so that there is no moment at which nothing waits
+        assert line.sequencer.queue.put_now(one)
+    async with trio.open_nursery() as nursery:
+        await line.live(nursery)
+        while line.sequencer.groups < 2:  # the first record of a file is a thread's
+            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+        taken = sum(one.released.heard.is_set() for one in queued)
+        for _ in queued[:-1]:  # the last stays until it is asked for
+            await outbox.receive()
+        line.end()
+    assert taken == INBOX + 2  # one waits to be dealt, and one for the shard
+    assert all(one.released.heard.is_set() for one in queued)
 
 
 async def test_a_sync_aside_that_fails_refuses_its_events_and_all_later_ones(tmp_path):

@@ -1,13 +1,14 @@
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from engine.actors.shard import Ask, DumpAsked, run_shard
+from engine.actors.dumping import DumpAsked
+from engine.actors.shard import Ask, run_shard
 from engine.actors.slicing import Pace
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
 from engine.rollups import experiments, users
 from engine.rollups.marketplace import Question
-from engine.state import Group, ShardState, resolved, restore
+from engine.state import Dump, Group, ShardState, resolved, restore
 from engine.timebucket import DAY_MS, Calendar, Span
 from tests import columns
 from tests.columns import KEYS, looks
@@ -52,13 +53,19 @@ async def told(shard, *messages):
 async def dumped(shard, *, full):
     asked = DumpAsked(full=full)
     await told(shard, asked)
-    return asked
+    return await handed_out(asked)
+
+
+async def handed_out(asked):
+    portions = [portion async for portion in asked.portions]
+    return Dump(asked.full, [piece for portion in portions for piece in portion])
 
 
 def loaded(chain, **settings):
     """A new shard from dumps, oldest first."""
     again = state(**settings)
-    restore([again], [resolved(piece for dump in chain for piece in dump.pieces)])
+    former = resolved(piece for dump in chain for piece in dump.chunks)
+    restore([again], [former], formerly=1)
     return again
 
 
@@ -130,7 +137,7 @@ async def test_nobody_folds_while_an_answer_is_made():
 async def test_a_dump_covers_what_came_before_it_and_nothing_that_came_after():
     asked = DumpAsked(full=True)
     await told(state(), seen("a"), asked, seen("a"))
-    assert (await answer(loaded([asked]), VIEWS_TODAY)).now.views == 1
+    assert (await answer(loaded([await handed_out(asked)]), VIEWS_TODAY)).now.views == 1
 
 
 async def test_a_cancelled_asker_leaves_the_shard_as_it_was():
@@ -262,7 +269,7 @@ async def test_a_shard_that_took_over_from_others_dumps_all_it_has():
     await told(former[1], active([1, 3]), seen("b"))
     dumps = [await dumped(shard, full=True) for shard in former]
     heir = state()
-    restore([heir], [resolved(dump.pieces) for dump in dumps])
+    restore([heir], [resolved(dump.chunks) for dump in dumps], formerly=2)
     first, second = await dumped(heir, full=False), await dumped(heir, full=False)
     assert (first.full, second.full) == (True, False)
     again = loaded([first, second])
@@ -276,7 +283,7 @@ async def test_samples_of_different_rates_become_one_of_the_smaller_rate():
     await told(sampled, active(spread(range(1_000, 1_120))))
     dumps = [await dumped(shard, full=True) for shard in (exact, sampled)]
     heir = state(**SMALL)
-    restore([heir], [resolved(dump.pieces) for dump in dumps])
+    restore([heir], [resolved(dump.chunks) for dump in dumps], formerly=2)
     half = [h for h in spread([*range(1, 61), *range(1_000, 1_120)]) if h < 2**63]
     assert heir.users.days.sample_rate == 0.5
     assert heir.users.days.left((TODAY,), ()) == (len(half), len(half))

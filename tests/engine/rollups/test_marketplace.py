@@ -35,6 +35,9 @@ class Owns:
         self.keys = keys
         self.unkeyed = unkeyed
 
+    def same(self, key):
+        return key
+
     def key(self, key: str, /) -> bool:
         return key in self.keys
 

@@ -7,6 +7,9 @@ class Owns:
     def __init__(self, keys: str) -> None:
         self.keys = keys
 
+    def same(self, key):
+        return key
+
     def key(self, key: str, /) -> bool:
         return key in self.keys
 

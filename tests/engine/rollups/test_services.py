@@ -44,6 +44,9 @@ def executions(of: Services, *days: int) -> int:
 class Everything:
     unkeyed = True
 
+    def same(self, key):
+        return key
+
     def key(self, key: str, /) -> bool:
         return True
 

@@ -1,4 +1,4 @@
-// Sets the theme before anything is drawn; a file of its own, because the policy forbids inline code.
+// Sets the theme and the frame before anything is drawn; a file of its own, because the policy forbids inline code.
 (function () {
   var root = document.documentElement;
   var choice = null;
@@ -13,4 +13,6 @@
     choice = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   }
   root.dataset.theme = choice;
+  // A shared dashboard and a wall of figures have no navigation, not even while they load.
+  if (/^\/embed\//.test(location.pathname) || /[?&]kiosk=1/.test(location.hash)) root.dataset.bare = "";
 })();

@@ -3,10 +3,11 @@
 import { render, type JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { keyAsked } from "./lib/api";
-import { start } from "./lib/live";
+import { askFirst, start } from "./lib/live";
 import { useStore } from "./lib/store";
 import { route } from "./lib/url";
 import { findSettings, reportingZone } from "./lib/view";
+import { Opening } from "./ui/opening";
 import { Shell } from "./ui/shell";
 import { Embed, sharedIn } from "./views/embed";
 import { SignIn } from "./views/signin";
@@ -25,7 +26,7 @@ function begin(): void {
   if (shared === null) start();
 }
 
-function Page(): JSX.Element | null {
+function Page(): JSX.Element {
   const here = useStore(route, (value) => value);
   const zone = useStore(reportingZone, (value) => value);
   const isKeyAsked = useStore(keyAsked, (value) => value);
@@ -42,6 +43,8 @@ function Page(): JSX.Element | null {
         setWaiting(true);
         setTimeout(look, RETRY_MS);
       });
+      const wasHere = reportingZone.get() !== null;
+      if (wasHere && shared === null) askFirst();
     };
     look();
   }, []);
@@ -53,7 +56,9 @@ function Page(): JSX.Element | null {
       <h1>Tallymark</h1>
       <p>The service does not answer questions yet. The page looks again every 2 seconds.</p>
     </main>
-  ) : null;
+  ) : (
+    <Opening />
+  );
 }
 
 const box = document.getElementById("page");

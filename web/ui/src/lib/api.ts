@@ -96,6 +96,8 @@ interface Entry {
   askedMs: number;
   watchers: Set<() => void>;
   running: AbortController | null;
+  /** Settled, never rejected, when what is running has come to its end. */
+  ended: Promise<void>;
   failures: number;
   timer: number;
   retryAtMs: number;
@@ -122,6 +124,7 @@ function entryOf(key: string): Entry {
       askedMs: 0,
       watchers: new Set(),
       running: null,
+      ended: Promise.resolve(),
       failures: 0,
       timer: 0,
       retryAtMs: 0,
@@ -139,8 +142,12 @@ function forgetOldest(): void {
   }
 }
 
-async function load(question: Question, entry: Entry): Promise<void> {
-  if (entry.running !== null) return;
+function load(question: Question, entry: Entry): Promise<void> {
+  if (entry.running === null) entry.ended = answered(question, entry);
+  return entry.ended;
+}
+
+async function answered(question: Question, entry: Entry): Promise<void> {
   const controller = new AbortController();
   entry.running = controller;
   entry.askedMs = Date.now();
@@ -152,6 +159,8 @@ async function load(question: Question, entry: Entry): Promise<void> {
         ? {}
         : { method: "POST", body: question.body, type: "text/plain" }),
     });
+    // Fresh from now on: on a slow way the answer may be seconds younger than the question.
+    entry.askedMs = Date.now();
     delete entry.problem;
     entry.failures = 0;
   } catch (error) {
@@ -172,6 +181,22 @@ function retryLater(question: Question, entry: Entry): void {
   entry.timer = window.setTimeout(() => {
     if (entry.watchers.size > 0) void load(question, entry);
   }, waitS * 1000);
+}
+
+/**
+ * The answer to a question from outside the parts of the page; those that ask the same share it.
+ *
+ * Throws Problem.
+ */
+export async function answerTo<T>(address: string): Promise<T> {
+  const question = { url: address };
+  const entry = entryOf(keyOf(question));
+  const waiting = (): void => undefined;
+  entry.watchers.add(waiting);
+  await load(question, entry);
+  entry.watchers.delete(waiting);
+  if (entry.problem !== undefined) throw entry.problem;
+  return entry.answer as T;
 }
 
 export interface Asked<T> {

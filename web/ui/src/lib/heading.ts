@@ -1,7 +1,7 @@
 // The title in the header: a view knows better than its address what it is called.
 
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { createStore } from "./store";
 
 export interface Heading {
@@ -16,7 +16,8 @@ export const heading = createStore<Heading | null>(null);
 
 /** A name that came with an answer takes the place of the view's own. */
 export function useHeading(next: Heading): void {
-  useEffect(() => {
+  // Before the page is painted: a header that grows a moment later moves all that is below it.
+  useLayoutEffect(() => {
     heading.set(next);
     return () => heading.set(null);
   }, [JSON.stringify(next)]);
@@ -26,7 +27,7 @@ export function useHeading(next: Heading): void {
 export const headerTools = createStore<ComponentChildren>(null);
 
 export function useHeaderTools(tools: ComponentChildren, deps: readonly unknown[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     headerTools.set(tools);
     return () => headerTools.set(null);
   }, deps);

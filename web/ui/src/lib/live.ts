@@ -112,7 +112,7 @@ async function poll(): Promise<void> {
   if (isPaused) return;
   polls += 1;
   try {
-    await first();
+    await figures();
     put({ state: "polling", latencyMs: null });
   } catch {
     put({ state: Date.now() - live.get().receivedMs > STALE_MS ? "stale" : "reconnecting" });
@@ -121,8 +121,21 @@ async function poll(): Promise<void> {
   timer = window.setTimeout(polls % 3 === 0 ? open : () => void poll(), POLL_MS);
 }
 
-/** The first figures, before the stream has its first tick. */
-async function first(): Promise<void> {
+let isAskedFor = false;
+
+/**
+ * The first figures, before the stream has its first tick: asked once, by whoever comes first.
+ *
+ * A browser has six connections to a service. The page of who was here before asks twenty
+ * questions at once, and these figures, which stand at its top, must not wait for all others.
+ */
+export function askFirst(): void {
+  if (isAskedFor) return;
+  isAskedFor = true;
+  figures().catch(() => undefined);
+}
+
+async function figures(): Promise<void> {
   const { data } = await ask<CountersAnswer>("/counters");
   put({ counters: data, receivedMs: Date.now() });
 }
@@ -138,7 +151,7 @@ function watch(): void {
 export function start(): void {
   if (isStarted) return;
   isStarted = true;
-  first().catch(() => undefined);
+  askFirst();
   open();
   setInterval(watch, 1_000);
   document.addEventListener("visibilitychange", () => {

@@ -1,6 +1,6 @@
 // A value that can be watched: the one way in which state is shared between parts of the page.
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 export interface Store<T> {
   get(): T;
@@ -28,7 +28,8 @@ export function createStore<T>(initial: T): Store<T> {
 /** What `pick` takes of a store, drawn again only when that changes. */
 export function useStore<T, U>(store: Store<T>, pick: (value: T) => U): U {
   const [picked, setPicked] = useState(() => pick(store.get()));
-  useEffect(() => {
+  // Before the page is painted: what other parts set while they are drawn first is seen at once.
+  useLayoutEffect(() => {
     const look = (): void => setPicked(() => pick(store.get()));
     look();
     return store.subscribe(look);

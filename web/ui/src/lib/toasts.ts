@@ -24,11 +24,12 @@ export function dismiss(id: number): void {
   toasts.set(toasts.get().filter((one) => one.id !== id));
 }
 
+/** Copy a text; where the browser refuses, as it does without HTTPS, show what there was to copy. */
 export async function copy(text: string, told: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
     toast(told);
   } catch {
-    toast("Could not copy: the browser does not allow it here.", { isError: true });
+    toast(`The browser does not let this page copy. Take it from here: ${text}`, { isError: true });
   }
 }

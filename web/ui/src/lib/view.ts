@@ -1,7 +1,7 @@
 // What a view is seen through: period, zone, granularity and comparison, all from the address.
 
 import { useEffect, useMemo } from "preact/hooks";
-import { Problem, ask, keyAsked, url } from "./api";
+import { Problem, answerTo, keyAsked, url } from "./api";
 import { granularityFor, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
@@ -39,7 +39,7 @@ const STORED_ZONE = "tallymark.zone";
 export async function findSettings(): Promise<void> {
   const last = remembered(STORED_ZONE);
   if (last !== null && isZone(last)) reportingZone.set(last);
-  const health = await ask<Health>("/health");
+  const health = await answerTo<Health>("/health");
   if (health.version === undefined) {
     keyAsked.set(true);
     throw new Problem(401, "The service asks for a key.");
@@ -56,7 +56,7 @@ export async function findSettings(): Promise<void> {
 }
 
 async function zoneOfAnswers(): Promise<string> {
-  const answer = await ask<MarketplaceAnswer>(url("/metrics/marketplace", { limit: 1 }));
+  const answer = await answerTo<MarketplaceAnswer>(url("/metrics/marketplace", { limit: 1 }));
   return answer.range.timezone;
 }
 

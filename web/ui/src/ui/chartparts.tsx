@@ -132,7 +132,7 @@ export function Twin(props: ChartProps & { id: string; isShown: boolean; height:
       style={isShown ? { height: `${height}px` } : {}}
       {...(isShown ? { tabIndex: 0, role: "region", "aria-label": `${props.name}, table` } : {})}
     >
-      <table>
+      <table aria-label={`${props.name}, values`}>
         <thead>
           <tr>
             <th scope="col">{xName}</th>

@@ -1,7 +1,8 @@
 // A question over the page: focus stays in it, Escape closes it.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
+import { focusableIn, useFocusInside } from "../lib/focus";
 
 interface Props {
   title: string;
@@ -10,24 +11,16 @@ interface Props {
   acts?: ComponentChildren;
 }
 
-const FOCUSABLE = "button:not(:disabled), [href], input, select, textarea, [tabindex='0']";
-
 export function Dialog({ title, onClose, children, acts }: Props): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    box.current?.querySelector<HTMLElement>(FOCUSABLE)?.focus();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
+  useFocusInside(box);
   const press = (event: KeyboardEvent): void => {
     if (event.key === "Escape") {
       event.stopPropagation();
       onClose();
     }
     if (event.key !== "Tab") return;
-    const found = [...(box.current?.querySelectorAll<HTMLElement>(FOCUSABLE) ?? [])];
+    const found = focusableIn(box.current);
     const [first, last] = [found[0], found.at(-1)];
     const edge = event.shiftKey ? first : last;
     if (document.activeElement !== edge) return;

@@ -1,7 +1,7 @@
 // The frame around every view: navigation, header, bottom bar on the phone, keys.
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, ask, useAnswer, url } from "../lib/api";
 import { NBSP, count } from "../lib/format";
 import { headerTools, heading } from "../lib/heading";
@@ -21,6 +21,7 @@ import { VIEWS, type ViewDef } from "../views/registry";
 import { Icon, Logo } from "./icons";
 import { KeySheet } from "./keysheet";
 import { LiveState, SpokenHeadline } from "./livestate";
+import { Float } from "./popover";
 import { CompareButton, Granularities, RangeButton, isRangeOpen, toggleCompare } from "./range";
 import { Toasts } from "./toasts";
 
@@ -49,7 +50,7 @@ export function Shell({ route }: { route: Route }): JSX.Element {
   }, [health]);
   useEffect(() => setMenuOpen(false), [route]);
   useKeys(def, view, () => setKeysShown(true));
-  useTitle(def);
+  const title = useTitle(def);
   // The first event does not throw its sender out of the page on which it was watched for.
   const isFirstRun = isEmpty && !isLeaving && def.name !== "status";
   const isDetail = route.path.length > 1 && def.detail !== undefined;
@@ -68,6 +69,7 @@ export function Shell({ route }: { route: Route }): JSX.Element {
           isFirstRun={isFirstRun}
           isDetail={isDetail}
           isListening={isEmpty && (health?.events ?? 0) === 0}
+          isMenuOpen={isMenuOpen}
           onMenu={() => setMenuOpen(!isMenuOpen)}
         />
         <main class="content" id="content" tabIndex={-1}>
@@ -78,10 +80,16 @@ export function Shell({ route }: { route: Route }): JSX.Element {
           )}
         </main>
       </div>
-      <BottomBar route={route} isOpen={isMenuOpen} onMore={() => setMenuOpen(!isMenuOpen)} />
+      <BottomBar
+        route={route}
+        isOpen={isMenuOpen}
+        onMore={() => setMenuOpen(!isMenuOpen)}
+        onClose={() => setMenuOpen(false)}
+      />
       {areKeysShown && <KeySheet onClose={() => setKeysShown(false)} />}
       <Toasts />
       <SpokenHeadline />
+      <SpokenTitle title={title} />
     </div>
   );
 }
@@ -92,11 +100,24 @@ function skip(event: Event): void {
   document.getElementById("content")?.focus();
 }
 
-function useTitle(def: ViewDef): void {
+function useTitle(def: ViewDef): string {
   const title = useStore(heading, (value) => value?.title) ?? def.title;
   useEffect(() => {
     document.title = `${title} · Tallymark`;
   }, [title]);
+  return title;
+}
+
+/** Another view is said to those who listen; the first has just been told as the title of the page. */
+function SpokenTitle({ title }: { title: string }): JSX.Element {
+  const first = useRef(title);
+  const isChanged = first.current !== title;
+  if (isChanged) first.current = "";
+  return (
+    <div class="unseen" role="status">
+      {isChanged && title}
+    </div>
+  );
 }
 
 function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
@@ -246,10 +267,12 @@ interface HeaderProps {
   isFirstRun: boolean;
   isDetail: boolean;
   isListening: boolean;
+  isMenuOpen: boolean;
   onMenu: () => void;
 }
 
-function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: HeaderProps): JSX.Element {
+function Header(props: HeaderProps): JSX.Element {
+  const { def, view, isFirstRun, isDetail, isListening, isMenuOpen, onMenu } = props;
   const told = useStore(heading, (value) => value);
   const tools = useStore(headerTools, (value) => value);
   // Who arranges widgets needs the room for that.
@@ -275,7 +298,15 @@ function Header({ def, view, isFirstRun, isDetail, isListening, onMenu }: Header
       </div>
       <LiveState zone={view.zone} isListening={isListening} isOver={hasRange && !view.period.isRunning} />
       {hasRange && <span class="period-shown">{view.period.dates}</span>}
-      <button type="button" class="icon-button menu-button" aria-label="Menu" title="Menu" onClick={onMenu}>
+      <button
+        type="button"
+        class="icon-button menu-button"
+        aria-label="Menu"
+        aria-expanded={isMenuOpen}
+        title="Menu"
+        aria-controls={MORE}
+        onClick={onMenu}
+      >
         <Icon name="menu" />
       </button>
       {!isFirstRun && (
@@ -315,12 +346,14 @@ function IdChip({ id }: { id: string }): JSX.Element {
   );
 }
 
+const MORE = "more-views";
 const ON_PHONE = ["", "services", "revenue", "users"];
 
-function BottomBar({ route, isOpen, onMore }: {
+function BottomBar({ route, isOpen, onMore, onClose }: {
   route: Route;
   isOpen: boolean;
   onMore: () => void;
+  onClose: () => void;
 }): JSX.Element {
   const here = route.path[0] ?? "";
   const current = (name: string): object => (here === name ? { "aria-current": "page" } : {});
@@ -333,23 +366,23 @@ function BottomBar({ route, isOpen, onMore }: {
             {title}
           </a>
         ))}
-        <button type="button" aria-expanded={isOpen} onClick={onMore}>
+        <button type="button" aria-expanded={isOpen} aria-controls={MORE} onClick={onMore}>
           <Icon name="more" />
           More
         </button>
       </nav>
-      {isOpen && <MoreSheet />}
+      {isOpen && <MoreSheet onClose={onClose} />}
     </>
   );
 }
 
-function MoreSheet(): JSX.Element {
+function MoreSheet({ onClose }: { onClose: () => void }): JSX.Element {
   const hasLoad = useHasLoad();
   const others = VIEWS.filter(
     ({ name }) => !ON_PHONE.includes(name) && (name !== "load" || hasLoad),
   );
   return (
-    <div class="float menu sheet" role="dialog" aria-label="More views">
+    <Float label="More views" class="menu sheet" id={MORE} onClose={onClose}>
       {others.map(({ name, title, icon }) => (
         <a key={name} class="menu-item" href={linkTo([name])}>
           <Icon name={icon} />
@@ -361,6 +394,6 @@ function MoreSheet(): JSX.Element {
         Change the theme
       </button>
       <SignOutButton class="menu-item" />
-    </div>
+    </Float>
   );
 }

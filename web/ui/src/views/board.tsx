@@ -94,8 +94,11 @@ interface Share {
 function BoardTools({ board, onChange }: { board: Dashboard; onChange: () => void }): JSX.Element {
   const [isOpen, setOpen] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
-  const share = async (): Promise<void> => {
+  const choose = (act: () => Promise<void>): void => {
     setOpen(false);
+    void act();
+  };
+  const share = async (): Promise<void> => {
     let path = "";
     const post = async (): Promise<void> => {
       path = (await ask<{ data: Share }>(`${addressOf(board.id)}/share`, { method: "POST" })).data.path;
@@ -105,7 +108,6 @@ function BoardTools({ board, onChange }: { board: Dashboard; onChange: () => voi
     onChange();
   };
   const unshare = async (): Promise<void> => {
-    setOpen(false);
     const act = (): Promise<unknown> => ask(`${addressOf(board.id)}/share`, { method: "DELETE" });
     if (await attempt("take the link back", act, "The link opens nothing any more")) onChange();
   };
@@ -123,14 +125,14 @@ function BoardTools({ board, onChange }: { board: Dashboard; onChange: () => voi
           </button>
         }
       >
-        <button type="button" class="menu-item" onClick={() => void copy(location.href, "Link copied")}>
+        <button type="button" class="menu-item" onClick={() => choose(() => copy(location.href, "Link copied"))}>
           Copy link
         </button>
-        <button type="button" class="menu-item" onClick={() => void share()}>
+        <button type="button" class="menu-item" onClick={() => choose(share)}>
           Copy read-only link
         </button>
         {board.isShared && (
-          <button type="button" class="menu-item" onClick={() => void unshare()}>
+          <button type="button" class="menu-item" onClick={() => choose(unshare)}>
             Take the read-only link back
           </button>
         )}
@@ -140,7 +142,14 @@ function BoardTools({ board, onChange }: { board: Dashboard; onChange: () => voi
         <button type="button" class="menu-item" onClick={() => setQuery({ kiosk: "1" })}>
           Show without navigation
         </button>
-        <button type="button" class="menu-item bad" onClick={() => setDeleting(true)}>
+        <button
+          type="button"
+          class="menu-item bad"
+          onClick={() => {
+            setOpen(false);
+            setDeleting(true);
+          }}
+        >
           Delete …
         </button>
       </Popover>

@@ -90,7 +90,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
         ))}
         {widgets.length === 0 && (
           <div class="panel state board-empty">
-            <p>No widgets yet. “Add widget” makes one, and its form appears at the right.</p>
+            <p>No widgets yet. “Add widget” makes one, and shows its form.</p>
           </div>
         )}
         <p id="editing-keys" class="unseen">

@@ -84,7 +84,7 @@ function HeatKey({ scale }: { scale: Scale }): JSX.Element {
 function Table({ rows, scale }: { rows: readonly CohortRow[]; scale: Scale }): JSX.Element {
   const days = rows[0]?.days.map(({ day }) => day) ?? [];
   return (
-    <table class="cohort-table">
+    <table class="cohort-table" aria-label="Retention by weekly cohort">
       <thead>
         <tr>
           <th scope="col">Week of</th>

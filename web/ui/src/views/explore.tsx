@@ -1,7 +1,7 @@
 // Explore: my own question, in SQL, with its answer as a table and as a chart.
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, ask } from "../lib/api";
 import { NBSP, count, many } from "../lib/format";
 import { useHeaderTools } from "../lib/heading";
@@ -14,6 +14,7 @@ import { setQuery } from "../lib/url";
 import type { View } from "../lib/view";
 import { SqlEditor } from "../ui/editor";
 import { Icon } from "../ui/icons";
+import { Blocks } from "../ui/panel";
 import { Popover } from "../ui/popover";
 import { ExportButton } from "./exporting";
 import { Result } from "./result";
@@ -52,9 +53,11 @@ interface Run {
 const IDLE: Run = { answer: null, complaint: null, tookMs: 0, isRunning: false };
 
 export function Explore({ view }: { view: View }): JSX.Element {
-  const [sql, setSql] = useState("");
+  const [sql, setSql] = useState(() => textAtOnce(view.route.query));
   const [run, setRun] = useState<Run>(IDLE);
+  const isBegun = useRef(false);
   const start = (text: string): void => {
+    isBegun.current = true;
     setRun((now) => ({ ...now, isRunning: true }));
     void asked(text).then(setRun);
     void addressOf(text).then((query) => setQuery(query, { replace: true }));
@@ -63,7 +66,7 @@ export function Explore({ view }: { view: View }): JSX.Element {
   useEffect(() => {
     void sqlOf(view.route.query).then((found) => {
       const text = found ?? FIRST;
-      if (text === sql) return;
+      if (text === sql && isBegun.current) return;
       setSql(text);
       start(text);
     });
@@ -99,11 +102,20 @@ export function Explore({ view }: { view: View }): JSX.Element {
             </p>
           )}
         </section>
+        {run.answer === null && run.isRunning && (
+          <section class="panel" aria-label="Result">
+            <Blocks height={360} />
+          </section>
+        )}
         {run.answer !== null && <Result answer={run.answer} sql={sql} isOld={run.isRunning || run.complaint !== null} />}
       </div>
     </div>
   );
 }
+
+/** What the address says without unpacking, so that the editor has its height from the first moment. */
+const textAtOnce = ({ q, z, saved }: Readonly<Record<string, string>>): string =>
+  q ?? (z === undefined && saved === undefined ? FIRST : "");
 
 async function asked(sql: string): Promise<Run> {
   const begunMs = performance.now();
@@ -173,7 +185,7 @@ function Tools({ onExample }: { onExample: (sql: string) => void }): JSX.Element
 
 function Columns({ onInsert }: { onInsert: (name: string) => void }): JSX.Element {
   return (
-    <details class="panel span-3 columns" open={!matchMedia("(max-width: 720px)").matches}>
+    <details class="panel span-3 columns" aria-label="Columns" open={!matchMedia("(max-width: 720px)").matches}>
       <summary class="panel-head">
         <span class="strong">events</span>
         <span class="unit">columns</span>

@@ -37,7 +37,7 @@ export function Load({ view }: { view: View }): JSX.Element {
       <section class="panel span-8" aria-label="Run">
         {id === null ? (
           <div class="state">
-            <p>No run yet. The form at the left starts one.</p>
+            <p>No run yet. “Start” begins one.</p>
           </div>
         ) : (
           <Watched key={id} id={id} onEnd={runs.retry} />

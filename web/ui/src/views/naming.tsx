@@ -55,7 +55,7 @@ function Naming({ what, onClose, onDone }: {
   const [draft, setDraft] = useState<Draft>({ name: what.name, description: "", variants: {} });
   const [isNamed, setNamed] = useState(false);
   useEffect(() => {
-    void entryAt(address).then((entry) => {
+    void entryOf(what).then((entry) => {
       if (entry === null) return;
       const variants = Object.fromEntries((entry.variants ?? []).map(({ index, name }) => [index, name]));
       setNamed(true);
@@ -131,10 +131,11 @@ function Naming({ what, onClose, onDone }: {
   );
 }
 
-/** What the catalog says already; null where it says nothing. */
-async function entryAt(address: string): Promise<CatalogEntry | null> {
+/** What the catalog says already; null where it says nothing, which for one alone would be an error. */
+async function entryOf({ kind, id }: Nameable): Promise<CatalogEntry | null> {
   try {
-    return (await ask<{ data: CatalogEntry }>(address)).data;
+    const { data } = await ask<{ data: CatalogEntry[] }>(`/catalog/${kind}`);
+    return data.find((entry) => entry.id === id) ?? null;
   } catch (error) {
     if (error instanceof Problem) return null;
     throw error;

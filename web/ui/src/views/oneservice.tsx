@@ -11,7 +11,7 @@ import { PER, wordFor } from "../lib/period";
 import { failuresSql } from "../lib/queries";
 import { centred, known, timeAxis } from "../lib/series";
 import { queryLink } from "../lib/sqltext";
-import { addDays, clock, clockWithSeconds, isoDate, zoneName } from "../lib/time";
+import { addDays, clock, clockWithSeconds, isoDate, monthDay, zoneName } from "../lib/time";
 import { troubleIn, type Trouble } from "../lib/trouble";
 import type { ServiceFigures, ServiceStep, ServicesAnswer } from "../lib/types";
 import { linkTo } from "../lib/url";
@@ -56,7 +56,7 @@ export function OneService({ view }: { view: View }): JSX.Element {
       <TroubleNotice view={view} id={id} />
       <Figures view={view} asked={asked} id={id} />
       <section class="panel span-8" aria-label="Latency and executions">
-        <Answered asked={asked} what="this service" height={560} empty={(answer) => emptyWords(view, answer)}>
+        <Answered asked={asked} what="this service" height={511} empty={(answer) => emptyWords(view, answer)}>
           {(answer) => <Charts view={view} answer={answer} id={id} />}
         </Answered>
       </section>
@@ -359,5 +359,5 @@ function Failures({ view, id }: { view: View; id: string }): JSX.Element {
 function failedAt(timestamp: string, { zone, nowMs }: View): string {
   const ms = Date.parse(`${timestamp.replace(" ", "T")}Z`);
   const isToday = isoDate(ms, zone) === isoDate(nowMs, zone);
-  return isToday ? clockWithSeconds(ms, zone) : `${isoDate(ms, zone).slice(5)} ${clock(ms, zone)}`;
+  return isToday ? clockWithSeconds(ms, zone) : `${monthDay(ms, zone)}, ${clock(ms, zone)}`;
 }

@@ -56,7 +56,7 @@ function ExecutionsChart({ view, services }: { view: View; services: Asked<Servi
   );
   return (
     <section class="panel span-6" aria-label="Executions">
-      <Answered asked={services} what="executions" title="Executions" height={312}>
+      <Answered asked={services} what="executions" title="Executions" height={304}>
         {(answer) => {
           const rows = answer.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
@@ -106,7 +106,7 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
   );
   return (
     <section class="panel span-6" aria-label="Revenue">
-      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={312} empty={({ data }) => (data.reason === null ? null : mixedWords(data))}>
+      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={304} empty={({ data }) => (data.reason === null ? null : mixedWords(data))}>
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);

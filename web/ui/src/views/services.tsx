@@ -1,9 +1,9 @@
 // Services: which are used, slow, failing, getting worse?
 
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
-import { NBSP, bound, count, duration, percent, plain } from "../lib/format";
+import { NBSP, bound, count, duration, many, percent, plain } from "../lib/format";
 import { timeAxis } from "../lib/series";
 import type { LatencyAccuracy, ServiceRow, ServicesAnswer } from "../lib/types";
 import { setQuery } from "../lib/url";
@@ -42,7 +42,7 @@ export function Services({ view }: { view: View }): JSX.Element {
           {(answer) => <Table view={view} answer={answer} sort={sort} />}
         </Answered>
       </section>
-      {asked.answer !== undefined && <Accuracy accuracy={asked.answer.total.accuracy} />}
+      {asked.answer !== undefined && <Foot answer={asked.answer} />}
     </>
   );
 }
@@ -129,12 +129,7 @@ function Filters({ view, categories, answer }: {
         With errors
         {answer !== undefined && <span class="chip">{count(failing)}</span>}
       </button>
-      {answer !== undefined && (
-        <span class="totals">
-          {count(answer.rows)} services · {count(answer.total.executions)} executions ·{" "}
-          {plain(percent(answer.total.errorRate, 2))} errors
-        </span>
-      )}
+      <span class="totals">{answer === undefined ? NBSP : totals(answer)}</span>
       <a class="button" download href={url("/export/services", { ...view.params, format: "csv" })}>
         <Icon name="download" size={14} />
         CSV
@@ -143,12 +138,18 @@ function Filters({ view, categories, answer }: {
   );
 }
 
+const totals = ({ rows, total }: ServicesAnswer): string =>
+  `${many(rows, "service", "services")} · ${many(total.executions, "execution", "executions")} · ` +
+  `${plain(percent(total.errorRate, 2))} errors`;
+
 function Table({ view, answer, sort }: { view: View; answer: ServicesAnswer; sort: string }): JSX.Element {
   const { query } = view.route;
   const rows = matching(answer.data, query);
   const [page, setPage] = useState(0);
+  useEffect(() => setPage(0), [sort, query["find"], query["errors"], query["category"]]);
   const isPaged = rows.length > PAGED_FROM;
-  const first = isPaged ? Math.min(page * PAGE_ROWS, rows.length - 1) : 0;
+  const last = Math.ceil(rows.length / PAGE_ROWS) - 1;
+  const first = isPaged ? Math.min(page, last) * PAGE_ROWS : 0;
   const shown = isPaged ? rows.slice(first, first + PAGE_ROWS) : rows;
   if (rows.length === 0) {
     return (
@@ -177,24 +178,38 @@ function Table({ view, answer, sort }: { view: View; answer: ServicesAnswer; sor
         isSticky
       />
       {isPaged && (
-        <div class="pager panel-body">
-          <button type="button" class="button" disabled={first === 0} onClick={() => setPage(page - 1)}>
-            Earlier rows
-          </button>
-          <span class="dim">
-            {count(first + 1)} – {count(first + shown.length)} of {count(rows.length)}
-          </span>
-          <button
-            type="button"
-            class="button"
-            disabled={first + PAGE_ROWS >= rows.length}
-            onClick={() => setPage(page + 1)}
-          >
-            Further rows
-          </button>
-        </div>
+        <Pager first={first} shown={shown.length} of={rows.length} page={Math.min(page, last)} last={last} onPage={setPage} />
       )}
     </>
+  );
+}
+
+function Pager({ first, shown, of, page, last, onPage }: {
+  first: number;
+  shown: number;
+  of: number;
+  page: number;
+  last: number;
+  onPage: (page: number) => void;
+}): JSX.Element {
+  const turn = (to: number): void => {
+    if (to < 0 || to > last) return;
+    onPage(to);
+    scrollTo({ top: 0 });
+  };
+  // Not disabled at an end: a button that is has no focus any more, and the keyboard would start anew.
+  return (
+    <div class="pager panel-body">
+      <button type="button" class="button" aria-disabled={page === 0} onClick={() => turn(page - 1)}>
+        Earlier rows
+      </button>
+      <span class="dim" role="status">
+        {count(first + 1)} – {count(first + shown)} of {count(of)}
+      </span>
+      <button type="button" class="button" aria-disabled={page === last} onClick={() => turn(page + 1)}>
+        Further rows
+      </button>
+    </div>
   );
 }
 
@@ -282,14 +297,18 @@ export function boundOf(accuracy: LatencyAccuracy, key: Percentile): number | nu
   return low + high === 0 ? null : (100 * (high - low)) / (high + low);
 }
 
-function Accuracy({ accuracy }: { accuracy: LatencyAccuracy }): JSX.Element {
+function Foot({ answer }: { answer: ServicesAnswer }): JSX.Element {
+  const { accuracy } = answer.total;
   const bounds = (["p50", "p95", "p99"] as const).flatMap((key) => {
     const half = boundOf(accuracy, key);
     return half === null ? [] : [`${key}${key === "p50" ? " within" : ""} ${bound(half)}`];
   });
   return (
     <div class="table-foot">
-      <span />
+      <span>
+        {answer.rows > answer.data.length &&
+          `The first ${count(answer.data.length)} of ${count(answer.rows)} services in this order; CSV has all.`}
+      </span>
       <span>
         {bounds.length === 0
           ? "All figures are exact."

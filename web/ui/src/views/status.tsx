@@ -82,6 +82,9 @@ function Warnings({ health }: { health: Health }): JSX.Element {
   );
 }
 
+/** What an acknowledgement has waited for. */
+const AWAITED: Record<string, string> = { fsync: "synced", write: "not synced", none: "not waited for" };
+
 function Figures({ health }: { health: Health }): JSX.Element {
   const { queue, journal, snapshot, stream, archive } = health;
   return (
@@ -99,7 +102,7 @@ function Figures({ health }: { health: Health }): JSX.Element {
       <Stat
         label="Journal"
         figure={bytes(journal?.sizeBytes)}
-        line={journal && `${count(journal.groups)} groups, ${journal.durability}`}
+        line={journal && `${many(journal.groups, "group", "groups")} · ${AWAITED[journal.durability] ?? journal.durability}`}
       />
       <Stat
         label="Snapshot"

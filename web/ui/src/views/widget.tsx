@@ -44,6 +44,9 @@ interface Props {
 
 type Answer = ServicesAnswer | RevenueAnswer | MarketplaceAnswer | UsersAnswer | ExperimentsAnswer | SqlAnswer | CountersAnswer;
 
+/** A chart brings the head of its frame along, which other widgets have before their answer. */
+const FRAME_HEAD_PX = 46;
+
 export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildren }): JSX.Element {
   const { widget, view, source, height } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -65,7 +68,11 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
       {isUnwritten ? (
         <Nothing height={height}>This widget has no query yet. Its form takes one.</Nothing>
       ) : (
-        <Answered asked={asked} what={widget.title.toLowerCase() || "this widget"} height={height}>
+        <Answered
+          asked={asked}
+          what={widget.title.toLowerCase() || "this widget"}
+          height={isFramed ? height + FRAME_HEAD_PX : height}
+        >
           {(answer) => <Content {...props} view={own} answer={answer} isEmbedded={source.token !== null} />}
         </Answered>
       )}

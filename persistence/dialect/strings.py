@@ -1,0 +1,107 @@
+"""Functions of texts, and what makes texts of other values."""
+
+from collections.abc import Callable
+
+from persistence.archive.columns import literal
+from persistence.dialect import kinds, made, times
+from persistence.dialect.errors import InvalidQuery
+from persistence.dialect.kinds import Kind
+from persistence.dialect.made import Made, of
+
+
+def of_text(name: str, pattern: str, kind: Kind, *, truth: bool = False) -> Callable[..., Made]:
+    """A function of texts alone, as a pattern of SQL with {0}, {1}."""
+
+    def make(*parts: Made) -> Made:
+        texts = [made.text(part, name) for part in parts]
+        return of(pattern.format(*texts), kind, *parts, truth=truth)
+
+    return make
+
+
+def position(needle: Made, haystack: Made) -> Made:
+    """position(needle IN haystack): from 1, 0 where it is not."""
+    sql = f"strpos({made.text(haystack, 'position')}, {made.text(needle, 'position')})"
+    return of(sql, kinds.UINT64, needle, haystack)
+
+
+def substring(what: Made, first: Made, length: Made | None = None) -> Made:
+    """substring(s, from[, length]), from 1 and in code points."""
+    parts = [what, first] if length is None else [what, first, length]
+    arguments = [made.text(what, "substring"), made.integer(first, "substring")]
+    if length is not None:
+        arguments.append(f"greatest({made.integer(length, 'substring')}, 0)")
+    return of(f"substring({', '.join(arguments)})", kinds.STRING, *parts)
+
+
+def empty(what: Made) -> Made:
+    """empty(s)."""
+    return of(f"({made.text(what, 'empty')} = '')", kinds.UINT8, what, truth=True)
+
+
+def formatted(pattern: Made, *parts: Made) -> Made:
+    """format('{} {1}', ...): no width and no filling, so nothing can grow in it."""
+    told = made.constant_text(pattern, "the pattern of format")
+    pieces: list[str] = []
+    plain, at, following = "", 0, 0
+    while at < len(told):
+        letter = told[at]
+        if told[at : at + 2] in {"{{", "}}"}:
+            plain += letter
+            at += 2
+        elif letter == "{":
+            end = told.find("}", at)
+            inner = told[at + 1 : end] if end > 0 else "?"
+            if not (inner == "" or (inner.isascii() and inner.isdigit() and len(inner) < 4)):
+                raise InvalidQuery("format takes {} and {0} alone")
+            index = int(inner) if inner else following
+            following += inner == ""
+            if index >= len(parts):
+                raise InvalidQuery("format has more places than arguments")
+            pieces += [literal(plain), to_text(parts[index]).sql]
+            plain, at = "", end + 1
+        else:
+            plain += letter
+            at += 1
+    pieces.append(made.texted(plain).sql)
+    return of(f"({' || '.join(pieces)})", kinds.STRING, *parts)
+
+
+def to_text(part: Made) -> Made:
+    """Any value as the text that an answer shows."""
+    match part.kind.base:
+        case "String":
+            return part
+        case "DateTime" | "Date":
+            return of(times.shown_text(part.sql, part.kind), kinds.STRING, part)
+        case "Int":
+            return of(f"({made.number(part, 'toString')})::VARCHAR", kinds.STRING, part)
+        case "Float64":
+            whole = f"({part.sql} = trunc({part.sql}) AND abs({part.sql}) < 1e15)"
+            shown = (
+                f"CASE WHEN {whole} THEN ({part.sql})::BIGINT::VARCHAR "
+                f"ELSE ({part.sql})::VARCHAR END"
+            )
+            return of(shown, kinds.STRING, part)
+        case base:
+            raise InvalidQuery(f"{base} cannot become a text")
+
+
+def concat(*parts: Made) -> Made:
+    """concat(a, ...) of values of any type."""
+    return of(f"({' || '.join(to_text(part).sql for part in parts)})", kinds.STRING, *parts)
+
+
+def in_base(name: str, digits: int) -> Callable[[Made], Made]:
+    """hex and bin: of a text each byte, of a whole number whole bytes."""
+
+    def make(what: Made) -> Made:
+        if what.kind.base == "String":
+            return of(f"{name}({what.sql})", kinds.STRING, what)
+        if what.kind.base != "Int":
+            raise InvalidQuery(f"{name} takes texts and whole numbers, not {what.kind.name}")
+        told = f"{name}(({made.number(what, name)})::UBIGINT)"
+        wide = f"(((length({told}) + {digits - 1}) // {digits}) * {digits})::INTEGER"
+        return of(f"lpad({told}, {wide}, '0')", kinds.STRING, what)
+
+    return make
