@@ -1,9 +1,11 @@
 """A dashboard made on the page: named, filled, saved, shared, and not for others to change."""
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, expect
+import pytest
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from tests.browser.conftest import Complaints, Open, archived, event, settled
 from tests.server import Server
@@ -133,3 +135,135 @@ def test_the_form_takes_several_filters_and_the_figure_fits_all_of_them(
     expect(page).not_to_have_url(re.compile("edit=1"))
     kept = server.client.get(path).json()["data"]["widgets"][0]["filters"]
     assert kept == {"serviceId": "s-1", "currency": "USD"}
+
+
+def asked_to_leave(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Leave without saving?")
+
+
+def edited(server: Server, open_page: Open, name: str) -> Page:
+    """A dashboard of its own in the editor, come to from the list, its name changed."""
+    path = f"/#/dashboards/{made_by_itself(server, name)}"
+    page = open_page(server, "/#/dashboards")
+    page.get_by_role("link", name=f"Edit {name}").click()
+    expect(page).to_have_url(f"{server.url}{path}?edit=1")
+    page.get_by_label("Name").fill(f"{name} again")
+    return page
+
+
+def made_by_itself(server: Server, name: str) -> str:
+    made = server.client.post("/dashboards", json={"name": name, "widgets": []})
+    return str(made.json()["data"]["id"])
+
+
+def by_navigation(page: Page) -> None:
+    page.get_by_role("link", name="Revenue", exact=True).click()
+
+
+def by_keys(page: Page) -> None:
+    page.get_by_role("heading", name="Dashboard", exact=True).click()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+
+
+def by_address(page: Page) -> None:
+    page.evaluate("location.hash = '#/revenue'")
+
+
+def by_going_back(page: Page) -> None:
+    page.evaluate("history.back()")
+
+
+def by_cancelling(page: Page) -> None:
+    page.get_by_role("button", name="Cancel").click()
+
+
+WAYS: list[tuple[Callable[[Page], None], str]] = [
+    (by_navigation, "#/revenue$"),
+    (by_keys, "#/revenue$"),
+    (by_address, "#/revenue$"),
+    (by_going_back, "#/dashboards$"),
+    (by_cancelling, "#/dashboards/[^/?]+$"),
+]
+
+
+@pytest.mark.parametrize(("leave", "there"), WAYS)
+def test_who_leaves_the_editor_with_changes_is_asked_and_may_stay(
+    demo: Server, open_page: Open, leave: Callable[[Page], None], there: str
+) -> None:
+    page = edited(demo, open_page, f"Left {leave.__name__}")
+    here = page.url
+    for keep in ("Keep editing", "Escape"):
+        leave(page)
+        expect(asked_to_leave(page)).to_be_visible()
+        expect(page.get_by_role("button", name="Keep editing")).to_be_focused()
+        if keep == "Escape":
+            page.keyboard.press(keep)
+        else:
+            page.get_by_role("button", name=keep).click()
+        expect(asked_to_leave(page)).to_have_count(0)
+        expect(page).to_have_url(here)
+        expect(page.get_by_label("Name")).to_have_value(re.compile(" again$"))
+    leave(page)
+    asked_to_leave(page).get_by_role("button", name="Leave").click()
+    expect(page).to_have_url(re.compile(there))
+    expect(page.get_by_label("Name")).to_have_count(0)
+    page.go_back()  # the steps of the browser are those that were gone
+    expect(page).to_have_url("about:blank" if leave is by_going_back else here)
+
+
+def test_who_stays_in_the_editor_has_focus_where_it_was(demo: Server, open_page: Open) -> None:
+    page = edited(demo, open_page, "Focus")
+    link = page.get_by_role("link", name="Revenue", exact=True)
+    link.press("Enter")
+    page.get_by_role("button", name="Keep editing").press("Enter")
+    expect(link).to_be_focused()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="More", exact=True).press("Enter")
+    page.get_by_role("dialog", name="More views").get_by_role("link", name="Explore").click()
+    page.get_by_role("button", name="Keep editing").press("Enter")
+    expect(page.locator("main")).to_be_focused()  # the link is no longer there
+
+
+def test_nothing_is_asked_where_nothing_would_be_lost(demo: Server, open_page: Open) -> None:
+    name = "Not asked"
+    page = open_page(demo, f"/#/dashboards/{made_by_itself(demo, name)}?edit=1")
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    field = page.get_by_label("Name")
+    here = page.url
+    field.fill("Another")
+    page.evaluate("location.hash += '&kiosk=1'")  # the editor stays, with what was changed
+    expect(page.locator(".kiosk")).to_have_count(1)
+    expect(field).to_have_value("Another")
+    page.go_back()
+    expect(page).to_have_url(here)
+    field.fill(name)
+    page.reload()
+    by_navigation(page)
+    expect(page.locator("h1")).to_have_text("Revenue")
+    page.go_back()
+    field.fill("Saved")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).not_to_have_url(re.compile("edit=1"))
+    expect(page.locator("h1")).to_have_text("Saved")
+    page.reload()
+    by_navigation(page)
+    expect(page.locator("h1")).to_have_text("Revenue")
+    assert asked == []
+
+
+def test_a_tab_with_unsaved_changes_is_not_closed_unasked(
+    demo: Server, open_page: Open
+) -> None:
+    page = edited(demo, open_page, "Closed")
+    with page.expect_event("dialog") as asking:
+        page.close(run_before_unload=True)
+    assert asking.value.type == "beforeunload"
+    asking.value.dismiss()
+    expect(page.get_by_label("Name")).to_have_value("Closed again")

@@ -161,6 +161,7 @@ def test_another_view_is_told_to_those_who_listen(
 
 ON_PHONE = [
     *POPOVERS,
+    *DIALOGS,
     Opens("users", "More", "More views"),
     Opens("services", "Menu", "More views"),
 ]

@@ -41,7 +41,54 @@ export function hashOf(path: readonly string[], query: Query = {}): string {
 
 export const route = createStore<Route>(parseHash(location.hash));
 
-addEventListener("hashchange", () => route.set(parseHash(location.hash)));
+/** Who may hold the page back from leaving where it is. */
+export interface Guard {
+  /** Whether one may go there unasked. */
+  isFree: (to: Route) => boolean;
+  /** The step was taken back; `leave` takes it again. */
+  onHeld: (leave: () => void) => void;
+}
+
+let guard: Guard | null = null;
+
+/** One at a time. Returns how to let go. */
+export function holdBack(by: Guard): () => void {
+  guard = by;
+  return () => {
+    if (guard === by) guard = null;
+  };
+}
+
+/**
+ * The place of this address among those that the browser goes back and forward through. It is kept
+ * in the history itself, which tells neither direction nor distance, and so outlives a reload.
+ */
+function numbered(before: number): number {
+  const own = (history.state as { step?: number } | null)?.step;
+  const step = own ?? before + 1;
+  if (own === undefined) history.replaceState({ step }, "");
+  return step;
+}
+
+let here = numbered(-1);
+let shown = here;
+
+addEventListener("hashchange", () => {
+  const to = parseHash(location.hash);
+  here = numbered(here);
+  const steps = here - shown;
+  // Not to be prevented everywhere, a step is taken back: the address is again that of what is shown.
+  if (guard !== null && steps !== 0 && !guard.isFree(to)) {
+    history.go(-steps);
+    guard.onHeld(() => {
+      guard = null;
+      history.go(steps);
+    });
+    return;
+  }
+  shown = here;
+  route.set(to);
+});
 
 /** What a link from view to view takes along. */
 const KEPT = ["range", "compare", "granularity", "tz", "theme", "kiosk"] as const;
@@ -67,6 +114,6 @@ export function setQuery(changed: Query, options: { replace: boolean } = { repla
     location.hash = hash;
     return;
   }
-  history.replaceState(null, "", hash);
+  history.replaceState(history.state, "", hash);
   route.set(parseHash(hash));
 }

@@ -9,11 +9,13 @@ interface Props {
   onClose: () => void;
   children: ComponentChildren;
   acts?: ComponentChildren;
+  /** What gets focus where that which had it before is gone. */
+  opener?: () => HTMLElement | null;
 }
 
-export function Dialog({ title, onClose, children, acts }: Props): JSX.Element {
+export function Dialog({ title, onClose, children, acts, opener }: Props): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
-  useFocusInside(box);
+  useFocusInside(box, opener);
   const press = (event: KeyboardEvent): void => {
     if (event.key === "Escape") {
       event.stopPropagation();

@@ -1,15 +1,16 @@
 // The editor of a dashboard: move and resize by pointer or keys, a form for what a widget shows.
 
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { send } from "../lib/api";
 import { useHeaderTools } from "../lib/heading";
 import { COLUMNS, atBottom, lowered, raised, settled } from "../lib/layout";
 import { metricOf } from "../lib/metrics";
 import type { Dashboard, DashboardBody, Layout, Widget } from "../lib/types";
-import { setQuery } from "../lib/url";
+import { setQuery, type Route } from "../lib/url";
 import type { View } from "../lib/view";
 import { Icon } from "../ui/icons";
+import { Unsaved } from "../ui/unsaved";
 import { heightOf, placeOf } from "./board";
 import { addressOf, attempt, bodyOf } from "./dashboards";
 import { BoardForm, WidgetForm } from "./widgetform";
@@ -30,6 +31,7 @@ interface Props {
 
 export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const [body, setBody] = useState<DashboardBody>(bodyOf(board));
+  const [saved, setSaved] = useState(body);
   const [chosen, setChosen] = useState<number | null>(null);
   const etag = useEtag(board.id);
   const widgets = body.widgets;
@@ -55,6 +57,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
         ...(etag.current === null ? {} : { headers: { "If-Match": etag.current } }),
       });
     if (!(await attempt("save the dashboard", act, "Dashboard saved"))) return;
+    setSaved(body);
     onSaved();
     setQuery({ edit: null });
   };
@@ -73,9 +76,14 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
     </>,
     [body],
   );
+  const isKeptAt = useCallback(({ path, query }: Route): boolean => {
+    return path[0] === "dashboards" && path[1] === board.id && query["edit"] === "1";
+  }, [board.id]);
+  const isChanged = JSON.stringify(body) !== JSON.stringify(saved);
   const widget = chosen === null ? undefined : widgets[chosen];
   return (
     <div class="editing">
+      {isChanged && <Unsaved name={board.name} isKeptAt={isKeptAt} />}
       <div class="board is-editing">
         {widgets.map((one, at) => (
           <Editable
