@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from engine.actors.sequencer import Released
+from engine.actors.queue import Released
 from engine.config import Config
 from engine.errors import TallymarkError
 from engine.events import Batch

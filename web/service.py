@@ -7,9 +7,9 @@ from pathlib import Path
 from engine.actors.asking import Directory, RawRows
 from engine.actors.health import Health
 from engine.actors.measures import Measures
+from engine.actors.queue import Released
 from engine.actors.room import Room
 from engine.actors.runtime import Engine
-from engine.actors.sequencer import Released
 from engine.actors.slicing import Pace
 from engine.answers import experiments, marketplace, revenue, services, users
 from engine.config import Config

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from engine.actors.sequencer import ROOM_WAIT_S
+from engine.actors.queue import ROOM_WAIT_S
 from engine.errors import Overloaded
 
 

@@ -1,29 +1,20 @@
 """The engine as the rest of the house sees it: accept, ask, checkpoint, stop."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 import trio
 
 from engine.actors.asking import Asking, Directory, RawRows
-from engine.actors.dumping import DumpAsked
 from engine.actors.health import Health, SnapshotHealth, health_of
 from engine.actors.measures import Measures, cells_of, memory_of
+from engine.actors.queue import Notice, Released, Waiting
 from engine.actors.room import Room
-from engine.actors.sequencer import (
-    Barrier,
-    InThread,
-    Journal,
-    Notice,
-    Released,
-    Sequencer,
-    Waiting,
-    Written,
-)
+from engine.actors.sequencer import InThread, Sequencer
 from engine.actors.shard import Message, run_shard
+from engine.actors.snapshotting import KeptJournal, Snapshots, Snapshotting
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
 from engine.erasure import Erasure, Secret, swept
@@ -32,60 +23,13 @@ from engine.events import AcceptedTimes, Batch
 from engine.facts import Kept
 from engine.pseudonyms import Pseudonyms
 from engine.sequence import Sequencing
-from engine.state import STATE_FORMAT, ShardState, begin_totals
+from engine.state import ShardState, begin_totals
 from engine.timebucket import DAY_MS, Calendar
 
 ERASURES_RETRY_S: Final = 60
 
-
-class Snapshots(Protocol):
-    """What the engine needs of the snapshot store."""
-
-    @property
-    def newest_seq(self) -> int: ...
-
-    @property
-    def trimmable_seq(self) -> int: ...
-
-    @property
-    def oldest_seq(self) -> int: ...
-
-    def wants_full(self, source: str) -> bool: ...
-
-    def begin(self, seq: int) -> "Writing": ...
-
-
-class Writing(Protocol):
-    """A snapshot that is being written; a failure is a TallymarkError."""
-
-    def add(self, source: str, pieces: Iterable[bytes], *, full: bool) -> None: ...
-
-    def commit(self, meta: dict[str, Any]) -> None: ...
-
-    def abandon(self) -> None: ...
-
-
-class KeptJournal(Journal, Protocol):
-    """What the engine needs of the journal beyond what the sequencer does."""
-
-    @property
-    def sync_s(self) -> Distribution: ...
-
-    @property
-    def size_bytes(self) -> int: ...
-
-    @property
-    def first_seq(self) -> int: ...
-
-    def flush(self) -> None: ...
-
-    def sync(self) -> None: ...
-
-    def surplus_seq(self, bytes_max: int) -> int: ...
-
-    def trim(self, up_to_seq: int) -> None: ...
-
-    def close(self) -> None: ...
+TIMES_MS: Final = 100
+"""For how long the same instants are accepted: the limits of these are minutes and years."""
 
 
 MEMORY_KEPT_S: Final = 30.0
@@ -128,20 +72,15 @@ class Engine(Asking):
         self._sequencing = sequencing
         self._states = states
         self._log = log
-        self._snapshot_ms = snapshot_ms
-        self._archived_seq = archived_seq  # None: nobody else reads the journal
         self._in_thread = in_thread
         self._started_ms = clock_ms()
         self._times = AcceptedTimes(0, 0, 0)
         self._memory_then: dict[str, int] = {}
         self._memory_until_s = 0.0
         self._looking = trio.Lock()
-        # One thread at a time for each folder, so that no call meets another; two, so that no
-        # acknowledgement waits for a snapshot.
+        # One thread at a time for each folder, so that no call meets another; snapshots have
+        # another, so that no acknowledgement waits for one.
         self._journal_thread = trio.CapacityLimiter(1)
-        self._snapshot_thread = trio.CapacityLimiter(1)
-        self._snapshot_lock = trio.Lock()
-        self._owes_full = False  # changes were handed out that no snapshot is known to hold
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
         inboxes = [to_shard for to_shard, _ in channels]
         super().__init__(
@@ -168,6 +107,19 @@ class Engine(Asking):
             pace=self.pace,
             log=log,
         )
+        self._snapshotting = Snapshotting(
+            config,
+            self._sequencer,
+            journal,
+            snapshots,
+            secret,
+            journal_thread=self._journal_thread,
+            in_thread=in_thread,
+            clock_ms=clock_ms,
+            log=log,
+            written_ms=snapshot_ms,
+            archived_seq=archived_seq,
+        )
         self._fold_s = Distribution(SECONDS)
         self.bulk_room = Room(config.bulk_room_bytes_max)
         self._is_running = False
@@ -186,7 +138,7 @@ class Engine(Asking):
     def accepted_times(self) -> AcceptedTimes:
         """The instants that an event received now may carry."""
         now_ms = self._clock_ms()
-        if now_ms != self._times.now_ms:
+        if not 0 <= now_ms - self._times.now_ms < TIMES_MS:
             first_ms = now_ms - self.config.keep_days * DAY_MS
             self._times = AcceptedTimes(first_ms, now_ms + self.config.future_ms_max, now_ms)
         return self._times
@@ -201,7 +153,7 @@ class Engine(Asking):
         try:
             await self._in_thread(self._journal.flush, limiter=self._journal_thread)
         except TallymarkError as failure:
-            self._note(failure)
+            self._sequencer.note(failure)
 
     def keep(self, batch: Batch) -> Kept:
         """What a batch of a large request says, for `accept_kept`; its events may go then."""
@@ -346,7 +298,6 @@ class Engine(Asking):
 
         Cancelling it is a crash: nothing acknowledged is lost, the next start replays more.
         """
-        to_taker, from_writer = trio.open_memory_channel[Written](1)
         async with trio.open_nursery() as nursery:
             for number, state in enumerate(self._states):
                 shard = partial(run_shard, number=number)
@@ -354,8 +305,7 @@ class Engine(Asking):
                     shard, state, self._outboxes[number], self.pace, self._fold_s
                 )
             async with trio.open_nursery() as sequencing:
-                sequencing.start_soon(self._sequencer.write, to_taker)
-                sequencing.start_soon(self._sequencer.take, from_writer)
+                sequencing.start_soon(self._sequencer.run)
                 self._is_running = True
                 task_status.started()
                 await self._snapshot_now_and_then()
@@ -385,95 +335,11 @@ class Engine(Asking):
         Returns the number that the newest snapshot covers. A failure to write one is logged and
         costs nothing: the journal holds the rest. Raises NotReady when all has ended.
         """
-        async with self._snapshot_lock:
-            if self.failure is None:  # else nobody knows what a snapshot would run ahead of
-                await self._pass_barrier()
-            return self._snapshots.newest_seq
-
-    async def _pass_barrier(self) -> None:
-        owed = self._owes_full
-        barrier = Barrier(
-            is_full=lambda source: owed or self._snapshots.wants_full(source),
-            after_seq=self._snapshots.newest_seq,
-            shards=[DumpAsked() for _ in self._states],
-        )
-        with contextlib.ExitStack() as reading:
-            for asked in barrier.dumps.values():  # else their owners would wait for a reader
-                reading.enter_context(asked.portions)
-            self._sequencer.queue.put_behind(barrier)
-            # From here on, cancelled or refused, the changes leave their owners.
-            self._owes_full = True
-            await barrier.passed.wait()
-            if barrier.is_idle:
-                self._owes_full = owed
-            elif await self._write_snapshot(barrier):
-                self._owes_full = False
-                await self.trim_journal()
-
-    async def _write_snapshot(self, barrier: Barrier) -> bool:
-        started = trio.current_time()
-        now_ms = self._clock_ms()
-        meta = {
-            "format": STATE_FORMAT,
-            "timezone": self._calendar.zone,
-            "shards": len(self._states),
-            "written_ms": now_ms,
-            **({} if self._secret is None else {"key": self._secret.check}),
-        }
-        writing = self._snapshots.begin(barrier.seq)
-        try:
-            size = await self._write_dumps(barrier, writing)
-            # First, for no snapshot may cover what a power cut can take from the journal.
-            await self._in_thread(self._journal.sync, limiter=self._journal_thread)
-            await self._in_thread(writing.commit, meta, limiter=self._snapshot_thread)
-        except TallymarkError as failure:
-            self._note(failure)
-            self._log("snapshot failed", seq=barrier.seq, reason=str(failure))
-            await self._in_thread(writing.abandon, limiter=self._snapshot_thread)
-            return False
-        except trio.Cancelled:
-            with trio.CancelScope(shield=True):
-                await self._in_thread(writing.abandon, limiter=self._snapshot_thread)
-            raise
-        self._snapshot_ms = now_ms
-        seconds = round(trio.current_time() - started, 3)
-        self._log("snapshot written", seq=barrier.seq, bytes=size, seconds=seconds)
-        return True
-
-    async def _write_dumps(self, barrier: Barrier, writing: Writing) -> int:
-        """One source after the other, as they come; returns how many bytes."""
-        size = 0
-        for source, asked in barrier.dumps.items():
-            async for portion in asked.portions:
-                add = partial(writing.add, source, portion, full=asked.full)
-                await self._in_thread(add, limiter=self._snapshot_thread)
-                size += sum(map(len, portion))
-        return size
+        return await self._snapshotting.checkpoint()
 
     async def trim_journal(self) -> None:
         """Let go of what snapshots cover and the archive holds."""
-        up_to_seq = self._unneeded_seq()
-        try:
-            await self._in_thread(self._journal.trim, up_to_seq, limiter=self._journal_thread)
-        except TallymarkError as failure:
-            self._note(failure)
-            self._log("journal trim failed", seq=up_to_seq, reason=str(failure))
-
-    def _unneeded_seq(self) -> int:
-        """Up to where a snapshot covers the journal and the archive holds it, within limits."""
-        covered_seq, archived_seq = self._snapshots.trimmable_seq, self._archived_seq()
-        if archived_seq is None or archived_seq >= covered_seq:
-            return covered_seq
-        surplus_seq = self._journal.surplus_seq(self.config.archive_backlog_bytes_max)
-        lost_seq = min(surplus_seq, covered_seq)
-        if lost_seq > archived_seq:
-            reason = "archive_backlog_bytes_max is reached"
-            self._log("archive backlog failed", lost_up_to_seq=lost_seq, reason=reason)
-        return max(archived_seq, lost_seq)
-
-    def _note(self, failure: TallymarkError) -> None:
-        if isinstance(failure, JournalFailed):
-            self._sequencer.failure = failure
+        await self._snapshotting.trim()
 
     def health(self) -> Health:
         """How it goes: rates, depths, sizes and ages."""
@@ -482,7 +348,9 @@ class Engine(Asking):
             self._sequencing,
             self._journal.size_bytes,
             self.config,
-            SnapshotHealth.at(self._snapshots.newest_seq, self._snapshot_ms, self._clock_ms()),
+            SnapshotHealth.at(
+                self._snapshots.newest_seq, self._snapshotting.written_ms, self._clock_ms()
+            ),
             events_per_second=self._sequencer.rate.per_second(trio.current_time()),
             inboxes=[inbox.statistics().current_buffer_used for inbox in self._inboxes],
             subscriptions_refused=sum(

@@ -4,8 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from engine.actors.queue import ROOM_WAIT_S
 from engine.actors.room import Room
-from engine.actors.sequencer import ROOM_WAIT_S
 from engine.errors import Overloaded
 
 

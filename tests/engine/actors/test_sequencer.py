@@ -6,7 +6,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from engine.actors.dumping import DumpAsked
-from engine.actors.sequencer import ROOM_WAIT_S, Barrier, Queue, Sequencer, Waiting
+from engine.actors.queue import ROOM_WAIT_S, Barrier, Queue, Waiting
+from engine.actors.sequencer import Sequencer
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
 from engine.sequence import TAKE_EVENTS_MAX, Sequencing
@@ -68,9 +69,7 @@ class Line:
         self.released = []
 
     async def live(self, nursery):
-        to_taker, from_writer = trio.open_memory_channel(1)
-        nursery.start_soon(self.sequencer.write, to_taker)
-        nursery.start_soon(self.sequencer.take, from_writer)
+        nursery.start_soon(self.sequencer.run)
 
     async def send(self, *told):
         """Put a batch, wait for its release, and note it under its first event's service."""
@@ -443,18 +442,16 @@ async def test_a_failed_sync_refuses_its_group_those_that_wait_and_all_later_one
     assert (line.sequencer.taken_seq, line.sequencer.groups) == (1, 1)
 
 
-async def test_a_slow_shard_holds_up_the_acknowledgement_and_loses_nothing(tmp_path):
+async def test_a_slow_shard_holds_up_the_next_acknowledgement_and_loses_nothing(tmp_path):
     line = Line(config_of(tmp_path, shards=1), GatedDisk())
     [outbox] = line.outboxes
     dealt_alone = [view()] * DEAL_EVENTS_MAX
-    taken = INBOX + 1  # the last of them waits to be dealt
+    taken = INBOX + 2  # the last of them waits to be dealt, the one before for the shard
     async with trio.open_nursery() as nursery:
         await line.live(nursery)
         for _ in range(taken):
             await line.send(*dealt_alone)
         nursery.start_soon(partial(line.send, *dealt_alone))
-        while line.sequencer.groups == taken:  # until it is on the disk
-            await trio.lowlevel.checkpoint()
         await wait_all_tasks_blocked()
         assert len(line.released) == taken
         folded = [await outbox.receive() for _ in range(taken)]
@@ -511,6 +508,26 @@ async def test_a_record_that_is_synced_aside_is_acknowledged_when_that_is_done(t
         line.end()
     assert line.released == ["first", "second", "third"]
     assert disk.calls.count("end_sync") == 2
+
+
+async def test_what_is_taken_and_not_dealt_stays_bounded_where_nothing_is_synced(tmp_path):
+    config = config_of(tmp_path, shards=1, durability="write", group_events_max=DEAL_EVENTS_MAX)
+    line = Line(config, AsideFaultyDisk())
+    [outbox] = line.outboxes
+    queued = [waiting(DEAL_EVENTS_MAX) for _ in range(3 * INBOX)]
+    for one in queued:  # so that there is no moment at which nothing waits
+        assert line.sequencer.queue.put_now(one)
+    async with trio.open_nursery() as nursery:
+        await line.live(nursery)
+        while line.sequencer.groups < 2:  # the first record of a file is a thread's
+            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+        taken = sum(one.released.heard.is_set() for one in queued)
+        for _ in queued[:-1]:  # the last stays until it is asked for
+            await outbox.receive()
+        line.end()
+    assert taken == INBOX + 2  # one waits to be dealt, and one for the shard
+    assert all(one.released.heard.is_set() for one in queued)
 
 
 async def test_a_sync_aside_that_fails_refuses_its_events_and_all_later_ones(tmp_path):

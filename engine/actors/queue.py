@@ -1,0 +1,246 @@
+"""What waits for the sequencer: requests within bounds, and what has a place between them."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import trio
+
+from engine.actors.dumping import DumpAsked
+from engine.config import Config
+from engine.errors import NotReady, Overloaded, TallymarkError
+from engine.events import Batch
+from engine.facts import Kept
+
+ROOM_WAIT_S: Final = 1.0
+"""How long a batch waits for room in the queue before it is refused."""
+
+Released = Callable[[TallymarkError | None], None]
+"""Called once: with None when a batch is durable and counted, else with why it is not."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A request whose sender waits for the acknowledgement.
+
+    batch   what it brings; None where that is `kept`, which stays together: in one record
+    events  of all of it; `bytes`, of its bodies
+    """
+
+    batch: Batch | None
+    kept: Sequence[Kept]
+    released: Released
+    events: int
+    bytes: int
+
+    @classmethod
+    def of(cls, batch: Batch, released: Released) -> Self:
+        """What waits for this batch to be durable and counted."""
+        return cls(batch, (), released, len(batch.events), len(batch.body))
+
+    @classmethod
+    def of_kept(cls, kept: Sequence[Kept], released: Released) -> Self:
+        """The same of a large request, whose batches have been read already."""
+        events = sum(body.events for body, _ in kept)
+        return cls(None, kept, released, events, sum(len(body.data) for body, _ in kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is no event, and has a number and a place in the order all the same."""
+
+    content: bytes
+    released: Released
+
+
+@dataclass(slots=True)
+class Barrier:
+    """A point in the stream at which everybody writes down what is known.
+
+    after_seq  what is on the disk already; nobody dumps anything where nothing came after it
+    shards     the dumps of the shards, and `own`, that of the sequence
+    passed     set once `seq` is known, which they cover; portions of them may follow
+    """
+
+    is_full: Callable[[str], bool]
+    after_seq: int
+    shards: Sequence[DumpAsked]
+    own: DumpAsked = field(default_factory=DumpAsked)
+    seq: int = 0
+    passed: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def dumps(self) -> dict[str, DumpAsked]:
+        """{source: its dump}. That of the sequence, which holds up everybody, comes first."""
+        return {"sequence": self.own} | {
+            f"shard-{number}": asked for number, asked in enumerate(self.shards)
+        }
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing came after what is on the disk."""
+        return self.seq == self.after_seq
+
+
+@dataclass(slots=True, eq=False)
+class AtTheDoor:
+    """A batch that found no room in the queue, and waits for some."""
+
+    waiting: Waiting
+    called: trio.Event = field(default_factory=trio.Event)
+    is_in: bool = False
+
+
+class Queue:
+    """Batches that wait for the sequencer, bounded by events and by bytes.
+
+    Where there is no room, as much again may wait at the door for a second, in the order of
+    arrival; what comes then is refused at once. So neither memory nor the work of those who
+    wait grows with what is offered.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._entries: deque[Waiting | Notice | Barrier] = deque()
+        self._filled = trio.Event()
+        self._door: deque[AtTheDoor] = deque()
+        self._door_events = 0
+        self._door_bytes = 0
+        self._is_closed = False
+        self._has_ended = False
+        self.events = 0
+        self.bytes = 0
+        self.events_peak = 0
+
+    async def put(self, waiting: Waiting) -> None:
+        """Queue a batch; raises Overloaded where there is no room for a second."""
+        if not self.put_now(waiting):
+            await self._wait_at_the_door(waiting)
+
+    def put_now(self, waiting: Waiting) -> bool:
+        """Queue a batch if there is room for it; whether there was. Raises NotReady."""
+        if self._is_closed:
+            raise NotReady("Tallymark is stopping.")
+        if self._door or not self._fits(waiting, self.events, self.bytes):
+            return False
+        self._enter(waiting)
+        return True
+
+    async def _wait_at_the_door(self, waiting: Waiting) -> None:
+        if not self._fits(waiting, self._door_events, self._door_bytes):
+            raise self._overloaded()
+        one = AtTheDoor(waiting)
+        self._door.append(one)
+        self._door_events += waiting.events
+        self._door_bytes += waiting.bytes
+        try:
+            with trio.move_on_after(ROOM_WAIT_S):
+                await one.called.wait()
+        finally:
+            if not one.called.is_set():
+                self._door.remove(one)
+                self._leave_door(one)
+                self._let_in()  # who stood behind may fit
+        if not one.called.is_set():
+            raise self._overloaded()
+        if not one.is_in:
+            raise NotReady("Tallymark is stopping.")
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(
+            f"{self.events} events wait to be written already. Try again in a second."
+        )
+
+    def _leave_door(self, one: AtTheDoor) -> None:
+        self._door_events -= one.waiting.events
+        self._door_bytes -= one.waiting.bytes
+
+    def _let_in(self) -> None:
+        """Take in who waits at the door and fits now, in their order."""
+        while self._door and self._fits(self._door[0].waiting, self.events, self.bytes):
+            one = self._door.popleft()
+            self._leave_door(one)
+            self._enter(one.waiting)
+            one.is_in = True
+            one.called.set()
+
+    def _enter(self, waiting: Waiting) -> None:
+        self.events += waiting.events
+        self.bytes += waiting.bytes
+        if self.events > self.events_peak:
+            self.events_peak = self.events
+        self._append(waiting)
+
+    def _fits(self, waiting: Waiting, events: int, size: int) -> bool:
+        """Whether it fits where `events` of `size` bytes are; what is empty takes anything."""
+        config = self._config
+        return not events or (
+            events + waiting.events <= config.queue_events_max
+            and size + waiting.bytes <= config.queue_bytes_max
+        )
+
+    def put_behind(self, entry: Notice | Barrier) -> None:
+        """Queue a notice or a snapshot behind all batches that wait, also after `close`."""
+        if self._has_ended:
+            raise NotReady("Tallymark is stopping.")
+        self._append(entry)
+
+    def _append(self, entry: Waiting | Notice | Barrier) -> None:
+        if not self._entries:  # else whoever gathers is awake
+            self._filled.set()
+        self._entries.append(entry)
+
+    def close(self) -> None:
+        """Take no batch any more; what waits is still handed out."""
+        self._is_closed = True
+        for one in self._door:
+            self._leave_door(one)
+            one.called.set()
+        self._door.clear()
+
+    def end(self) -> None:
+        """Let `gather` end once nothing waits; `close` came before, and the last barrier."""
+        assert self._is_closed
+        self._has_ended = True
+        self._filled.set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits for the sequencer."""
+        return not self._entries
+
+    async def gather(self) -> list[Waiting] | Notice | Barrier | None:
+        """The batches that one record takes, what stands alone, or None: ended and empty."""
+        while not self._entries:
+            if self._has_ended:
+                return None
+            self._filled = trio.Event()
+            await self._filled.wait()
+        first = self._entries[0]
+        if not isinstance(first, Waiting):
+            self._entries.popleft()
+            return first
+        return self._group()
+
+    def _group(self) -> list[Waiting]:
+        group: list[Waiting] = []
+        events = size = 0
+        while self._entries:
+            entry = self._entries[0]
+            if not isinstance(entry, Waiting):
+                break
+            more_events, more_size = entry.events, entry.bytes
+            if group and (
+                events + more_events > self._config.group_events_max
+                or size + more_size > self._config.group_bytes_max
+            ):
+                break
+            self._entries.popleft()
+            group.append(entry)
+            events += more_events
+            size += more_size
+        self.events -= events
+        self.bytes -= size
+        self._let_in()
+        return group
