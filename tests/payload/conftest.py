@@ -64,7 +64,7 @@ def site(
 def visitor(page: Page, site: Site) -> Iterator[Page]:
     """A page of somebody who has not signed in; what its console says fails the test."""
     page.set_default_timeout(60_000)
-    complaints = Complaints(url=site.url, served=set())
+    complaints = Complaints(url=site.url)
     complaints.expect(r"status of 401")  # that is how the browser tells of each refusal
     complaints.expect(r"favicon")
     complaints.listen(page)
