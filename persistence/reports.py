@@ -73,7 +73,7 @@ class ReportStore:
                 try:
                     content = self._disk.read(self._folder / name)
                     report = msgspec.json.decode(content, type=Report)
-                except msgspec.MsgspecError:
+                except (msgspec.MsgspecError, UnicodeDecodeError):
                     damaged.append(self._folder / name)
                     continue
                 if report.status != "done" or f"{report.id}.rows" in names:

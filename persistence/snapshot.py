@@ -372,7 +372,7 @@ def read_manifest(disk: Disk, path: Path) -> Manifest:
     payload = manifest_payload(disk, path)
     try:
         manifest = msgspec.msgpack.decode(payload, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadFile(f"it is not a manifest: {error}") from error
     if path.name != f"{manifest.seq:020d}.manifest":
         raise BadFile(f"it covers {manifest.seq}, which is not what its name says")

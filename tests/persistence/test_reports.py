@@ -82,7 +82,7 @@ def test_a_start_removes_what_belongs_to_no_report_and_nothing_else(
     assert names(folder) == [f"{KEY}.json", "notes.txt"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 1}', b"\xff", b'{"id":"\xff"}'])
 def test_what_cannot_be_read_is_named_and_stays(
     store: ReportStore, folder: Path, content: bytes
 ) -> None:
