@@ -85,7 +85,7 @@ def events(asked: EventsChosen, config: Config, *, fresh: bool, now_ms: int) -> 
 
 def period_of(asked: EventsChosen | PeriodAsked, config: Config, *, now_ms: int) -> Period:
     """The period that is asked for. Raises InvalidQuestion."""
-    zone = asked.timezone or config.timezone
+    zone = config.timezone if asked.timezone is None else asked.timezone
     if not is_zone(zone):
         raise InvalidQuestion(
             f"timezone: {zone[:64]!a} is no IANA time zone, such as Europe/Berlin."

@@ -155,7 +155,7 @@ def days_of(asked: Asked, frame: Frame) -> Days:
             "granularity: users are counted by days. Take day, week or month."
         )
     calendar = frame.calendar
-    zone = asked.timezone or calendar.zone
+    zone = calendar.zone if asked.timezone is None else asked.timezone
     period = parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=frame.now_ms)
     if period.is_whole_days:
         for edge_ms in (period.start_ms, period.end_ms):

@@ -221,6 +221,8 @@ def test_what_was_exported_can_be_tracked_again(server: Server, tmp_path: Path) 
         ("events?granularity=day", 422),
         ("events?startDate=2025-10-03&endDate=2025-10-01", 422),
         ("events?timezone=Nowhere", 422),
+        ("events?timezone=", 422),
+        ("users?timezone=", 422),
         ("nothing", 404),
     ],
 )
