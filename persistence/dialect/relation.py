@@ -53,8 +53,9 @@ class Relation(NamedTuple):
 class Levels:
     """The levels that are asked of each value, gathered so that one sort answers them all.
 
-    Where they are asked stands a mark, until all are known. A mark has a character in it that
-    no text of a query may hold.
+    Where they are asked stands a mark, until all are known. A mark has NULs in it, which no SQL
+    of a query has: `persistence.dialect.text` refuses one, and `made.texted`, through which
+    every text of a query goes, writes one that was escaped as chr(0).
     """
 
     asked: dict[str, tuple[int, dict[float, int]]] = field(default_factory=dict)

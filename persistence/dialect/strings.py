@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from persistence.archive.columns import literal
 from persistence.dialect import kinds, made, times
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.kinds import Kind
@@ -58,7 +57,7 @@ def formatted(pattern: Made, *parts: Made) -> Made:
             following += inner == ""
             if index >= len(parts):
                 raise InvalidQuery("format has more places than arguments")
-            pieces += [literal(plain), to_text(parts[index]).sql]
+            pieces += [made.texted(plain).sql, to_text(parts[index]).sql]
             plain, at = "", end + 1
         else:
             plain += letter

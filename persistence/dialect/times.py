@@ -23,7 +23,7 @@ from persistence.dialect.made import (
     integer,
     number,
     of,
-    text,
+    texted,
 )
 
 UNITS: Final = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
@@ -266,11 +266,7 @@ def formatted(what: Made, pattern: Made, zone: Made | None = None) -> Made:
     """formatDateTime."""
     codes = constant_text(pattern, "the format of formatDateTime")
     shown = clocks(what, "formatDateTime", zone_named(zone))
-    return of(f"strftime({shown}, {_quoted(strftime_of(codes))})", kinds.STRING, what)
-
-
-def _quoted(codes: str) -> str:
-    return text(Made("'" + codes.replace("'", "''") + "'", kinds.STRING), "")
+    return of(f"strftime({shown}, {texted(strftime_of(codes)).sql})", kinds.STRING, what)
 
 
 def strftime_of(codes: str) -> str:

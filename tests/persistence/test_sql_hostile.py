@@ -427,6 +427,28 @@ def test_a_bomb_ends_and_the_next_query_is_right(
     still_right(asking, house)
 
 
+@pytest.mark.parametrize("extra", [True, False], ids=["superset", "strict"])
+@pytest.mark.parametrize("mark", ["{by}", "{by+}", "\\00\\0"])
+def test_a_text_that_looks_like_a_mark_of_ours_brings_nothing_into_the_sql(
+    asking: Asking, house: Path, mark: str, extra: bool
+) -> None:
+    """Were what is grouped by put in its place, its quotes would end, and SQL would begin."""
+    read = f"(SELECT content FROM read_text(''{house / 'secret'}''))"
+    sql = f" || {read} || (SELECT x FROM nosuchtable) || "
+    found = asking.rows(
+        f"SELECT format('{{}}{sql}', blob3) AS g, "
+        f"quantileExactWeighted(0.5)(if(blob3 = '{mark}', 1, double1), _sample_interval + 1), "
+        f"quantileExactWeighted(0.5)(if(blob3 = '{mark}', 1, double1), 1), "
+        f"topKWeighted(1)(format('{{}}{sql}', blob3), if(blob3 = '{mark}', 1, 2)) "
+        "FROM events GROUP BY g ORDER BY g LIMIT 1",
+        [str(house / EVENTS)],
+        extra=extra,
+    )
+    shown = "u-0" + sql.replace("''", "'")
+    assert list(found[0].values()) == [shown, 0.0, 0.0, [shown]]
+    still_right(asking, house)
+
+
 def test_the_process_itself_cannot_write_start_or_connect(tmp_path: Path) -> None:
     """The third wall, without the two before it."""
     tries = f"""

@@ -102,6 +102,54 @@ def test_a_weight_of_a_sub_query_counts_as_well(worker: Asking, thinned: list[st
     assert found == quantile(0.5, [pair for pair in pairs if pair[0] > 100])
 
 
+MARKS = ["{by}", "{by+}", "{}", "{0}", "{{by}}", "{entries}", "{count}"]
+
+
+@pytest.mark.parametrize("extra", [True, False], ids=["superset", "strict"])
+@pytest.mark.parametrize("text", MARKS)
+def test_a_text_in_what_is_weighted_stays_a_text(
+    worker: Asking, folder: Path, text: str, extra: bool
+) -> None:
+    rows = [
+        {"category": category, "latencyMs": 7.0, "_sample_interval": 2}
+        for category in (text, text, "other")
+    ]
+    files = [written(folder / "marks.parquet", rows)]
+    # Put in for the text, what is grouped by would end its quotes.
+    pattern = "' || nosuchcolumn || '".replace("'", "''")
+    key = f"format('{{}}{pattern}', blob5)"
+    found = worker.rows(
+        f"SELECT {key} AS g, "
+        f"quantileExactWeighted(0.5)(if(blob5 = '{text}', 1, double1), _sample_interval) AS q, "
+        f"quantileWeighted(0.5, double1, if(blob5 = '{text}', 5, 1)) AS w, "
+        f"topKWeighted(1)(format('{{}}{text.replace('{', '{{').replace('}', '}}')}', blob5), "
+        f"_sample_interval) AS t FROM events GROUP BY g ORDER BY q",
+        files,
+        extra=extra,
+    )
+    assert [(row["g"], row["q"], row["w"], row["t"]) for row in found] == [
+        (f"{text}' || nosuchcolumn || '", 1.0, 7.0, [f"{text}{text}"]),
+        ("other' || nosuchcolumn || '", 7.0, 7.0, [f"other{text}"]),
+    ]
+
+
+@pytest.mark.parametrize("extra", [True, False], ids=["superset", "strict"])
+def test_an_escaped_nul_in_a_pattern_is_no_mark_of_levels(
+    worker: Asking, thinned: list[str], whole: list[str], extra: bool
+) -> None:
+    level = "quantileExactWeighted(0.5)(double1, _sample_interval) AS q"
+    escaped = "\\00\\0"
+    text = (
+        f"SELECT format('{escaped}{{}}', blob2) AS a, "
+        f"formatDateTime(toDateTime('2025-10-01 00:00:00'), '{escaped}') AS b, {level} "
+        f"FROM events GROUP BY a, b ORDER BY a LIMIT 1"
+    )
+    for files in (whole, thinned):
+        (row,) = worker.rows(text, files, extra=extra)
+        assert row["a"] == "\x000\x00s-0"
+        assert "0.5" not in row["b"]
+
+
 def test_what_is_no_number_has_no_weight(worker: Asking, folder: Path) -> None:
     rows = [
         {"latencyMs": value, "_sample_interval": 2} for value in (math.nan, 1.0, 2.0, math.nan)
