@@ -1,8 +1,13 @@
 """A damaged file of the archive holds up nobody but those who may be in it."""
 
-from collections.abc import Callable
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+import msgspec
 import pytest
 
 from persistence.archive.checking import check
@@ -10,6 +15,7 @@ from persistence.archive.hiding import hidden_in
 from persistence.archive.merging import FAN
 from persistence.archive.parquet import Merger
 from persistence.archive.rebuilding import rebuild
+from persistence.archive.salvaging import flaw_of
 from tests.archives import NOW_MS, House, rows_of, view
 from tests.damage import flip
 
@@ -157,3 +163,40 @@ def test_what_is_to_be_merged_with_it_is_merged_without_it(house: House) -> None
     house.crash().merge()
     with Merger(house.archiver.store.temp) as merger:
         assert not house.archiver.upkeep(merger)
+
+
+@contextmanager
+def no_handles() -> Iterator[None]:
+    """Within it this process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("has_crcs", [True, False])
+def test_a_want_of_handles_is_no_damage(house: House, tmp_path: Path, has_crcs: bool) -> None:
+    file = house.manifest.files[0]
+    if not has_crcs:
+        file = msgspec.structs.replace(file, crcs=())
+    with Merger(tmp_path / "temp") as merger:
+        path = house.archiver.store.path_of(file)
+        assert flaw_of(merger, path, file) is None
+        with no_handles(), pytest.raises((OSError, duckdb.Error), match="Too many open files"):
+            flaw_of(merger, path, file)
+        assert flaw_of(merger, path, file) is None
+
+
+def test_a_want_of_memory_is_no_damage(house: House, tmp_path: Path) -> None:
+    house.track(NOW_MS, *(view(category=f"{n}" * 400) for n in range(1_000)))
+    house.follow()
+    file = msgspec.structs.replace(house.manifest.files[-1], crcs=())  # DuckDB looks at it
+    with (
+        Merger(tmp_path / "temp", memory_mb=1) as merger,
+        pytest.raises(duckdb.OutOfMemoryException),
+    ):
+        flaw_of(merger, house.archiver.store.path_of(file), file)
