@@ -155,6 +155,10 @@ class LateEngine:
     async def counters(self) -> dict[str, int | float | None]:
         return await self._recovered().counters()
 
+    def counters_now(self) -> dict[str, int | float | None] | None:
+        """Live figures, where nobody has to be waited for."""
+        return self._recovered().counters_now()
+
     def _archived(self) -> Archiving:
         if self.archive is None:
             raise NotReady("The archive is not found yet. Try again in a second.")

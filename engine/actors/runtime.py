@@ -91,10 +91,11 @@ class Engine(Asking):
             directory,
             raw,
             self._dealt,
+            sequencing.count_now,
             sequencing.totals,
             lambda: self.durable_seq if self._is_running else None,
         )
-        begin_totals(sequencing.totals, states, calendar.day_of(self._started_ms))
+        begin_totals(sequencing.totals, states, config, calendar, self._started_ms)
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,
