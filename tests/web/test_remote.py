@@ -22,7 +22,7 @@ class Said:
         self.asked: list[bytes] = []
         self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def serve(self) -> None:
         while True:
@@ -76,7 +76,7 @@ def test_a_refusal_that_ends_before_it_is_whole_is_told_as_a_refusal() -> None:
 def test_the_reason_of_a_refusal_is_what_the_command_says() -> None:
     body = b'{"detail":"not now"}'
     with saying(b"HTTP/1.1 503 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)) as said:
-        with pytest.raises(LoadError, match="^not now$"):
+        with pytest.raises(LoadError, match=r"^not now$"):
             body_of(replied(Target(said.url), "/counters"))
 
 
@@ -110,8 +110,8 @@ def test_it_says_of_the_output_alone_that_it_cannot_be_written(tmp_path: Path) -
     with pytest.raises(LoadError, match=r"none/events.csv cannot be written: No such file"):
         with growing(tmp_path / "none" / "events.csv"):
             raise AssertionError("it cannot be opened")
+    (tmp_path / "a" / "events.csv").mkdir(parents=True)
     with pytest.raises(LoadError, match=r"events.csv cannot be written: Is a directory"):
-        (tmp_path / "a" / "events.csv").mkdir(parents=True)
         with growing(tmp_path / "a" / "events.csv") as file:
             file.write(b"x")
     with pytest.raises(LoadError, match=r"manifest cannot be read: No such file"):
