@@ -63,15 +63,15 @@ async def test_a_stop_waits_for_an_answer_that_is_on_its_way_and_for_nothing_beh
     )
     await nursery.start(hub.run)
     received = 0
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        await stream.send_all(GET + behind)
-        await takes.is_asked.wait()
-        nursery.start_soon(hub.stop, 3_600)
-        with trio.fail_after(60):  # a line that does nothing has 75 seconds
+    with trio.fail_after(60):  # a line that does nothing has 75 seconds
+        async with (
+            trio.open_nursery() as stopping,
+            await trio.open_tcp_stream("127.0.0.1", port) as stream,
+        ):
+            await stream.send_all(GET + behind)
+            await takes.is_asked.wait()
+            stopping.start_soon(hub.stop, 3_600)
             async for piece in stream:
                 received += len(piece)
     assert received // len(LARGE) == answers == takes.answers
-    with trio.fail_after(60):
-        while hub.connections:
-            await trio.sleep(0)
     nursery.cancel_scope.cancel()
