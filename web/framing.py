@@ -101,6 +101,8 @@ def read_head(raw: bytes) -> Head:
         raise TargetTooLong(f"The target is longer than {TARGET_BYTES_MAX} bytes.")
     if method == b"CONNECT":
         raise NotImplementedHere("This service is no proxy.")
+    if not method.isupper():  # Hypercorn would make POST of post: RFC 9110 §9.1
+        raise NotImplementedHere("Methods are written in capital letters, as in POST.")
     headers = _headers(raw[line.end() :])
     return _head(raw, method.decode(), target.decode(), headers, is_newer=minor == b"1")
 

@@ -240,7 +240,7 @@ class Handlers:
     async def _document(self) -> bytes:
         # Read also where its type is refused: what nobody reads costs the connection.
         content = await self._content(self._config.body_bytes_max)
-        wire.must_be_json(request.headers.get("Content-Type"))
+        wire.must_be_json(_joined("Content-Type"))
         return bytes(content)
 
     async def _preflight(self) -> Response:
@@ -260,7 +260,7 @@ class Handlers:
 
     async def _start_run(self) -> Response:
         wire.question(request.query_string, NothingAsked)
-        content_type = request.headers.get("Content-Type")
+        content_type = _joined("Content-Type")
         content = await self._content(self._config.body_bytes_max)
         started = self._load_runs.start(asked_in(content, content_type))
         return response_of(wire.answered(started, status=202))

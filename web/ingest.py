@@ -261,9 +261,8 @@ def _packing(
 
 
 def _must_be_readable(content_type: str, kind: Kind) -> None:
-    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset")]
-    if media not in kind.media_types or not set(charsets) <= {"utf-8", "utf8"}:
+    media, is_utf_8 = wire.media_of(content_type)
+    if media not in kind.media_types or not is_utf_8:
         raise WrongMediaType(
             f"Content-Type {content_type[:64]!a} is not read here; send "
             f"{' or '.join(kind.media_types)}, in UTF-8."
