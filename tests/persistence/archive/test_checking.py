@@ -17,6 +17,7 @@ from persistence.archive.manifest import File, Manifest
 from persistence.archive.rebuilding import rebuild
 from persistence.record import UnknownFormat
 from tests.archives import DAY_MS, NOW_MS, House, rows_of, view
+from tests.damage import flip
 
 Row = dict[str, Any]
 
@@ -209,14 +210,8 @@ def test_a_rebuild_without_a_manifest_takes_each_row_of_all_files_once(tmp_path:
     assert (tmp_path / "archive" / "manifest.json.damaged").exists()
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-
-
 HARMS: dict[str, Callable[[Path], object]] = {
-    "flipped": flip,
+    "flipped": lambda path: flip(path, path.stat().st_size // 2),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "empty": lambda path: path.write_bytes(b""),
     "gone": lambda path: path.unlink(),

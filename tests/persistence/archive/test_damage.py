@@ -17,6 +17,7 @@ from persistence.archive.parquet import Merger
 from persistence.archive.rebuilding import rebuild
 from persistence.archive.salvaging import flaw_of
 from tests.archives import NOW_MS, House, rows_of, view
+from tests.damage import flip
 
 
 @pytest.fixture
@@ -29,11 +30,9 @@ def house(tmp_path: Path) -> House:
     return house
 
 
-def flip(path: str, at: int = 40) -> bytes:
-    """Flip one bit of a file; what it held before."""
-    whole = Path(path).read_bytes()
-    Path(path).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    return whole
+def spoil(path: str) -> bytes:
+    """Flip a bit of a file; what it held before."""
+    return flip(Path(path), 40)
 
 
 def cut(path: str) -> bytes:
@@ -54,7 +53,7 @@ def users_but(house: House, damaged: str) -> set[str]:
     return {row["userId"] for row in rows_of([f for f in house.files if f != damaged])}
 
 
-@pytest.mark.parametrize("harm", [flip, cut, remove])
+@pytest.mark.parametrize("harm", [spoil, cut, remove])
 def test_the_other_files_are_erased_and_new_events_archived(
     house: House, harm: Callable[[str], bytes]
 ) -> None:
@@ -78,7 +77,7 @@ def test_the_other_files_are_erased_and_new_events_archived(
 def test_nothing_is_made_of_what_can_be_read_and_is_not_what_was_written(house: House) -> None:
     damaged = house.files[1]
     at = Path(damaged).read_bytes().index(b"anna")
-    flip(damaged, at)  # somebody else by name, and no error of Parquet
+    flip(Path(damaged), at)  # somebody else by name, and no error of Parquet
     house.erase(NOW_MS, "anna")
     house.follow().merge()
     assert damaged in house.files
@@ -87,7 +86,7 @@ def test_nothing_is_made_of_what_can_be_read_and_is_not_what_was_written(house: 
 
 def test_a_file_that_is_put_back_whole_is_looked_through(house: House) -> None:
     damaged = house.files[1]
-    whole = flip(damaged)
+    whole = spoil(damaged)
     house.erase(NOW_MS, "anna")
     house.follow().merge()
     Path(damaged).unlink()
@@ -109,7 +108,7 @@ def remove_folder(path: str) -> bytes:
     return whole
 
 
-@pytest.mark.parametrize("harm", [flip, remove_folder])
+@pytest.mark.parametrize("harm", [spoil, remove_folder])
 def test_a_file_that_is_too_old_goes_and_the_erasure_is_done(
     house: House, harm: Callable[[str], bytes]
 ) -> None:
@@ -129,7 +128,7 @@ def test_who_was_erased_before_the_file_began_is_let_go_of(house: House) -> None
     house.follow()
     house.track(NOW_MS, view(userId="ben"))
     house.follow()
-    flip(house.files[-1])
+    spoil(house.files[-1])
     last_seq = house.erase(NOW_MS, "ben")
     assert first_seq < last_seq
     house.follow().merge()
@@ -138,7 +137,7 @@ def test_who_was_erased_before_the_file_began_is_let_go_of(house: House) -> None
 
 def test_a_rebuild_completes_the_erasure(house: House) -> None:
     damaged = house.files[1]
-    flip(damaged)
+    spoil(damaged)
     house.erase(NOW_MS, "anna")
     house.follow().merge()
     house.close()
@@ -156,7 +155,7 @@ def test_what_is_to_be_merged_with_it_is_merged_without_it(house: House) -> None
         house.track(NOW_MS, view(userId="ben"))
         house.follow()
     damaged = house.files[1]
-    flip(damaged)
+    spoil(damaged)
     house.merge()
     assert damaged in house.files
     assert len(house.files) < FAN
