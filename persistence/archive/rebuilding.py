@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -54,12 +55,15 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     Where the manifest or a file is lost, or the archive is ahead of the journal, what the
     journal holds is taken from there alone, what came before from all files that can be read,
     each number once, and the tally begins anew. Files that cannot be read are put aside. No
-    server may be running. Raises FolderInUse, Corruption.
+    server may be running. Raises FolderInUse, Corruption, UnknownFormat.
     """
     folder = config.data / ARCHIVE_FOLDER
     folder.mkdir(exist_ok=True)
-    with hold(config.data), hold(folder):
-        journal = Journal.open(config.data / JOURNAL_FOLDER, durability="write")
+    with (
+        hold(config.data),
+        hold(folder),
+        closing(Journal.open(config.data / JOURNAL_FOLDER, durability="write")) as journal,
+    ):
         former = _put_aside_if_bad(folder)
         store = ArchiveStore(folder, grace_s=config.archive_grace_s)
         with Merger(store.temp) as merger:
@@ -69,7 +73,9 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
                 limit_seq = journal.first_seq - 1
                 files = tuple(_files_by_day(store, merger, inputs, limit_seq))
                 manifest = _begun_anew(store, former, files, limit_seq, lost)
-                put_aside(lost)
+                for one in lost:
+                    if one.path.exists():
+                        put_aside(one.path)
                 store.begin_anew(manifest)
                 _remember(config, store, merger)
             else:
@@ -82,7 +88,6 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
         while archiver.follow(journal.last_seq):
             pass
         archiver.close()
-        journal.close()
         rebuilt = archiver.store.manifest
     return Rebuilt(
         kept_rows=manifest.rows,
@@ -98,8 +103,7 @@ def _put_aside_if_bad(folder: Path) -> Manifest | None:
     try:
         return manifests.read(folder)
     except BadManifest:
-        path = folder / manifests.NAME
-        path.rename(path.with_name(path.name + ".damaged"))
+        put_aside(folder / manifests.NAME)
         return None
 
 
@@ -122,7 +126,7 @@ def _begun_anew(
         dropped=dropped,
         gaps=(
             *(former.gaps if former else ()),
-            *(gap for gap in gaps if gap.first_seq <= gap.last_seq),
+            *(gap for gap in gaps if 0 < gap.first_seq <= gap.last_seq),
         ),
         erasing=_erased(store.folder.parent, limit_seq),
     )
