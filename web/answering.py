@@ -72,7 +72,10 @@ _LIVE: Final[dict[str, Callable[..., Struct]]] = {
 def replied_now(
     service: Answers, route: Route, query: bytes, **path_parameters: str
 ) -> Reply | None:
-    """The whole answer, where nobody has to be waited for. Raises as `replied` does."""
+    """The whole answer, where nobody has to be waited for, of 2 KB: shorter than what is packed.
+
+    Raises as `replied` does.
+    """
     tells = _LIVE.get(route.name)
     if tells is None:
         return None
