@@ -72,9 +72,9 @@ _LIVE: Final[dict[str, Callable[..., Struct]]] = {
 def replied_now(
     service: Answers, route: Route, query: bytes, **path_parameters: str
 ) -> Reply | None:
-    """The whole answer, where nobody has to be waited for, of 2 KB: shorter than what is packed.
+    """The whole answer, where nobody has to be waited for. Raises as `replied` does.
 
-    Raises as `replied` does.
+    It has 2 KB, so nobody packs it.
     """
     tells = _LIVE.get(route.name)
     if tells is None:
