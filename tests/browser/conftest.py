@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
-from tests.server import ROOT, Server, tallymark
+from tests.server import ROOT, Server, patiently, tallymark
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 PATIENCE_MS = 60_000
@@ -170,8 +170,8 @@ def execution(**fields: Any) -> dict[str, Any]:
 
 def archived(server: Server) -> None:
     """Wait until raw rows can be asked; the archive comes up after the server."""
-    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
-        pass
+    sql = "SELECT count() AS n FROM events"
+    patiently(lambda: server.client.post("/sql?fresh=1", content=sql)).raise_for_status()
 
 
 def settled(page: Page) -> None:
