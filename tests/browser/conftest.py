@@ -9,6 +9,7 @@ import functools
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,13 @@ DEMO_OPTIONS = ("--durability", "none", "--load-hooks")
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
     """A server with five weeks of a small marketplace, for tests that only look."""
+    with demonstrating(tmp_path_factory, worker_id) as running:
+        yield running
+
+
+@contextmanager
+def demonstrating(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """A server of its own with the demonstration; it must stop without complaint."""
     own = tmp_path_factory.mktemp("demo") / "data"
     run = tmp_path_factory.getbasetemp()
     shutil.copytree(demonstration(run if worker_id == "master" else run.parent), own)
