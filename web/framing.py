@@ -70,6 +70,7 @@ class Head(Struct, frozen=True, kw_only=True):
     host: str | None
     content_type: str | None
     content_encoding: str | None
+    accept_encoding: str | None
     authorization: str | None
     origin: str | None
     site: str | None
@@ -159,6 +160,7 @@ def _head(
         host=host,
         content_type=_joined(headers, "content-type"),
         content_encoding=_joined(headers, "content-encoding"),
+        accept_encoding=_joined(headers, "accept-encoding"),
         authorization=_joined(headers, "authorization"),
         origin=_joined(headers, "origin"),
         site=_joined(headers, "sec-fetch-site"),
