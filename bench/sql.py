@@ -128,8 +128,15 @@ def main() -> None:
         kept = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(folder)
         if not (kept / PLAIN).exists():
             _make(kept, events)
+        elif (found := _events_of(kept / PLAIN)) != events:
+            sys.exit(f"{kept} holds {found:,} events and not {events:,}: name another folder.")
         files = sorted(kept.glob(f"*{SUFFIX}"))
         trio.run(partial(_ask, Path(folder), files, kept / PLAIN, events))
+
+
+def _events_of(plain: Path) -> int:
+    (found,) = duckdb.execute(f"SELECT count(*) FROM '{plain}'").fetchall()[0]
+    return int(found)
 
 
 def _make(folder: Path, events: int) -> None:

@@ -85,10 +85,14 @@ def must_have_its_log(path: Path) -> None:
     who does so while it is read is told from damage by reading again.
     """
     log = Path(f"{path}{LOG_ENDING}")
-    with suppress(FileNotFoundError):
+    try:
         flaw = wal.flaw_of(log.read_bytes())
         if flaw is not None and wal.flaw_of(log.read_bytes()) == flaw:
             raise damaged(log, f"at byte {flaw.offset_bytes} {flaw.reason}")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unusable(log, error) from error
 
 
 def found_by(db: sqlite3.Connection, check: str) -> list[str]:

@@ -34,7 +34,9 @@ class Cut(NamedTuple):
     reason: str
 
 
-SLOW_WRITE_S: Final = 0.005
+SLOW_WRITE_S: Final = 0.015
+"""Longer than a process waits for its next turn on a busy machine, which is 5 to 9 ms."""
+
 SLOW_S: Final = 1.0
 """After a write that took so long, for so long nothing is begun: a thread had better wait."""
 

@@ -11,6 +11,7 @@ function: it can read the store and copy it, and not write to it.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from isal.isal_zlib import crc32
@@ -66,33 +67,47 @@ def note_schema(db: sqlite3.Connection) -> None:
     db.execute(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, 0, ?)", (SCHEMA, _schema_crc(db)))
 
 
-def flaws_of(db: sqlite3.Connection) -> Iterator[str]:
+def flaws_of(db: sqlite3.Connection) -> list[str]:
     """What is in the tables and was not written, or the other way; nothing for a store of
-    before there were checksums. Texts are read as bytes, for they may be none any more.
+    before there were checksums. Others may write meanwhile.
 
     Raises sqlite3.DatabaseError where SQLite cannot read it.
     """
+    with _one_view(db):
+        return list(_flaws_of(db))
+
+
+@contextmanager
+def _one_view(db: sqlite3.Connection) -> Iterator[None]:
+    """Within it all is as of one moment, and texts are bytes, for they may be none any more."""
     before, db.text_factory = db.text_factory, bytes
+    db.execute("BEGIN")
     try:
-        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
-        if TABLE.encode() not in tables:
-            return
-        kept = {
-            (table, key): crc
-            for table, key, crc in db.execute(f"SELECT of_table, of_row, crc FROM {TABLE}")
-        }
-        if kept.pop((SCHEMA.encode(), 0), None) != _schema_crc(db):
-            yield "its schema is not what was written"
-        for table, key in KEYS.items():
-            rows = db.execute(f"SELECT {key.format(row=table)}, * FROM {table}")
-            for name, *values in rows:
-                crc = kept.pop((table.encode(), name), None)
-                if crc != crc_of(values):
-                    yield f"the row {_shown(name)} of {table} is not what was written"
-        for table_name, name in kept:
-            yield f"the row {_shown(name)} of {_shown(table_name)} is gone"
+        yield
     finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         db.text_factory = before
+
+
+def _flaws_of(db: sqlite3.Connection) -> Iterator[str]:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+    if TABLE.encode() not in tables:
+        return
+    kept = {
+        (table, key): crc
+        for table, key, crc in db.execute(f"SELECT of_table, of_row, crc FROM {TABLE}")
+    }
+    if kept.pop((SCHEMA.encode(), 0), None) != _schema_crc(db):
+        yield "its schema is not what was written"
+    for table, key in KEYS.items():
+        rows = db.execute(f"SELECT {key.format(row=table)}, * FROM {table}")
+        for name, *values in rows:
+            crc = kept.pop((table.encode(), name), None)
+            if crc != crc_of(values):
+                yield f"the row {_shown(name)} of {table} is not what was written"
+    for table_name, name in kept:
+        yield f"the row {_shown(name)} of {_shown(table_name)} is gone"
 
 
 def crc_of(values: Iterable[object]) -> int:

@@ -10,7 +10,6 @@ where a row is not what was written: the reason says which.
 """
 
 import re
-import shutil
 import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -55,6 +54,10 @@ def damages(data: Path) -> Iterator[Damage]:
         yield from _of_control(data / CONTROL_NAME)
 
 
+def _unread(path: Path, error: OSError) -> Damage:
+    return Damage(path, 0, f"it cannot be read: {error.strerror or error}")
+
+
 def _of_journal(folder: Path) -> Generator[Damage, None, int | None]:
     """Its damages; returns its last number, None where nobody can say."""
     names = REAL_DISK.names(folder) if folder.is_dir() else []
@@ -70,7 +73,7 @@ def _of_journal(folder: Path) -> Generator[Damage, None, int | None]:
             yield Damage(path, damage.offset_bytes, damage.reason)
             next_seq = None  # where it ended nobody can say
         except OSError as error:
-            yield Damage(path, 0, f"it cannot be read: {error.strerror or error}")
+            yield _unread(path, error)
             next_seq = None
         else:
             next_seq = checked.next_seq
@@ -113,8 +116,7 @@ def _of_archive(folder: Path) -> Generator[Damage, None, int]:
         yield Damage(folder / manifests.NAME, 0, bad.reason)
         manifest = None
     except OSError as error:
-        reason = f"it cannot be read: {error.strerror or error}"
-        yield Damage(folder / manifests.NAME, 0, reason)
+        yield _unread(folder / manifests.NAME, error)
         manifest = None
     if manifest is not None:
         yield from _of_rows(folder, manifest)
@@ -128,7 +130,7 @@ def _of_rows(folder: Path, manifest: Manifest) -> Iterator[Damage]:
         try:
             yield from _of_file(path, file)
         except OSError as error:
-            yield Damage(path, 0, f"it cannot be read: {error.strerror or error}")
+            yield _unread(path, error)
     for flaw in checking.contradictions(manifest):
         yield Damage(folder / manifests.NAME, 0, flaw)
     unsealed = [file for file in manifest.files if not file.crcs]  # of before there were any
@@ -152,17 +154,24 @@ def _of_file(path: Path, file: File) -> Iterator[Damage]:
 
 def _of_control(path: Path) -> Iterator[Damage]:
     """What SQLite and our checksums say of a copy: opening the file itself could change it."""
-    if not path.exists():
+    contents: dict[str, bytes] = {}
+    for ending in ("", LOG_ENDING):
+        file = Path(f"{path}{ending}")
+        try:
+            contents[ending] = file.read_bytes()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            yield _unread(file, error)
+    flaw = wal.flaw_of(contents.get(LOG_ENDING, b""))
+    if flaw is not None:
+        yield Damage(Path(f"{path}{LOG_ENDING}"), flaw.offset_bytes, flaw.reason)
+    if "" not in contents:
         return
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
-        shutil.copyfile(path, copy)
-        log = Path(f"{path}{LOG_ENDING}")
-        if log.exists():
-            shutil.copyfile(log, f"{copy}{LOG_ENDING}")
-            flaw = wal.flaw_of(log.read_bytes())
-            if flaw is not None:
-                yield Damage(log, flaw.offset_bytes, flaw.reason)
+        for ending, content in contents.items():
+            Path(f"{copy}{ending}").write_bytes(content)
         db = sqlite3.connect(copy)
         try:
             pages = list(_bad_pages(db))

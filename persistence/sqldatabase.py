@@ -6,7 +6,8 @@ from typing import Final
 
 import duckdb
 
-from persistence.archive.columns import columns_of, literal, source_of
+from persistence.archive.columns import literal, source_of
+from persistence.archive.parquet import has_our_columns, read_all
 
 SETTINGS: Final = (
     "LOAD parquet",  # this and the next are built in; nothing is fetched
@@ -40,42 +41,45 @@ class Database:
         }
         self._next: duckdb.DuckDBPyConnection | None = None
         self._now: duckdb.DuckDBPyConnection | None = None
-        self._files: tuple[str, ...] | None = None
+        self._wanted: tuple[tuple[str, ...], bool] | None = None
         self._unit: dict[str, bool] = {}
         self.prepare()
 
     def prepare(self) -> None:
         """Make the next instance, if there is none."""
         if self._next is None:
-            self._next = duckdb.connect(":memory:", config=self._config)
+            made = duckdb.connect(":memory:", config=self._config)
             for setting in SETTINGS:
-                self._next.execute(setting)
+                made.execute(setting)
+            self._next = made
 
     def over(self, files: Sequence[str], *, tells: bool = False) -> duckdb.DuckDBPyConnection:
         """A connection that can read these files, and do nothing else outside of itself.
 
         tells  it knows how far it is
+
+        One that was had before is closed where it is for other files, or was dropped.
         """
-        wanted = tuple(files)
-        if self._now is None or self._files != wanted:
-            if self._now is not None:
-                self._now.close()
+        wanted = (tuple(files), tells)
+        if self._now is None or self._wanted != wanted:
+            self.drop()
             self.prepare()
-            self._now, self._next, self._files = self._next, None, wanted
-            assert self._now is not None
+            assert self._next is not None
+            made, self._next = self._next, None
             if tells:
-                self._now.execute("SET enable_progress_bar = true")
-                self._now.execute("SET enable_progress_bar_print = false")
-            self._now.execute(f"SET allowed_paths = {_listed(wanted)}")
-            self._now.execute("SET enable_external_access = false")
-            self._now.execute("SET lock_configuration = true")
+                made.execute("SET enable_progress_bar = true")
+                made.execute("SET enable_progress_bar_print = false")
+            made.execute(f"SET allowed_paths = {_listed(files)}")
+            made.execute("SET enable_external_access = false")
+            made.execute("SET lock_configuration = true")
+            self._now, self._wanted = made, wanted  # not before all of it is closed to others
         return self._now
 
     def drop(self) -> None:
         """Forget the instance that was used: it may hold what a failed query left in it."""
         if self._now is not None:
             self._now.close()
-        self._now = self._files = None
+        self._now = self._wanted = None
 
     def rows(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
         """How many the files hold; it stands in their ends."""
@@ -120,9 +124,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 def is_readable(connection: duckdb.DuckDBPyConnection, file: str) -> bool:
     """Whether a file has its columns, and each value can be read. Raises duckdb.Error."""
-    source = f"read_parquet({literal(file)})"
-    found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    if [(name, kind) for name, kind, *_ in found] != columns_of(Path(file).name):
+    if not has_our_columns(connection, Path(file)):
         return False
-    connection.execute(f"SELECT bit_xor(hash(held)) FROM {source} AS held").fetchall()
+    read_all(connection, Path(file))
     return True

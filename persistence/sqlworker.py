@@ -34,6 +34,7 @@ import orjson
 from engine.errors import NotReady, TallymarkError
 from persistence import arrow, sampling, sandbox, sqlformat
 from persistence.archive.columns import Hidden
+from persistence.archive.parquet import is_shortage
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
@@ -201,20 +202,20 @@ class Worker:
 
     def _must_be_readable(self, files: Sequence[str], left_s: float) -> None:
         """Read each file by itself, as far as time allows. Raises NotReady for a bad one."""
-        if left_s <= 0:
-            return
-        connection = self._database.over(files)
-        with self._watch.over(connection, left_s):
-            for file in files:
-                try:
+        end_s = time.monotonic() + left_s
+        for file in files:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return
+            connection = self._database.over(files)
+            try:
+                with self._watch.over(connection, left_s):
                     is_good = is_readable(connection, file)
-                except duckdb.Error:
-                    is_good = self._watch.rang  # nobody knows
-                    self._database.drop()
-                if not is_good:
-                    raise NotReady(unreadable(file)) from None
-                if self._watch.rang:
-                    return
+            except (duckdb.Error, MemoryError) as error:
+                self._database.drop()  # nothing watches what is closed here
+                is_good = self._watch.rang or is_shortage(error)  # nobody knows
+            if not is_good:
+                raise NotReady(unreadable(file)) from None
 
     def _running(
         self,

@@ -34,7 +34,7 @@ class Flaw(NamedTuple):
 def flaw_of(log: bytes) -> Flaw | None:
     """What is wrong with the log; None where at most an unfinished transaction is torn.
 
-    A log that ends with the transaction that went bad looks the same as one that was torn.
+    A log of which the last frame went bad looks the same as one that was torn.
     """
     if len(log) <= HEADER.size:
         return None
@@ -44,20 +44,24 @@ def flaw_of(log: bytes) -> Flaw | None:
     if not is_ours or _sums(log[: HEADER.size - 8], (0, 0), magic) != sums:
         return Flaw(0, "its header is not what was written: all of it would be left out")
     size = FRAME.size + page_bytes
-    seed: Sums = (sums[0], sums[1])
+    seeds: list[Sums] = [(sums[0], sums[1])]
     bad_at: int | None = None
     for at in range(HEADER.size, len(log) - size + 1, size):
         page, commits, salt_1, salt_2, *found = FRAME.unpack_from(log, at)
         covered = log[at : at + 8] + log[at + FRAME.size : at + size]
         stated: Sums = (found[0], found[1])
-        is_good = (salt_1, salt_2) == salts and page and _sums(covered, seed, magic) == stated
-        if not is_good and bad_at is None:
-            bad_at = at
-        elif is_good and bad_at is not None and commits:
+        is_ours = (salt_1, salt_2) == salts and page
+        reckoned = [_sums(covered, seed, magic) for seed in seeds] if is_ours else []
+        if stated not in reckoned:
+            bad_at = at if bad_at is None else bad_at
+            # The next one was written behind what this one states, or what it should state.
+            seeds = [stated, *reckoned[:1]]
+            continue
+        if bad_at is not None and commits:
             return Flaw(
                 bad_at, f"a frame is bad: what was committed up to byte {at} would be left out"
             )
-        seed = stated  # a frame behind a bad one is good by what that one states
+        seeds = [stated]
     return None
 
 

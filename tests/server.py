@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self
 
 import httpx
@@ -47,6 +48,14 @@ def environment() -> dict[str, str]:
     """The environment without settings of a server, and with our source in it."""
     kept = {name: value for name, value in os.environ.items() if "TALLYMARK_" not in name}
     return kept | {"PYTHONPATH": str(ROOT)}
+
+
+def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer of a service whose archive may still be starting."""
+    deadline_s = monotonic() + PATIENCE_S
+    while (answer := ask()).status_code == 503 and monotonic() < deadline_s:
+        pass  # it waits some seconds itself, to be as fresh as is asked
+    return answer
 
 
 def heed_interrupts() -> None:

@@ -18,9 +18,9 @@ from persistence.backup import NAME, STAGING, BackupFailed, back_up
 from persistence.lock import hold
 from persistence.record import UnknownFormat
 from persistence.restoring import RestoreFailed, restore
+from tests.damage import flip
 from tests.golden import folder as golden
-from tests.server import Server, tallymark
-from tests.web.test_forgetting import patiently
+from tests.server import Server, patiently, tallymark
 
 BUSY = """
 segment_bytes_max = 131072
@@ -106,19 +106,12 @@ def test_a_backup_under_load_holds_all_that_was_acknowledged_and_restores(
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(golden.FOLDER, tmp_path / "data"))
+    return golden.copy_of(1, tmp_path / "data")
 
 
 def made(data: Path, target: Path, **options: Any) -> Path:
     back_up(data, target, now_ms=golden.NOW_MS, **options)
     return target
-
-
-def flip(path: Path, place: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.unlink()  # its bytes may be another folder's as well
-    path.write_bytes(content)
 
 
 async def test_what_was_restored_gives_the_answers_of_the_original(

@@ -23,7 +23,7 @@ from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
 from web.gate import Gate
 from web.grants import STRANGER, Asking
-from web.handlers import Answer, Handlers, Service, Shared, response_of
+from web.handlers import Answer, Handlers, Service, Shared, packed, response_of
 from web.headers import shared
 from web.ingest import Kind
 from web.live import Live
@@ -134,6 +134,7 @@ def create_app(
     _count_answers(app, meter)
     _refuse_strangers(app, gate)
     _answer_other_origins(app, gate)
+    _pack_answers(app)
     _refuse_in_problems(app)
 
     async def start() -> None:
@@ -169,7 +170,7 @@ def _count_answers(app: Application, meter: Meter) -> None:
     async def after(response: ResponseTypes) -> ResponseTypes:
         route = _ROUTES.get(request.endpoint or "")
         path = NO_ROUTE if route is None else route.path
-        problem = response.problem if isinstance(response, Answer) else ""
+        problem = response.reply.problem if isinstance(response, Answer) else ""
         meter.answered(path, perf_counter() - g.started_s, problem)
         return response
 
@@ -223,6 +224,18 @@ def _answer_other_origins(app: Application, gate: Gate) -> None:
         return response
 
     app.before_request(preflight)
+    app.after_request(after)
+
+
+def _pack_answers(app: Application) -> None:
+    """Before all else that is done after: it makes a whole answer anew."""
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        route = _ROUTES.get(request.endpoint or "")
+        if route is not None and route.packs and isinstance(response, Answer):
+            return await packed(response)
+        return response
+
     app.after_request(after)
 
 

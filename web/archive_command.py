@@ -61,7 +61,9 @@ def _loss(lost: Lost, journal_seq: int) -> str:
     """Which file could not be read, and what of it the journal did not have any more."""
     numbers = f"numbers {lost.first_seq:,} to {lost.last_seq:,}"
     rows = "its rows" if lost.rows is None else f"its {lost.rows:,} rows"
-    if lost.first_seq >= journal_seq:
+    if not lost.last_seq:
+        what = "by its name the archive never had it"
+    elif lost.first_seq >= journal_seq:
         what = f"{rows} ({numbers}) were taken from the journal"
     elif lost.last_seq < journal_seq:
         what = f"{rows} ({numbers}) are lost"

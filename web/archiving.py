@@ -141,18 +141,12 @@ class Archiving:
         return [self._folder / file.name for file in found]
 
     def erasing(self) -> tuple[Tombstone, ...]:
-        """Whose rows files may still hold. Raises BadManifest."""
+        """Whose rows files may still hold. Raises BadManifest, UnknownFormat."""
         return self._read_manifest().erasing
 
     def has_let_go(self, seq: int) -> bool:
         """Whether nothing in the folder holds anybody who was erased up to `seq`."""
-        try:
-            manifest = self._read_manifest()
-        except BadManifest:
-            return False
-        if not self._config.archive and not manifest.files:
-            return True
-        return manifest.covered_seq >= seq and all(one.seq > seq for one in manifest.erasing)
+        return self.let_go_seq(seq) == seq
 
     def has_done_what_it_can(self, seq: int) -> bool:
         """Whether it has let go, or but for damaged files and what goes soon."""
@@ -160,18 +154,19 @@ class Archiving:
         return bool(is_held) or self.has_let_go(seq)
 
     def let_go_seq(self, up_to_seq: int) -> int:
-        """The greatest number, up to the one given, of which `has_let_go` is surely true."""
-        if self.has_let_go(up_to_seq):
-            return up_to_seq
+        """The greatest number, up to the one given, for which nothing in the folder holds
+        anybody who was erased up to it; 0 where nobody can tell."""
         try:
             manifest = self._read_manifest()
-        except BadManifest:
+        except (BadManifest, UnknownFormat):
             return 0
+        if not self._config.archive and not manifest.files:
+            return up_to_seq
         held = [one.seq - 1 for one in manifest.erasing]
         return min([up_to_seq, manifest.covered_seq, *held])
 
     def is_whole(self) -> bool:
-        """Whether it has begun with the first event. Raises BadManifest."""
+        """Whether it has begun with the first event. Raises BadManifest, UnknownFormat."""
         return not self._read_manifest().gaps
 
     def health(self) -> ArchiveHealth:

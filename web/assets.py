@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
+from web.packing import packing_for
 from web.wire import Called, Reply
 
 MEDIA: Final = {
@@ -60,7 +61,9 @@ class Asset:
         self, called: Called, headers: tuple[tuple[str, str], ...], *, cache: str = ASK_AGAIN
     ) -> Reply:
         """The file, or 304 where the caller has it; packed where the caller takes that."""
-        is_packed = self.packed is not None and _takes_gzip(called)
+        is_packed = self.packed is not None and packing_for(
+            called.header("Accept-Encoding"), ("gzip",)
+        )
         tag = f'"{self.tag}-gzip"' if is_packed else f'"{self.tag}"'
         own = (("ETag", tag), ("Cache-Control", cache), ("Vary", "Accept, Accept-Encoding"))
         given = {one.strip().removeprefix("W/") for one in _header(called, "If-None-Match")}
@@ -86,14 +89,6 @@ def read_assets(folder: Path) -> Mapping[str, Asset]:
 def cache_of(path: str) -> str:
     """For how long a file may be kept without asking again."""
     return IMMUTABLE if path.startswith(HASHED_FOLDER) else ASK_AGAIN
-
-
-def _takes_gzip(called: Called) -> bool:
-    for one in _header(called, "Accept-Encoding"):
-        coding, _, weight = one.replace(" ", "").partition(";q=")
-        if coding.lower() in ("gzip", "*"):
-            return weight not in ("0", "0.0", "0.00", "0.000")
-    return False
 
 
 def _header(called: Called, name: str) -> list[str]:

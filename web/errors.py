@@ -102,7 +102,7 @@ class UnknownExpectation(TallymarkError):
 
 
 class NotImplementedHere(TallymarkError):
-    """A method that means something to a proxy, and nothing here."""
+    """A method that means something to a proxy and nothing here, or nothing to anybody."""
 
     status = 501
     title = "Not implemented"

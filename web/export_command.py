@@ -70,15 +70,19 @@ def growing(output: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    growing = output.with_name(f"{output.name}.part")
+    beside = output.with_name(f"{output.name}.part")
     try:
-        with growing.open("wb") as file:
+        with beside.open("wb") as file:
             yield file
-        growing.replace(output)
+        beside.replace(output)
     except OSError as error:
-        raise LoadError(f"{output} cannot be written: {error.strerror or error}.") from None
+        reason = error.strerror or error
+        # Of a write the system names no file; where it names another, that is the fault.
+        if error.filename in (None, str(beside)):
+            raise LoadError(f"{output} cannot be written: {reason}.") from None
+        raise LoadError(f"{error.filename} cannot be read: {reason}.") from None
     finally:
-        growing.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
 
 
 def copied(reply: BinaryIO, file: BinaryIO) -> None:

@@ -22,7 +22,7 @@ from persistence.exporting import GONE, READY, Wanted
 from persistence.tabular import Format
 from web.archiving import pipes_of
 from web.errors import CutShort
-from web.sql import Archived
+from web.sql import ATTEMPTS, Archived
 from web.sqlprocess import environment
 
 PIECE_BYTES: Final = 64 * 1024
@@ -30,9 +30,6 @@ STALL_S: Final = 60.0
 """How long a piece may wait for whoever wanted it."""
 
 RETRY_AFTER_S: Final = 5
-
-ATTEMPTS: Final = 3
-"""How often files that were merged away meanwhile are looked up again."""
 
 COMMAND: Final = (sys.executable, "-m", "persistence.exportworker")
 

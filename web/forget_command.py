@@ -21,7 +21,7 @@ from persistence.recovery import recover
 from persistence.reports import ReportStore
 from web.archiving import Archiving
 from web.forgetting import Answer, Forgetting, Progress
-from web.remote import body_of
+from web.remote import body_of, replied
 from web.reports import names_people
 from web.service import engine_of
 
@@ -52,7 +52,7 @@ def from_folder(user_id: str, config: Config) -> None:
 
 def _ask(user_id: str, target: Target, method: str) -> Progress:
     path = f"/users/{quote(user_id, safe='')}"
-    return msgspec.json.decode(body_of(target, path, method=method), type=Answer).data
+    return msgspec.json.decode(body_of(replied(target, path, method=method)), type=Answer).data
 
 
 def _asked_again(user_id: str, target: Target) -> Progress:

@@ -223,7 +223,11 @@ class Forgetting:
         self._got_on = trio.Event()
 
     async def _round(self, up_to_seq: int) -> None:
-        """All steps for those who were erased up to a number."""
+        """All steps for those who were erased up to a number.
+
+        One notice a round: where a damaged file holds some of them, it names the others, and
+        the rest has a round of its own when that file is mended.
+        """
         await self._engine.checkpoint()
         while not self._archive.has_done_what_it_can(up_to_seq):
             with trio.move_on_after(PAUSE_S):

@@ -70,6 +70,7 @@ class Head(Struct, frozen=True, kw_only=True):
     host: str | None
     content_type: str | None
     content_encoding: str | None
+    accept_encoding: str | None
     authorization: str | None
     origin: str | None
     site: str | None
@@ -100,6 +101,8 @@ def read_head(raw: bytes) -> Head:
         raise TargetTooLong(f"The target is longer than {TARGET_BYTES_MAX} bytes.")
     if method == b"CONNECT":
         raise NotImplementedHere("This service is no proxy.")
+    if not method.isupper():  # Hypercorn would make POST of post: RFC 9110 §9.1
+        raise NotImplementedHere("Methods are written in capital letters, as in POST.")
     headers = _headers(raw[line.end() :])
     return _head(raw, method.decode(), target.decode(), headers, is_newer=minor == b"1")
 
@@ -157,6 +160,7 @@ def _head(
         host=host,
         content_type=_joined(headers, "content-type"),
         content_encoding=_joined(headers, "content-encoding"),
+        accept_encoding=_joined(headers, "accept-encoding"),
         authorization=_joined(headers, "authorization"),
         origin=_joined(headers, "origin"),
         site=_joined(headers, "sec-fetch-site"),

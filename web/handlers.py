@@ -1,6 +1,6 @@
 """A handler for every row of the route table, over Quart's request."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -11,7 +11,7 @@ from quart.wrappers.response import ResponseBody
 
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
-from web import body, exports, health, ingest, openapi, queries, sql, tables, wire
+from web import body, exports, health, ingest, openapi, packing, queries, sql, tables, wire
 from web.answering import Answers, figures_of, replied, whole
 from web.control import Control
 from web.control import Handler as Handled
@@ -26,6 +26,7 @@ from web.live import STREAM_MEDIA, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import Meter
+from web.packing import Headers
 from web.pages import Pages
 from web.rates import free
 from web.reporting import Reports
@@ -46,9 +47,9 @@ class Service(Acceptor, Answers, Archived, health.Watched, Measured, Protocol):
 
 
 class Answer(Response):
-    """A whole answer of ours, which knows the problem that it tells."""
+    """A whole answer of ours, as Quart sends it."""
 
-    problem = ""
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class Handlers:
     async def _document(self) -> bytes:
         # Read also where its type is refused: what nobody reads costs the connection.
         content = await self._content(self._config.body_bytes_max)
-        wire.must_be_json(request.headers.get("Content-Type"))
+        wire.must_be_json(_joined("Content-Type"))
         return bytes(content)
 
     async def _preflight(self) -> Response:
@@ -259,7 +260,7 @@ class Handlers:
 
     async def _start_run(self) -> Response:
         wire.question(request.query_string, NothingAsked)
-        content_type = request.headers.get("Content-Type")
+        content_type = _joined("Content-Type")
         content = await self._content(self._config.body_bytes_max)
         started = self._load_runs.start(asked_in(content, content_type))
         return response_of(wire.answered(started, status=202))
@@ -294,19 +295,17 @@ class Handlers:
         now_ms = self._service.accepted_times().now_ms
         fresh = asked.fresh == "1"
         wanted, name = exports.events(asked, self._config, fresh=fresh, now_ms=now_ms)
-        reply = exports.as_file(b"", name, asked.format)
+        headers = exports.as_file(b"", name, asked.format).headers
         if request.method == "HEAD":
-            return response_of(reply)
-        return streamed_of(await self._exporting.open(wanted), reply.headers)
+            return _file_of(_nothing(), headers)
+        return _file_of(await self._exporting.open(wanted), headers)
 
     async def _report_file(self, report: str) -> Response:
         wire.question(request.query_string, NothingAsked)
         headers = await self._reports.headers_of(report)
         if request.method == "HEAD":
-            response = response_of(Reply(200, headers, b""))
-            response.headers.update(dict(headers))  # the length of what GET sends
-            return response
-        return streamed_of(await self._reports.open(report), headers)
+            return _file_of(_nothing(), headers)
+        return _file_of(await self._reports.open(report), headers)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
@@ -370,19 +369,38 @@ def _joined(name: str) -> str | None:
 
 def streamed_of(
     pieces: ResponseBody | AsyncIterable[bytes],
-    headers: tuple[tuple[str, str], ...] = (("Content-Type", STREAM_MEDIA), *DATA_HEADERS),
+    headers: Headers = (("Content-Type", STREAM_MEDIA), *DATA_HEADERS),
 ) -> Response:
     """A streamed answer."""
     response = Response(pieces)
-    response.headers.update(dict(headers))
+    response.headers.clear()
+    response.headers.extend(headers)
     response.timeout = None  # Quart would end it after a minute
     return response
 
 
-def response_of(reply: Reply) -> Response:
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    """What HEAD sends of a file."""
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece
+
+
+def _file_of(pieces: AsyncIterator[bytes], headers: Headers) -> Response:
+    """A file as it comes, packed where that is welcome."""
+    return streamed_of(*packing.streamed(pieces, headers, _joined("Accept-Encoding")))
+
+
+async def packed(response: Answer) -> Response:
+    """The same, packed where that is welcome."""
+    reply = await packing.packed(response.reply, _joined("Accept-Encoding"))
+    return response if reply is response.reply else response_of(reply)
+
+
+def response_of(reply: Reply) -> Answer:
     """A whole answer as Quart sends it."""
     response = Answer(reply.body, status=reply.status)
-    response.problem = reply.problem
+    response.reply = reply
     response.headers.clear()
     response.headers.extend(reply.headers)
     if reply.status not in (204, 304):

@@ -36,6 +36,7 @@ from web.live import (
     wanted,
 )
 from web.meter import NO_ROUTE, Meter
+from web.packing import packed
 from web.rates import free
 from web.route import Route
 from web.routes import FIGURES, STREAM, TRACK
@@ -117,10 +118,9 @@ class Lane:
             else:
                 self._ingest(line, head, kind, content, asked_s)
         except TallymarkError as error:
-            self._answer(line, head, _refused(error, head), asked_s)
+            self._answer(line, head, _refused(error, head), asked_s, _route(head))
         except Exception as error:
-            log.error("request failed", method="POST", path=head.path, exc_info=error)
-            self._answer(line, head, _refused(INTERNAL, head), asked_s)
+            self._answer(line, head, _failed(error, head), asked_s, _route(head))
 
     def _must_be_our_host(self, host: str | None) -> None:
         if self._config.allow_public or host in self._hosts or self._gate.is_asked:
@@ -154,14 +154,14 @@ class Lane:
         spend(len(decoded.batch.events))
         answer = decoded.answer  # by itself: the events go when they are read
         if not decoded.batch.events:
-            self._answer(line, head, answer, asked_s)
+            self._answer(line, head, answer, asked_s, kind.value)
             return
 
         def released(refusal: TallymarkError | None) -> None:
             if refusal is None:
                 self._acknowledge(line, head, answer, asked_s)
             else:
-                self._answer(line, head, ingest.refused(refusal, kind), asked_s)
+                self._answer(line, head, ingest.refused(refusal, kind), asked_s, kind.value)
 
         if not self._service.submit(decoded.batch, released):
             self.hub.start(self._wait_for_room, decoded, released)
@@ -195,14 +195,13 @@ class Lane:
         except TallymarkError as error:
             reply = ingest.refused(error, Kind.BULK)
         except Exception as error:
-            log.error("request failed", method="POST", path=head.path, exc_info=error)
-            reply = _refused(INTERNAL, head)
-        self._answer(line, head, reply, asked_s)
+            reply = _failed(error, head)
+        self._answer(line, head, reply, asked_s, Kind.BULK.value)
 
     def _acknowledge(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
         """Answer that events are kept: few different answers, each rendered once a second."""
         if line.must_close:
-            self._answer(line, head, reply, asked_s)
+            self._answer(line, head, reply, asked_s, head.path)
             return
         self._meter.answered(head.path, perf_counter() - asked_s)
         date = self.hub.date
@@ -216,10 +215,11 @@ class Lane:
                 self._rendered[reply.body] = rendered
         line.answer(rendered, is_last=False)
 
-    def _answer(self, line: Line, head: Head, reply: Reply, asked_s: float) -> None:
-        self._meter.answered(_route(head), perf_counter() - asked_s, reply.problem)
+    def _answer(self, line: Line, head: Head, reply: Reply, asked_s: float, path: str) -> None:
+        """path  of the route, as the meter and the table name it"""
+        self._meter.answered(path, perf_counter() - asked_s, reply.problem)
         is_last = line.must_close
-        if _is_shared(head) and self._gate.allows_origin(head.origin):
+        if path not in _KINDS and self._gate.allows_origin(head.origin):
             reply = reply._replace(headers=shared(reply.headers, head.origin))
         line.answer(self.hub.rendered(reply, is_last=is_last), is_last=is_last)
 
@@ -234,12 +234,13 @@ class Lane:
             self._gate.allowance.count_request(self._gate.admit(route, asking), asking)
             answering = self._answers[route.name]
             reply = await replied(answering, route.asked, head.query, **path_parameters)
+            if route.packs:
+                reply = await packed(reply, head.accept_encoding)
         except TallymarkError as error:
             reply = _refused(error, head)
         except Exception as error:
-            log.error("request failed", method="GET", path=head.path, exc_info=error)
-            reply = _refused(INTERNAL, head)
-        self._answer(line, head, reply, asked_s)
+            reply = _failed(error, head)
+        self._answer(line, head, reply, asked_s, route.path)
 
     # -- the live stream ----------------------------------------------------------------------
 
@@ -252,12 +253,12 @@ class Lane:
             keys = wanted(asked.keys)
             if keys is not None and self._service.is_ready:
                 chosen(await self._service.counters(), keys)
+            # No await from here to `enter`: the room would be somebody else's by then.
             self._live.must_have_room()
         except TallymarkError as error:
-            self._answer(line, head, _refused(error, head), asked_s)
+            self._answer(line, head, _refused(error, head), asked_s, _STREAM)
         except Exception as error:
-            log.error("request failed", method="GET", path=head.path, exc_info=error)
-            self._answer(line, head, _refused(INTERNAL, head), asked_s)
+            self._answer(line, head, _failed(error, head), asked_s, _STREAM)
         else:
             self._meter.answered(_STREAM, perf_counter() - asked_s)
             listener = _Listener(self, line, keys=keys, interval_ticks=asked.interval)
@@ -336,16 +337,18 @@ def _figures(head: Head) -> tuple[Route, dict[str, str]] | None:
     return FIGURES["counter"], {"key": key}
 
 
-def _is_shared(head: Head) -> bool:
-    return head.path == _STREAM or _figures(head) is not None
-
-
 def _route(head: Head) -> str:
     """Its name for the meter: other paths than these come here with a refusal at most."""
     if head.path in _KINDS or head.path == _STREAM:
         return head.path
     found = _figures(head)
     return NO_ROUTE if found is None else found[0].path
+
+
+def _failed(error: Exception, head: Head) -> Reply:
+    """Of a bug nothing is told but to the log."""
+    log.error("request failed", method=head.method, path=head.path, exc_info=error)
+    return _refused(INTERNAL, head)
 
 
 def _refused(error: TallymarkError | Internal, head: Head | None) -> Reply:

@@ -19,7 +19,6 @@ from engine.errors import (
     MalformedBody,
     Overloaded,
     TallymarkError,
-    WrongMediaType,
 )
 from load import profile
 from load.errors import LoadError
@@ -42,10 +41,7 @@ class Runs(Struct, frozen=True):
 
 def asked_in(content: bytes | bytearray, content_type: str | None) -> NewRun:
     """A body of POST /load/runs. Raises WrongMediaType, MalformedBody or InvalidQuestion."""
-    # Nothing else, for a page of another origin can send plain text without asking.
-    media = (content_type or "").partition(";")[0].strip().lower()
-    if media != wire.JSON:
-        raise WrongMediaType(f"A load run is asked for in {wire.JSON}.")
+    wire.must_be_json(content_type)
     try:
         return msgspec.json.decode(content, type=NewRun)
     except msgspec.ValidationError as error:

@@ -14,6 +14,18 @@ TEXT: Final = "text/plain; charset=utf-8"
 PATIENCE_S: Final = 60.0
 """How long a server may say nothing."""
 
+PLACE_LENGTH_MAX: Final = 200
+
+
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """Follows nobody: the key is for the server that was named, and for no other."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Nothing more is asked, so the answer that names another place is a refusal."""
+
+
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays())
+
 
 def replied(
     target: Target,
@@ -27,7 +39,7 @@ def replied(
 
     path   behind the URL of the server, with its query
     media  of the body, where there is one
-    Raises LoadError where the server refuses, Unreachable.
+    Raises LoadError where the server refuses or names another place, Unreachable.
     """
     endpoint = Endpoint.of(target)
     headers = dict(endpoint.headers)
@@ -36,34 +48,31 @@ def replied(
     request = urllib.request.Request(  # noqa: S310  `Endpoint` takes http and https alone
         f"{endpoint.url}{path}", data=body, headers=headers, method=method
     )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        reply: HTTPResponse = opener.open(request, timeout=PATIENCE_S)
+        reply: HTTPResponse = _OPENER.open(request, timeout=PATIENCE_S)
     except urllib.error.HTTPError as refusal:
-        raise LoadError(_detail_of(refusal.read())) from None
-    except OSError as why:
-        raise Unreachable(f"No server answers at {endpoint.url}: {why}.") from None
+        raise LoadError(_reason_of(refusal)) from None
+    except (OSError, HTTPException) as why:
+        reason = str(why) or type(why).__name__
+        raise Unreachable(f"No server answers at {endpoint.url}: {reason}.") from None
     return reply
 
 
-def body_of(
-    target: Target,
-    path: str,
-    *,
-    method: str = "GET",
-    body: bytes | None = None,
-    media: str = TEXT,
-) -> bytes:
-    """The whole body of an answer; takes what `replied` takes, and raises the same."""
-    with replied(target, path, method=method, body=body, media=media) as reply:
+def body_of(reply: HTTPResponse) -> bytes:
+    """The whole body of what `replied` gives. Raises Unreachable where it ends too early."""
+    with reply:
         try:
             return reply.read()
         except (OSError, HTTPException):
             raise Unreachable("The answer ended before it was whole. Try again.") from None
 
 
-def _detail_of(body: bytes) -> str:
-    try:
-        return str(orjson.loads(body)["detail"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return "The server refused what was asked and did not say why."
+def _reason_of(refusal: urllib.error.HTTPError) -> str:
+    place = refusal.headers.get("Location")
+    if 300 <= refusal.code < 400 and place is not None:
+        return f"The server has moved to {place[:PLACE_LENGTH_MAX]!a}; give its URL as that."
+    with refusal:
+        try:
+            return str(orjson.loads(refusal.read())["detail"])
+        except (OSError, HTTPException, orjson.JSONDecodeError, KeyError, TypeError):
+            return "The server refused what was asked and did not say why."

@@ -63,20 +63,20 @@ def export(
 def _from_server(wanted: dict[str, str], target: Target, file: BinaryIO, tell: Tell) -> None:
     body = orjson.dumps(wanted)
     media = "application/json"
-    report = _read(body_of(target, "/exports", method="POST", body=body, media=media))
+    report = _read(body_of(replied(target, "/exports", method="POST", body=body, media=media)))
     path = f"/exports/{report['id']}"
     try:
         while report["status"] in ("queued", "running"):
             tell(report["progress"], f"{report['sizeBytes'] / MB:.1f} MB, {report['status']}")
             time.sleep(POLL_S)
-            report = _read(body_of(target, path))
+            report = _read(body_of(replied(target, path)))
         if report["status"] != "done":
             raise LoadError(report["reason"])
         with replied(target, f"{path}/file") as reply:
             copied(reply, file)
     finally:
         with suppress(LoadError):
-            body_of(target, path, method="DELETE")
+            body_of(replied(target, path, method="DELETE"))
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Route:
     plain     whether refusals are plain text, those of credentials JSON, and not problem+json
     rest      whether its last parameter is all the rest of the path, slashes too
     is_asking  whether it only asks, though it is no GET: pages of `cors_origins` may do so
+    packs     whether its answers are packed where that is welcome: nothing in them is secret to
+              whoever may ask
     takes_token  whether `?token=` of POST /stream/tokens opens it
     """
 
@@ -47,6 +49,7 @@ class Route:
     plain: bool = False
     rest: bool = False
     is_asking: bool = False
+    packs: bool = False
     takes_token: bool = False
 
     @property

@@ -82,6 +82,7 @@ def _export(family: str, summary: str) -> Route:
         media=MEDIA["csv"],
         formats=_TEXTS,
         refusals=_QUESTION,
+        packs=True,
     )
 
 
@@ -153,6 +154,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=services.Asked,
         answer=services.Answer,
         refusals=_QUESTION,
+        packs=True,
     ),
     Route(
         name="revenue",
@@ -163,6 +165,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=revenue.Asked,
         answer=revenue.Answer,
         refusals=_REVENUE,
+        packs=True,
     ),
     Route(
         name="marketplace",
@@ -173,6 +176,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=marketplace.Asked,
         answer=marketplace.Answer,
         refusals=_QUESTION,
+        packs=True,
     ),
     Route(
         name="experiments",
@@ -183,6 +187,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=experiments.Asked,
         answer=experiments.Answer,
         refusals=_QUESTION,
+        packs=True,
     ),
     Route(
         name="users",
@@ -193,6 +198,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=users.Asked,
         answer=users.Answer,
         refusals=_QUESTION,
+        packs=True,
     ),
     Route(
         name="counters",
@@ -203,6 +209,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CountersAsked,
         answer=counters.Answer,
         refusals=_QUESTION,
+        packs=True,
     ),
     Route(
         name="counter",
@@ -212,6 +219,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="One live counter.",
         answer=counters.OneAnswer,
         refusals=(NotFound, *_QUESTION),
+        packs=True,
     ),
     Route(
         name="stream",
@@ -235,6 +243,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         takes=(str,),
         takes_media=("text/plain",),
         refusals=(*REFUSALS, TooLarge, SlowBody),
+        packs=True,
     ),
     Route(
         name="sqlAsked",
@@ -244,6 +253,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="The same, with the query in the URL.",
         asked=SqlAsked,
         refusals=REFUSALS,
+        packs=True,
     ),
     Route(
         name="compatibleSent",
@@ -257,6 +267,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         takes_media=("text/plain",),
         refusals=(*REFUSALS, TooLarge, SlowBody),
         plain=True,
+        packs=True,
     ),
     Route(
         name="compatibleAsked",
@@ -267,6 +278,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleAsked,
         refusals=REFUSALS,
         plain=True,
+        packs=True,
     ),
     _export("services", "GET /metrics/services as a flat table in a file."),
     _export("revenue", "GET /metrics/revenue as a flat table in a file."),
@@ -283,6 +295,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         media=MEDIA["csv"],
         formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
         refusals=(InvalidQuestion, TooManyExports, ArchiveLate, Overloaded, NotReady),
+        packs=True,
     ),
     Route(
         name="eraseUser",
@@ -313,6 +326,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="The reports that are kept, the newest first.",
         answer=ToldList,
         refusals=(InvalidQuestion,),
+        packs=True,
     ),
     Route(
         name="createReport",
@@ -358,6 +372,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         media=MEDIA["csv"],
         formats=(*_TEXTS, MEDIA["parquet"], MEDIA["arrow"]),
         refusals=(*_REPORT, ReportUnfinished),
+        packs=True,
     ),
     Route(
         name="removeReport",
@@ -450,6 +465,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/metrics/prometheus",
         summary="What the service counts of itself, for Prometheus.",
         media="text/plain",
+        packs=True,
     ),
     Route(
         name="openapi",
@@ -457,6 +473,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/openapi.json",
         summary="This description.",
+        packs=True,
     ),
     *SETUP_ROUTES,
 )

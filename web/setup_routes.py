@@ -93,11 +93,14 @@ def _file(
 def _catalog(kind: str, one: str, given: type[Any]) -> tuple[Route, ...]:
     path, name = f"/catalog/{kind}/{{id}}", one.capitalize()
     return (
-        _get(
-            f"named{name}s",
-            f"/catalog/{kind}",
-            f"All {kind} that the catalog names.",
-            NamedList,
+        Route(
+            name=f"named{name}s",
+            role="read",
+            method="GET",
+            path=f"/catalog/{kind}",
+            summary=f"All {kind} that the catalog names.",
+            answer=NamedList,
+            packs=True,
         ),
         Route(
             name=f"named{name}",
@@ -233,6 +236,7 @@ _SHARED: Final[tuple[Route, ...]] = (
         asked=CountersShownAsked,
         answer=counters.Answer,
         refusals=(NotFound, Forbidden, *_QUESTION),
+        packs=True,
     ),
     *(
         Route(
@@ -244,6 +248,7 @@ _SHARED: Final[tuple[Route, ...]] = (
             asked=ASKED[family],
             answer=answer,
             refusals=(NotFound, Forbidden, *_QUESTION),
+            packs=True,
         )
         for family, (_, answer) in FAMILIES.items()
     ),
@@ -255,6 +260,7 @@ _SHARED: Final[tuple[Route, ...]] = (
         summary="The rows of a query that a shared dashboard holds, as /sql answers them.",
         asked=ShownAsked,
         refusals=(NotFound, Forbidden, *QUERY_REFUSALS),
+        packs=True,
     ),
 )
 

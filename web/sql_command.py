@@ -19,7 +19,7 @@ from persistence.archive import manifest as manifests
 from persistence.archive.columns import Hidden
 from persistence.archive.hiding import hidden_in
 from persistence.archive.manifest import ARCHIVE_FOLDER, Manifest
-from web.remote import body_of
+from web.remote import body_of, replied
 from web.sql import Asked, Sql
 
 WIDTH: Final = 120
@@ -57,7 +57,7 @@ def ask(query: str, *, target: Target, data: Path | None, config: Config) -> byt
     data  the folder whose archive is asked; None asks the server
     """
     if data is None:
-        return body_of(target, "/sql?fresh=1", method="POST", body=query.encode())
+        return body_of(replied(target, "/sql?fresh=1", method="POST", body=query.encode()))
     return trio.run(partial(_from_folder, query, data, config))
 
 

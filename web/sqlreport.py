@@ -12,14 +12,11 @@ import msgspec
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.tabular import Format
-from web.sql import Archived, Asked, files_of, refusal_in
+from web.sql import ATTEMPTS, Archived, Asked, files_of, missing_of, refusal_in
 from web.sqlprocess import Worker
 
 UNBOUNDED: Final = 2**53
 """Whoever takes the pieces stops where they are too many."""
-
-ATTEMPTS: Final = 3
-"""How often files that were merged away meanwhile are looked up again."""
 
 
 class SqlRows:
@@ -50,12 +47,14 @@ class SqlRows:
             read = self._asked.read(self._config, now_ms=self._now_ms)
             head, _ = await worker.ask({**read, "report": self._format})
             refusal_in(head)
+            files: list[str] = []
             for _ in range(ATTEMPTS):
                 hidden = self._archived.hidden()  # first: what goes meanwhile stays hidden
+                files = files_of(self._archived, head)
                 question = {
                     "do": "run",
                     "hidden": msgspec.to_builtins(hidden),
-                    "files": files_of(self._archived, head),
+                    "files": files,
                     "limits": {
                         "deadline_s": self._config.report_deadline_s,
                         "left_s": self._config.report_deadline_s,
@@ -75,6 +74,6 @@ class SqlRows:
                     return
                 if self.rows:  # a file has gone after the first piece had left
                     break
-            raise NotReady("The files that the report reads were changed.")
+            raise NotReady(missing_of(files))
         finally:
             await worker.end()

@@ -168,12 +168,19 @@ def must_be_json(content_type: str | None) -> None:
     """Refuse a body that says to be anything but JSON, for which a page of another origin would
     have to ask first. Raises WrongMediaType.
     """
-    media = (content_type or "").partition(";")[0].strip().lower()
-    if media != JSON:
-        given = ascii(media[:64]) if media else "none"
+    media, is_utf_8 = media_of(content_type or "")
+    if media != JSON or not is_utf_8:
+        given = ascii(content_type[:64]) if content_type else "none"
         raise WrongMediaType(
-            f"This route reads a body of Content-Type {JSON}, and got {given}."
+            f"This route reads a body of Content-Type {JSON}, in UTF-8, and got {given}."
         )
+
+
+def media_of(content_type: str) -> tuple[str, bool]:
+    """The media type in small letters, and whether its charset, where it says one, is UTF-8."""
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = {p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset")}
+    return media, charsets <= {"utf-8", "utf8"}
 
 
 def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX) -> Asked:

@@ -13,7 +13,7 @@ import duckdb
 from engine.errors import TallymarkError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER, File, Manifest
-from persistence.archive.parquet import Merger
+from persistence.archive.parquet import Merger, is_shortage
 
 MEMORY_MB: Final = 1024
 
@@ -59,6 +59,8 @@ def flaws_of(folder: Path, files: Sequence[File]) -> Iterator[Flaw]:
                 else:
                     flaws = ["its columns are not those of the archive"]
             except (OSError, duckdb.Error) as error:
+                if is_shortage(error):
+                    raise
                 flaws = [f"it cannot be read: {str(error).splitlines()[0]}"]
             yield from (Flaw(path, flaw) for flaw in flaws)
         if readable:

@@ -4,6 +4,7 @@ Every file is on the disk before it gets its name. Each object has a database of
 memory, and is used by one thread.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import duckdb
 
 from persistence.archive.columns import (
     FILED,
+    GROUP_ROWS,
     SORTED_BY,
     SUFFIX,
     Hidden,
@@ -26,20 +28,16 @@ from persistence.archive.columns import (
     text_of,
 )
 from persistence.checksums import crcs_of
-from persistence.files import MODE, REAL_DISK
+from persistence.files import MODE, NO_HANDLE, REAL_DISK
 
 MEMORY_MB: Final = 384
 """Of one database; what sorting needs beyond goes to files beside the archive."""
 
 TEMP_BYTES_MAX: Final = "16GB"
 
-ROW_GROUP_ROWS: Final = 40_960
-"""A query for one service reads one or two of them in each file: smaller ones skip more, and
-cost more bytes a row (docs/decisions/0012)."""
-
 MERGED_AS: Final = (
     f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, PARQUET_VERSION v2, "
-    f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER false)"
+    f"ROW_GROUP_SIZE {GROUP_ROWS}, WRITE_BLOOM_FILTER false)"
 )
 """How files that live for months are packed. Filters of Bloom would cost a byte a row, and what
 they skip sorting skips mostly."""
@@ -189,7 +187,7 @@ class Merger(Database):
 
     def read_all(self, path: Path) -> None:
         """Read every value of the file. Raises DuckDB's error where one cannot be read."""
-        self.ask(f"SELECT bit_xor(hash(held)) FROM read_parquet({literal(str(path))}) AS held")
+        read_all(self._connection, path)
 
     def days(self, source: str) -> list[str]:
         """The UTC days of the rows of a source, as ISO dates."""
@@ -241,8 +239,29 @@ class Merger(Database):
 
     def has_our_columns(self, path: Path) -> bool:
         """Whether the file holds exactly what its name says."""
-        found = self.ask(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})")
-        return [(name, kind) for name, kind, *_ in found] == columns_of(path.name)
+        return has_our_columns(self._connection, path)
+
+
+def has_our_columns(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether a file has the columns that its name says. Raises duckdb.Error."""
+    told = f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})"
+    found = connection.execute(told).fetchall()
+    return [(name, kind) for name, kind, *_ in found] == columns_of(path.name)
+
+
+def read_all(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Read every value of a file. Raises duckdb.Error where one cannot be read."""
+    source = f"read_parquet({literal(str(path))})"
+    connection.execute(f"SELECT bit_xor(hash(held)) FROM {source} AS held").fetchall()
+
+
+def is_shortage(error: OSError | duckdb.Error | MemoryError) -> bool:
+    """Whether memory or handles had run out, which says nothing of the file that was read."""
+    if isinstance(error, OSError):
+        return error.errno in NO_HANDLE
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return True
+    return any(os.strerror(number) in str(error) for number in NO_HANDLE)  # it has no number
 
 
 def _users_in(path: Path) -> str:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from engine.codec import SEQUENCE
 from engine.config import Config
 from engine.erasure import Erasures
 from engine.state import Dump
@@ -54,12 +56,15 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     Where the manifest or a file is lost, or the archive is ahead of the journal, what the
     journal holds is taken from there alone, what came before from all files that can be read,
     each number once, and the tally begins anew. Files that cannot be read are put aside. No
-    server may be running. Raises FolderInUse, Corruption.
+    server may be running. Raises FolderInUse, Corruption, UnknownFormat.
     """
     folder = config.data / ARCHIVE_FOLDER
     folder.mkdir(exist_ok=True)
-    with hold(config.data), hold(folder):
-        journal = Journal.open(config.data / JOURNAL_FOLDER, durability="write")
+    with (
+        hold(config.data),
+        hold(folder),
+        closing(Journal.open(config.data / JOURNAL_FOLDER, durability="write")) as journal,
+    ):
         former = _put_aside_if_bad(folder)
         store = ArchiveStore(folder, grace_s=config.archive_grace_s)
         with Merger(store.temp) as merger:
@@ -69,7 +74,9 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
                 limit_seq = journal.first_seq - 1
                 files = tuple(_files_by_day(store, merger, inputs, limit_seq))
                 manifest = _begun_anew(store, former, files, limit_seq, lost)
-                put_aside(lost)
+                for one in lost:
+                    if one.path.exists():
+                        put_aside(one.path)
                 store.begin_anew(manifest)
                 _remember(config, store, merger)
             else:
@@ -82,7 +89,6 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
         while archiver.follow(journal.last_seq):
             pass
         archiver.close()
-        journal.close()
         rebuilt = archiver.store.manifest
     return Rebuilt(
         kept_rows=manifest.rows,
@@ -98,8 +104,7 @@ def _put_aside_if_bad(folder: Path) -> Manifest | None:
     try:
         return manifests.read(folder)
     except BadManifest:
-        path = folder / manifests.NAME
-        path.rename(path.with_name(path.name + ".damaged"))
+        put_aside(folder / manifests.NAME)
         return None
 
 
@@ -122,7 +127,7 @@ def _begun_anew(
         dropped=dropped,
         gaps=(
             *(former.gaps if former else ()),
-            *(gap for gap in gaps if gap.first_seq <= gap.last_seq),
+            *(gap for gap in gaps if 0 < gap.first_seq <= gap.last_seq),
         ),
         erasing=_erased(store.folder.parent, limit_seq),
     )
@@ -136,7 +141,7 @@ def _erased(data: Path, limit_seq: int) -> tuple[Tombstone, ...]:
     loaded = SnapshotStore(data / SNAPSHOT_FOLDER).load_newest()
     if loaded is None:
         return ()
-    erasures = Erasures.of(loaded.parts["sequence"])
+    erasures = Erasures.of(loaded.parts[SEQUENCE])
     return tuple(Tombstone(e.name.hex(), e.seq) for e in erasures if e.seq <= limit_seq)
 
 

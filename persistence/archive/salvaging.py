@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
 
 from persistence.archive.manifest import File, Manifest
-from persistence.archive.parquet import Merger
+from persistence.archive.parquet import Merger, is_shortage
 from persistence.checksums import crcs_of
+from persistence.files import REAL_DISK
 
 ASIDE: Final = ".damaged"
 """Behind the name of a file that is put aside: no repair deletes what it cannot read."""
@@ -23,7 +25,7 @@ class Lost(NamedTuple):
     path        where it was
     reason      why
     rows        that it held; None where no manifest says so
-    first_seq, last_seq  between which its numbers lie
+    first_seq, last_seq  between which its numbers lie; 0 where it has no name of the archive
     """
 
     path: Path
@@ -53,11 +55,12 @@ def salvage(merger: Merger, folder: Path, former: Manifest | None) -> Salvage:
     return Salvage(inputs, lost)
 
 
-def put_aside(lost: list[Lost]) -> None:
-    """Give damaged files a name under which nothing reads them."""
-    for one in lost:
-        if one.path.exists():
-            one.path.rename(one.path.with_name(one.path.name + ASIDE))
+def put_aside(path: Path) -> None:
+    """Give a damaged file a name that none has, and under which nothing reads it."""
+    taken = REAL_DISK.names(path.parent)
+    names = (path.name + (f".{number}" if number else "") + ASIDE for number in count())
+    REAL_DISK.rename(path, path.with_name(next(name for name in names if name not in taken)))
+    REAL_DISK.sync_folder(path.parent)
 
 
 def _files(folder: Path, former: Manifest | None) -> Iterator[tuple[Path, File | None]]:
@@ -68,7 +71,10 @@ def _files(folder: Path, former: Manifest | None) -> Iterator[tuple[Path, File |
 
 
 def flaw_of(merger: Merger, path: Path, file: File | None) -> str | None:
-    """Why the file cannot be used; None where it can."""
+    """Why the file cannot be used; None where it can.
+
+    Raises OSError and duckdb.Error where that cannot be told for want of memory or handles.
+    """
     try:
         if file is not None and path.stat().st_size != file.size_bytes:
             return f"it has {path.stat().st_size} bytes, and {file.size_bytes} were written"
@@ -77,10 +83,11 @@ def flaw_of(merger: Merger, path: Path, file: File | None) -> str | None:
         if not merger.has_our_columns(path):
             return "its columns are not those of the archive"
         merger.read_all(path)
-    except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
-    except duckdb.Error as error:
-        return f"it cannot be read: {str(error).splitlines()[0]}"
+    except (OSError, duckdb.Error) as error:
+        if is_shortage(error):
+            raise
+        told = error.strerror if isinstance(error, OSError) else None
+        return f"it cannot be read: {told or str(error).splitlines()[0]}"
     return None
 
 

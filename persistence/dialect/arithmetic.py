@@ -1,18 +1,45 @@
 """Literals of numbers, and + - * / % of two values, times among them."""
 
+from contextlib import suppress
+from math import isfinite
+from typing import Final
+
 from persistence.dialect import kinds, made, times
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.made import Made, of
 
+INTEGER_DIGITS_MAX: Final = 20
+"""What has more is a double."""
+
 
 def number(value: str) -> Made:
-    """A literal as it was written. Raises InvalidQuery."""
-    try:
-        if value.isascii() and value.isdigit():
-            return made.counted(int(value)) if len(value) <= 20 else made.floated(float(value))
-        return made.floated(float(value))
-    except (ValueError, OverflowError):
-        raise InvalidQuery(f'"{short(value)}" is no number') from None
+    """A literal as it was written, without a sign. Raises InvalidQuery."""
+    found = _known(value)
+    return made.counted(found) if isinstance(found, int) else made.floated(found)
+
+
+def negated(value: str) -> Made:
+    """The same with a minus before it."""
+    found = _known(value)
+    return made.counted(-found) if isinstance(found, int) else made.floated(-found)
+
+
+def of_text(value: str) -> Made:
+    """The number that a text holds. Raises InvalidQuery."""
+    return negated(value[1:]) if _is_whole(value[1:]) and value[0] == "-" else number(value)
+
+
+def _known(value: str) -> int | float:
+    if _is_whole(value) and len(value) <= INTEGER_DIGITS_MAX:
+        return int(value)
+    with suppress(ValueError):
+        if isfinite(found := float(value)):
+            return found
+    raise InvalidQuery(f'"{short(value)}" is no number')
+
+
+def _is_whole(value: str) -> bool:
+    return value.isascii() and value.isdigit()  # '²' is a digit, and no number to int()
 
 
 def calculated(operator: str, left: Made, right: Made) -> Made:

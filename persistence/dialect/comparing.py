@@ -24,20 +24,12 @@ def matched(left: Made, right: Made) -> tuple[str, str, Made]:
     if left.kind.base == "Array" or right.kind.base == "Array":
         raise InvalidQuery("arrays cannot be compared")
     if left.kind.is_number and isinstance(right.value, str):
-        right = _number_of(right.value)
+        right = arithmetic.of_text(right.value)
         return made.number(left, "a comparison"), right.sql, right
     if right.kind.is_number and isinstance(left.value, str):
-        return _number_of(left.value).sql, made.number(right, "a comparison"), right
+        return arithmetic.of_text(left.value).sql, made.number(right, "a comparison"), right
     kinds.common([left.kind, right.kind], "a comparison")
     return left.sql, right.sql, right
-
-
-def _number_of(value: str) -> Made:
-    return (
-        made.counted(-int(value[1:]))
-        if value[:1] == "-" and value[1:].isdigit()
-        else arithmetic.number(value)
-    )
 
 
 def _matched_times(left: Made, right: Made) -> tuple[str, str, Made]:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from sqlglot import exp
 
 from persistence.dialect import calls, choices, functions, kinds, made, strings, times
-from persistence.dialect.arithmetic import calculated, number
+from persistence.dialect.arithmetic import calculated, negated, number
 from persistence.dialect.calls import Calls
 from persistence.dialect.comparing import comparison, like_pattern, matched
 from persistence.dialect.errors import InvalidQuery, short
@@ -119,12 +119,7 @@ class Expressions:
         only(node, "this")
         inner = node.this
         if isinstance(inner, exp.Literal) and not inner.is_string:
-            value = number(str(inner.this)).value
-            return (
-                made.counted(-value)
-                if isinstance(value, int)
-                else made.floated(-float(str(value)))
-            )
+            return negated(str(inner.this))
         part = self.make(inner)
         sql = made.number(part, "-")
         if part.kind.base == "Float64":

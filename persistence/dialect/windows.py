@@ -1,5 +1,6 @@
 """Functions over windows: OVER, with its keys, its order and its frame."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -14,6 +15,7 @@ from persistence.dialect.made import Made, of
 from persistence.dialect.nodes import name_of, named, only, told_name
 
 _SIDES: Final = ("PRECEDING", "FOLLOWING")
+_NUMBER_OF_ROWS: Final = re.compile("[0-9]{1,18}")
 
 
 class Windows:
@@ -91,8 +93,12 @@ def _frame(spec: exp.Expr | None) -> list[str]:
 
 def _border(border: Any, side: Any) -> str:  # noqa: ANN401  # sqlglot has texts and nodes here
     told = str(side or "").upper()
-    if isinstance(border, exp.Literal) and str(border.this).isdigit() and told in _SIDES:
-        return f"{int(str(border.this))} {told}"
+    if (
+        isinstance(border, exp.Literal)
+        and told in _SIDES
+        and _NUMBER_OF_ROWS.fullmatch(str(border.this))
+    ):
+        return f"{border.this} {told}"
     if str(border).upper() == "CURRENT ROW":
         return "CURRENT ROW"
     if str(border).upper() == "UNBOUNDED" and told in _SIDES:

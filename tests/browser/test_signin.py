@@ -114,6 +114,42 @@ def test_signing_out_and_a_revoked_key_lead_back_to_the_question(
     expect(heading).to_be_visible()
 
 
+def test_signing_out_asks_before_changes_are_lost_and_before_the_session_is(
+    keyed: tuple[Server, dict[str, str]], open_page: Open, complaints: Complaints
+) -> None:
+    server, found = keyed
+    complaints.expect("status of 401|ERR_FAILED")
+    made_now = server.client.post("/dashboards", json={"name": "Mine", "widgets": []})
+    page = open_page(server, f"/#/dashboards/{made_now.json()['data']['id']}?edit=1")
+    signed_in(page, found["admin"])
+    ended: list[str] = []
+    page.on(
+        "request", lambda asked: ended.append(asked.url) if asked.method == "DELETE" else None
+    )
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.accept()))
+    name = page.get_by_label("Name")
+    question = page.get_by_role("dialog", name="Leave without saving?")
+    name.fill("Mine again")
+    page.get_by_role("button", name="Sign out").click()
+    question.get_by_role("button", name="Keep editing").click()
+    expect(question).to_have_count(0)
+    expect(name).to_have_value("Mine again")
+    assert ended == []
+    page.route("**/session", lambda asked: asked.abort())
+    page.get_by_role("button", name="Sign out").click()
+    question.get_by_role("button", name="Leave").click()
+    expect(page.get_by_text("Could not sign out.")).to_be_visible()
+    expect(question).to_have_count(0)
+    page.get_by_role("link", name="Revenue", exact=True).click()
+    question.get_by_role("button", name="Keep editing").click()  # it is asked as before
+    page.unroute("**/session")
+    page.get_by_role("button", name="Sign out").click()
+    question.get_by_role("button", name="Leave").click()
+    expect(page.get_by_role("heading", name="This service asks for a key")).to_be_visible()
+    assert dialogs == []
+
+
 def test_a_shared_dashboard_needs_no_key(
     keyed: tuple[Server, dict[str, str]], open_page: Open
 ) -> None:

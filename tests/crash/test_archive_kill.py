@@ -1,44 +1,16 @@
 """The archive and the server are killed in turns under load: every event is a row, once."""
 
-import os
-import signal
 from collections import Counter
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from persistence.archive import manifest as manifests
-from tests.crash.test_kill import Ledger, send_all_again, settings, under_load
+from tests.crash.archived import ids_in, kill_archive
+from tests.crash.ledger import Ledger, send_all_again, under_load
 from tests.server import PATIENCE_S, Server, tallymark
 
 pytestmark = pytest.mark.crash
-
-assert settings  # a fixture
-
-
-def archive_of(server: Server) -> dict[str, object]:
-    found: dict[str, object] = server.client.get("/health").raise_for_status().json()["archive"]
-    return found
-
-
-def kill_archive(server: Server) -> None:
-    """Kill the archive's process, if it lives just now."""
-    process = archive_of(server)["process"]
-    if isinstance(process, int):
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-
-
-def ids_in(data: Path) -> Counter[str]:
-    """How often each event id is a row."""
-    manifest = manifests.read(data / "archive")
-    assert manifest is not None
-    files = [str(data / "archive" / file.name) for file in manifest.files]
-    found = duckdb.connect().execute('SELECT "eventId" FROM read_parquet(?)', [files])
-    return Counter(name for (name,) in found.fetchall())
 
 
 def test_every_accepted_event_is_one_row_whoever_is_killed(

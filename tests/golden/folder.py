@@ -1,8 +1,9 @@
 """A small data folder with everything in it, as a release leaves one behind.
 
-`python -m tests.golden.folder` has written `folder-v1` and `folder-v1.json` with the first
-release, and refuses to do so again: what lies there is what later versions have to load. A new
-version of a format gets a folder of its own beside it.
+`python -m tests.golden.folder` writes the folder of NEWEST and its answers, and refuses to do
+so again: what lies there is what later versions have to load. A new version of a format gets a
+folder of its own beside it: `folder-v1` is of the first release, `folder-v2` of the first with
+snapshots that can be mended.
 """
 
 import json
@@ -19,17 +20,20 @@ import trio
 
 from engine.config import Config
 from engine.events import Batch, Kind, replay
+from persistence import key
 from persistence.control import ControlStore, Entry, Sketch
 from tests.archives import House
 from tests.living import Life, batch, everything, living
 from tests.properties.histories import DAY_MS, history
 
 HERE: Final = Path(__file__).parent
-FOLDER: Final = HERE / "folder-v1"
-ANSWERS: Final = HERE / "folder-v1.json"
+NEWEST: Final = 2
 NOW_MS: Final = 1_790_078_400_000  # 22 September 2026, 12:00 UTC
 DAYS: Final = 4
 EVENTS: Final = 280
+EVENTS_KEPT: Final = 80
+"""In the folders from the second on, which are so small that each version can have one."""
+
 SETTINGS: Final[dict[str, Any]] = {
     "timezone": "Europe/Berlin",
     "shards": 2,
@@ -40,6 +44,29 @@ SETTINGS: Final[dict[str, Any]] = {
 SKETCH: Final = Sketch("board-1", "Golden", b'{"name":"Golden","type":"custom","widgets":[]}')
 NAMED: Final = Entry("services", "svc-0", b'{"name":"Zero"}', NOW_MS)
 SECRET_NAME: Final = "golden"
+
+
+def folder_of(version: int) -> Path:
+    """What is never written again."""
+    return HERE / f"folder-v{version}"
+
+
+def copy_of(version: int, data: Path) -> Path:
+    """A folder to live on, `data`, which must not exist."""
+    shutil.copytree(folder_of(version), data)
+    for path in data.glob(key.NAME):  # a checkout knows no mode
+        path.chmod(key.MODE)
+    return data
+
+
+def answers_of(version: int) -> dict[str, Any]:
+    """What its own version answered, see `answers`."""
+    stored: dict[str, Any] = json.loads(_answers_path(version).read_text())
+    return stored
+
+
+def _answers_path(version: int) -> Path:
+    return HERE / f"folder-v{version}.json"
 
 
 @asynccontextmanager
@@ -71,9 +98,9 @@ async def answers(data: Path) -> dict[str, Any]:
     return plain
 
 
-async def make(data: Path) -> None:
+async def make(data: Path, count: int = EVENTS) -> None:
     """Fill the folder: days of events, each ended by a snapshot and the last by a crash."""
-    events = [event | {"timestamp": None} for _, event in history(7, EVENTS)]
+    events = [event | {"timestamp": None} for _, event in history(7, count)]
     for day in range(DAYS):
         now_ms = NOW_MS - (DAYS - 1 - day) * DAY_MS
         some = events[day * len(events) // DAYS : (day + 1) * len(events) // DAYS]
@@ -116,14 +143,15 @@ def _of_all_kinds(told: list[dict[str, Any]]) -> list[Batch]:
 
 
 def main() -> None:
-    """Write the folder and its answers, unless they are there."""
-    if FOLDER.exists():
-        sys.exit(f"{FOLDER} is there, and is never written again.")
-    FOLDER.mkdir()
-    trio.run(make, FOLDER)
+    """Write the newest folder and its answers, unless they are there."""
+    kept = folder_of(NEWEST)
+    if kept.exists():
+        sys.exit(f"{kept} is there, and is never written again.")
+    kept.mkdir()
+    trio.run(make, kept, EVENTS_KEPT)
     with tempfile.TemporaryDirectory() as folder:
-        told = trio.run(answers, Path(shutil.copytree(FOLDER, Path(folder) / "data")))
-    ANSWERS.write_text(json.dumps(told, indent=0, sort_keys=True) + "\n")
+        told = trio.run(answers, Path(shutil.copytree(kept, Path(folder) / "data")))
+    _answers_path(NEWEST).write_text(json.dumps(told, indent=0, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,17 @@ from tests.server import Server, tallymark
 Spoil = Callable[[Path], None]
 
 
+every_version = pytest.mark.parametrize("version", range(1, folder.NEWEST + 1))
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(folder.FOLDER, tmp_path / "data"))
+def version() -> int:
+    return 1
+
+
+@pytest.fixture
+def data(tmp_path: Path, version: int) -> Path:
+    return folder.copy_of(version, tmp_path / "data")
 
 
 def lacks(stored: Any, found: Any, at: str = "$") -> list[str]:
@@ -35,25 +44,42 @@ def lacks(stored: Any, found: Any, at: str = "$") -> list[str]:
     if isinstance(stored, list) and isinstance(found, list) and len(stored) == len(found):
         pairs = enumerate(zip(stored, found, strict=True))
         return [f for n, (one, other) in pairs for f in lacks(one, other, f"{at}[{n}]")]
-    return [] if stored == found else [f"{at}: {stored!r} was written, {found!r} is read"]
+    same = stored == found or (
+        # Of powers and logarithms no two processors have the same last digit.
+        isinstance(stored, float) and isinstance(found, float) and isclose(stored, found)
+    )
+    return [] if same else [f"{at}: {stored!r} was written, {found!r} is read"]
 
 
-async def test_the_folder_of_the_first_release_gives_the_answers_that_it_gave(
-    data: Path,
+@every_version
+async def test_the_folder_of_every_version_gives_the_answers_that_it_gave(
+    data: Path, version: int
 ) -> None:
-    stored = json.loads(folder.ANSWERS.read_text())
-    assert stored["metrics"]["events"] == stored["tally"]["events"] > 200
+    stored = folder.answers_of(version)
+    assert stored["metrics"]["events"] == stored["tally"]["events"] > 50
     assert lacks(stored, await folder.answers(data)) == []
 
 
-async def test_it_gives_them_from_the_journal_alone_too(data: Path) -> None:
+@every_version
+async def test_it_gives_them_from_the_journal_alone_too(data: Path, version: int) -> None:
     shutil.rmtree(data / "snapshots")
-    stored = json.loads(folder.ANSWERS.read_text())
-    assert lacks(stored, await folder.answers(data)) == []
+    assert lacks(folder.answers_of(version), await folder.answers(data)) == []
 
 
-def test_a_server_starts_on_it_and_goes_on_counting(data: Path) -> None:
-    events = json.loads(folder.ANSWERS.read_text())["metrics"]["events"]
+@every_version
+async def test_it_gives_them_from_snapshots_and_no_more_of_the_journal_than_they_need(
+    data: Path, version: int
+) -> None:
+    async with folder.served(data) as life:
+        report = life.recovered.report
+    assert (report.skipped, report.mended) == ((), ())
+    assert 0 < report.snapshot_seq < folder.answers_of(version)["metrics"]["events"]
+    assert report.snapshot_seq + report.replayed_events == life.recovered.journal.last_seq
+
+
+@every_version
+def test_a_server_starts_on_it_and_goes_on_counting(data: Path, version: int) -> None:
+    events = folder.answers_of(version)["metrics"]["events"]
     options = ("--timezone", "Europe/Berlin", "--archive")
     with Server(data, *options) as server:
         assert server.client.get("/health").json()["events"] == events

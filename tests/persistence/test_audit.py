@@ -11,6 +11,7 @@ from persistence.audit import NotADataFolder, audit
 from persistence.journal import Journal
 from persistence.lock import hold
 from persistence.snapshot import SnapshotStore
+from tests.damage import flip
 
 ONE = Body(Kind.ONE, 1, b'{"eventType":"marketplace_view","serviceId":"s"}')
 
@@ -110,9 +111,7 @@ def test_no_byte_is_changed_whatever_is_found(tmp_path: Path) -> None:
 def test_damage_within_the_journal_names_file_and_byte(tmp_path: Path) -> None:
     _fill(tmp_path, 2)
     (path,) = (tmp_path / "journal").iterdir()
-    data = bytearray(path.read_bytes())
-    data[60] ^= 1  # within the first record
-    path.write_bytes(data)
+    flip(path, 60)  # within the first record
     with pytest.raises(Corruption) as caught:
         audit(tmp_path)
     assert (caught.value.path, caught.value.offset_bytes) == (path, 24)

@@ -10,6 +10,7 @@ from persistence.growing import BUFFER_BYTES_MAX
 from persistence.journal import Journal
 from persistence.record import Record, UnknownFormat
 from persistence.segment import HEADER_BYTES, encode_header, name_of
+from tests.damage import flip
 from tests.golden.forge import header_of_version
 from tests.persistence.faulty_disk import FaultyDisk, Stopped
 
@@ -147,6 +148,19 @@ def test_what_none_holds_back_is_bounded_and_goes_out_in_whole_records(tmp_path)
     add(journal, size=BUFFER_BYTES_MAX + 1)
     assert disk.calls.count("write") == 4
     assert numbers(journal) == [1, 3, 5, 7]
+
+
+def test_a_kill_under_none_takes_the_last_records_and_a_megabyte_at_most(tmp_path):
+    journal = opened(tmp_path / "live", durability="none", segment_bytes_max=2**21)
+    sizes, most = [], 0
+    for size in (300_000, 700_000, 60, 2**20 + 1, 60, 400_000, 400_000, 400_000, 2**19) * 2:
+        add(journal, size=size)
+        sizes.append(size)
+        killed = shutil.copytree(tmp_path / "live", tmp_path / f"killed-{len(sizes)}")
+        found = numbers(opened(killed))
+        assert found == numbers(journal)[: len(found)]
+        most = max(most, sum(sizes[len(found) :]))
+    assert 2**19 < most <= 2**20
 
 
 def test_replay_sees_what_is_still_held_back(tmp_path):
@@ -445,9 +459,7 @@ def test_a_record_left_out_is_damage_though_what_follows_is_whole(tmp_path):
 def test_the_message_of_damage_names_file_byte_reason_and_remedy(tmp_path):
     ends = written(tmp_path, records=3, close=False)
     path = newest_file(tmp_path)
-    data = bytearray(path.read_bytes())
-    data[ends[0] + 50] ^= 1
-    path.write_bytes(data)
+    flip(path, ends[0] + 50)
     with pytest.raises(Corruption) as caught:
         opened(tmp_path)
     assert str(caught.value).startswith(
@@ -460,9 +472,7 @@ def test_bytes_that_go_bad_after_the_start_are_found_by_replay(tmp_path):
     ends = written(tmp_path, records=3, close=True)
     journal = opened(tmp_path)
     path = newest_file(tmp_path)
-    data = bytearray(path.read_bytes())
-    data[ends[0] + 50] ^= 1
-    path.write_bytes(data)
+    flip(path, ends[0] + 50)
     with pytest.raises(Corruption):
         numbers(journal)
 

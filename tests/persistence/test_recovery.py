@@ -11,6 +11,7 @@ from engine.events import Body
 from load import marketplace as demo
 from persistence.journal import Journal
 from persistence.recovery import ZoneChanged, recover
+from tests.damage import flip
 from tests.living import ANY_TIME, NOW_MS, batch, config_of, everything, living, view, views
 from tests.persistence.faulty_disk import FaultyDisk, Stopped
 
@@ -44,12 +45,6 @@ async def fill(engine, batches):
 async def answers(config):
     async with living(config, end="crash") as life:
         return await everything(life.engine), life.recovered.report
-
-
-def damage(path):
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
 
 
 def newest_segment(config):
@@ -172,7 +167,7 @@ async def two_snapshots_and_more(config):
 async def test_a_damaged_snapshot_means_an_older_one_and_a_longer_replay(tmp_path):
     config = config_of(tmp_path, durability="write")
     live, newest_seq = await two_snapshots_and_more(config)
-    damage(config.data / "snapshots" / f"{newest_seq:020d}.manifest")
+    flip(config.data / "snapshots" / f"{newest_seq:020d}.manifest", -1)
     again, report = await answers(config)
     assert again == live
     assert 0 < report.snapshot_seq < newest_seq
@@ -195,17 +190,18 @@ async def test_a_bit_that_flips_in_a_part_of_all_snapshots_costs_nothing(tmp_pat
     live, newest_seq = await two_snapshots_and_more(config)
     paths = sorted((config.data / "snapshots").glob("*.full"))
     for path in paths:
-        damage(path)
+        flip(path, path.stat().st_size // 4)  # of two like halves the first is what it holds
     again, report = await answers(config)
     assert again == live
     assert (report.snapshot_seq, report.skipped) == (newest_seq, ())
+    assert all("its blocks of" in mended.reason for mended in report.mended)
     assert sorted(mended.path for mended in report.mended) == paths
 
 
 async def test_after_a_fallback_snapshots_and_restarts_go_on_as_ever(tmp_path):
     config = config_of(tmp_path, durability="write")
     live, newest_seq = await two_snapshots_and_more(config)
-    damage(config.data / "snapshots" / f"{newest_seq:020d}.manifest")
+    flip(config.data / "snapshots" / f"{newest_seq:020d}.manifest", -1)
     async with living(config, end="crash") as life:
         await life.engine.checkpoint()
         await life.engine.accept(batch(view()))
@@ -223,7 +219,7 @@ async def test_without_any_good_snapshot_a_journal_that_begins_later_is_refused(
                 await life.engine.accept(batch(*[view()] * 25))
             await life.engine.checkpoint()
     for manifest in (config.data / "snapshots").glob("*.manifest"):
-        damage(manifest)
+        flip(manifest, -1)
     with pytest.raises(Corruption, match="checksum is wrong; and the journal begins only at"):
         recover(config)
 
@@ -234,9 +230,7 @@ async def test_damage_in_the_middle_of_the_journal_names_file_and_place(tmp_path
         for _ in range(3):
             await life.engine.accept(batch(view()))
     path = newest_segment(config)
-    data = bytearray(path.read_bytes())
-    data[100] ^= 1
-    path.write_bytes(data)
+    flip(path, 100)
     with pytest.raises(Corruption) as refusal:
         recover(config)
     assert refusal.value.path == path

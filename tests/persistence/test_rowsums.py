@@ -5,13 +5,14 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from engine.errors import NameTaken, UnusableControlStore
-from persistence import rowsums, wal
+from persistence import database, rowsums, wal
 from persistence.audit import JOURNAL_FOLDER
 from persistence.control import MIGRATIONS, ControlStore, Entry, Sketch
 from persistence.database import FILE_NAME, LOG_ENDING
@@ -185,6 +186,24 @@ def test_a_store_of_before_there_were_checksums_gets_them(data: Path) -> None:
     assert one.reason == "the row 'share' of secrets is not what was written"
 
 
+def test_changes_of_others_while_rows_are_compared_are_no_damage(data: Path) -> None:
+    store = ControlStore.open(data, now_ms=1)
+    db, numbers = database.connect(data / FILE_NAME), count()
+
+    def change(_: str) -> None:
+        entry = Entry("services", f"s-{next(numbers)}", b"{}", 1)
+        store.put(entry, entries_max=999)
+
+    db.set_trace_callback(change)  # before each statement
+    assert list(rowsums.flaws_of(db)) == []
+    assert next(numbers) > len(rowsums.KEYS)
+    db.set_trace_callback(None)
+    store.put(Entry("services", "one more", b"{}", 1), entries_max=999)
+    assert ("one more",) in db.execute("SELECT id FROM catalog").fetchall()
+    db.close()
+    store.close()
+
+
 # -- the write-ahead log ----------------------------------------------------------------------
 
 
@@ -236,6 +255,19 @@ def test_a_byte_that_is_flipped_in_the_log_is_found_where_it_would_cost_a_change
         assert told or place in range(4, 24), place
 
 
+def test_a_bit_of_the_head_of_any_frame_but_the_last_is_found(killed: Path) -> None:
+    """Its checksum too, which the next frame goes on from."""
+    log = killed / (FILE_NAME + LOG_ENDING)
+    whole = log.read_bytes()
+    for at in frames_of(log)[:-1]:
+        for place in range(at, at + wal.FRAME.size):
+            flipped = bytearray(whole)
+            flipped[place] ^= 0x10
+            flaw = wal.flaw_of(bytes(flipped))
+            assert flaw is not None, place - at
+            assert flaw.offset_bytes == at
+
+
 def test_what_a_dead_transaction_left_behind_a_newer_one_is_no_damage(killed: Path) -> None:
     """Frames of one that never committed, longer than the one that was written over it."""
     log = killed / (FILE_NAME + LOG_ENDING)
@@ -244,6 +276,22 @@ def test_what_a_dead_transaction_left_behind_a_newer_one_is_no_damage(killed: Pa
     for at in frames:
         dead[at + 4 : at + 8] = bytes(4)  # nothing commits
     assert wal.flaw_of(whole[: frames[2]] + bytes(dead[frames[2] :])) is None
+
+
+def test_a_log_that_cannot_be_read_is_told_as_damage_is(data: Path) -> None:
+    ControlStore.open(data, now_ms=1).close()
+    log = data / (FILE_NAME + LOG_ENDING)
+    log.mkdir()
+    with pytest.raises(UnusableControlStore, match=f"{log.name} cannot be used: .*directory"):
+        ControlStore.open(data, now_ms=1)
+    (told,) = damages(data)
+    assert told == (log, 0, "it cannot be read: Is a directory")
+
+
+def test_a_store_that_cannot_be_read_is_told_as_damage_is(data: Path) -> None:
+    (data / FILE_NAME).mkdir()
+    (told,) = damages(data)
+    assert told == (data / FILE_NAME, 0, "it cannot be read: Is a directory")
 
 
 def test_a_name_that_is_taken_is_still_told_from_damage(data: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from engine.state import Dump
 from persistence.snapshot import CHAIN_PARTS_MAX, SnapshotFailed, SnapshotStore
+from tests.damage import flip
 from tests.persistence.faulty_disk import FaultyDisk, Stopped
 
 META = {"zone": "Asia/Kolkata", "shards": 2}
@@ -35,16 +36,8 @@ def three_snapshots(folder):
 
 def damage(path):
     """More than can be mended: a byte of what it holds, and one of what would mend that."""
-    data = bytearray(path.read_bytes())
-    data[12] ^= 1
-    data[-1] ^= 1
-    path.write_bytes(data)
-
-
-def flip(path, place):
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1
-    path.write_bytes(data)
+    flip(path, 12)
+    flip(path, -1)
 
 
 def test_an_empty_folder_has_no_snapshot(tmp_path):

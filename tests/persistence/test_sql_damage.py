@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.sqlworkers import Asking, Refused, written
+from tests.sqlworkers import MIB, Asking, Refused, written
 
 ALL = "SELECT * FROM events"
 FLIPS = 120
@@ -54,3 +54,26 @@ def test_whatever_has_happened_to_a_file_the_refusal_names_it(files: list[str]) 
 def test_a_query_that_is_wrong_by_itself_is_still_told_so(files: list[str]) -> None:
     with Asking() as asking, pytest.raises(Refused, match="could not be read as the number"):
         asking.body("SELECT CAST(blob2 AS INTEGER) AS n FROM events", files, extra=True)
+
+
+def test_a_file_that_is_looked_at_in_vain_is_not_called_bad(tmp_path: Path) -> None:
+    """To read all of it takes more memory than there is; the query is wrong by itself."""
+    day = tmp_path / "2025-10-01"
+    day.mkdir()
+    rng = Random(3)
+    names = ("category", "searchQuery", "serviceName", "experimentName", "variantName")
+    rows = [
+        {"seq": n} | {name: rng.randbytes(300).hex() for name in names} for n in range(5000)
+    ]
+    large = written(day / "large.parquet", rows)
+    small = written(day / "small.parquet", [{"seq": 1}])
+    bad = str(Path(small).with_name(f"bad-{Path(small).name}"))
+    Path(bad).write_bytes(Path(small).read_bytes()[:-1])
+    wrong = "SELECT ntile(0) OVER (ORDER BY double1) AS n FROM events"
+    with Asking(memory_bytes=4 * MIB) as asking:
+        with pytest.raises(Refused, match="could not be read as the number") as refused:
+            asking.body(wrong, [large, small], extra=True)
+        assert refused.value.status == 422
+        assert asking.rows("SELECT count() AS n FROM events", [small], extra=True) == [{"n": 1}]
+        with pytest.raises(Refused, match=f"The file 2025-10-01/{Path(bad).name} of the arch"):
+            asking.body(wrong, [large, bad], extra=True)

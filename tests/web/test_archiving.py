@@ -130,6 +130,18 @@ async def test_a_damaged_manifest_is_a_failure_that_says_what_to_do(tmp_path: Pa
         assert house.archiving.health().state == "failed"
 
 
+@pytest.mark.parametrize("content", ["{", '{"format":99}'])
+async def test_of_a_manifest_that_cannot_be_understood_nobody_was_let_go(
+    tmp_path: Path, content: str
+) -> None:
+    config = config_of(tmp_path)
+    (config.data / "archive").mkdir(parents=True)
+    (config.data / "archive" / "manifest.json").write_text(content)
+    archiving = Archiving(config, log=print)
+    assert not archiving.has_let_go(1)
+    assert archiving.let_go_seq(1) == 0
+
+
 async def test_parts_are_those_of_the_days_asked_for(tmp_path: Path) -> None:
     async with beside(config_of(tmp_path)) as house:
         for days in range(3):

@@ -15,6 +15,7 @@ from engine.config import _AT_MOST, SETTINGS, Config, Source, resolve, written
 from engine.events import Body, Kind
 from persistence.audit import JOURNAL_FOLDER
 from persistence.journal import Journal
+from tests.damage import flip
 from tests.server import PATIENCE_S, environment, heed_interrupts
 from web.cli import run
 
@@ -282,9 +283,7 @@ def test_verify_names_file_and_byte_of_damage_with_exit_code_3(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = _journal(tmp_path)
-    data = bytearray(path.read_bytes())
-    data[60] ^= 1  # within the first record
-    path.write_bytes(data)
+    flip(path, 60)  # within the first record
     assert run(["verify", str(tmp_path)]) == 3
     out, err = capsys.readouterr()
     assert out == "a start    would be refused\n"

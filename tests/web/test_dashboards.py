@@ -170,6 +170,17 @@ async def test_a_body_that_a_foreign_page_may_send_unasked_is_not_read(client: C
         assert "application/json" in await detail(reply, 415)
 
 
+@pytest.mark.parametrize("path", ["/dashboards", "/catalog/services/s-1"])
+async def test_a_body_is_read_as_utf_8_or_not_at_all(client: Client, path: str) -> None:
+    send = client.post if path == "/dashboards" else client.put
+    for media in ("application/json; charset=utf-16", "application/json;charset=latin-1"):
+        reply = await send(path, data=b"{}", headers={"Content-Type": media})
+        assert "UTF-8" in await detail(reply, 415)
+    for media in ("application/json; charset=utf-8", 'Application/JSON; Charset="UTF-8"'):
+        reply = await send(path, data=b"{", headers={"Content-Type": media})
+        await detail(reply, 400)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

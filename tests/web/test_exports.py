@@ -186,6 +186,26 @@ def test_events_come_as_they_were_sent_in_every_format(server: Server) -> None:
     assert array[0]["errorCode"] == "=HYPERLINK()"
 
 
+@pytest.mark.parametrize("format_", ["csv", "json", "ndjson", "parquet", "arrow"])
+def test_text_comes_packed_to_whoever_takes_that_and_is_the_same(
+    server: Server, format_: str
+) -> None:
+    link = f"/export/events?{DATES}&format={format_}"
+    plain = server.client.get(link, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    is_text = format_ in ("csv", "json", "ndjson")
+    for coding in ("gzip", "zstd"):
+        headers = {"Accept-Encoding": coding}
+        reply = server.client.get(link, headers=headers)
+        assert reply.headers.get("Content-Encoding") == (coding if is_text else None)
+        assert ("Vary" in reply.headers) == is_text
+        if is_text:
+            assert sorted(reply.content.splitlines()) == sorted(plain.content.splitlines())
+        head = server.client.head(link, headers=headers)
+        told = [{**one.headers, "date": ""} for one in (head, reply)]
+        assert told[0] == told[1]
+
+
 @pytest.mark.parametrize(
     ("filters", "rows"),
     [

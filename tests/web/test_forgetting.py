@@ -1,9 +1,8 @@
 """A server erases people: gone from answers at once, from the disk in the end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.server import PATIENCE_S, Server, tallymark
+from tests.server import Server, patiently, tallymark
 
 OPTIONS = ("--archive", "--snapshot-interval-s", "1000000")
 
@@ -43,14 +42,6 @@ def users_in(server: Server) -> dict[str, int]:
     answer = patiently(lambda: server.client.post("/sql?fresh=1", content=sql))
     found = answer.raise_for_status().json()["data"]
     return {row["blob3"]: int(row["n"]) for row in found}
-
-
-def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """The answer of a service whose archive may still be starting."""
-    deadline_s = monotonic() + PATIENCE_S
-    while (answer := ask()).status_code == 503 and monotonic() < deadline_s:
-        pass  # it waits some seconds itself, to be as fresh as is asked
-    return answer
 
 
 def unless_done(report: httpx.Response) -> httpx.Response:

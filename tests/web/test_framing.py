@@ -129,6 +129,8 @@ REFUSED = {
     "a fragment": (400, head(HOST, request=b"GET /a#b HTTP/1.1")),
     "a target that is no path": (400, head(HOST, request=b"GET track HTTP/1.1")),
     "a target of another scheme": (400, head(HOST, request=b"GET ftp://localhost/ HTTP/1.1")),
+    "a method in small letters": (501, head(HOST, request=b"post /track HTTP/1.1")),
+    "a method in mixed letters": (501, head(HOST, request=b"Post /track HTTP/1.1")),
     "a proxy": (501, head(HOST, request=b"CONNECT localhost:80 HTTP/1.1")),
     "another expectation": (417, head(HOST, b"Expect: 200-ok")),
     "a target too long": (

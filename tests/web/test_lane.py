@@ -160,6 +160,19 @@ async def test_the_lane_answers_as_the_application_does(
     assert compared(with_lane) == compared(without)
 
 
+@pytest.mark.parametrize(
+    "target", [b"post /track", b"get /counters", b"Post /sql", b"get /docs"]
+)
+async def test_a_method_in_small_letters_is_none_on_hot_routes_and_on_others(
+    port: int, target: bytes
+) -> None:
+    method, path = target[:4], target[4:]
+    answer = await asked(port, case(target, EVENT, JSON))
+    assert answer.status == 501
+    assert b"capital letters" in answer.body
+    assert (await asked(port, case(method.upper() + path, EVENT, JSON))).status != 501
+
+
 async def test_the_lane_and_the_application_count_alike(
     engine: Engine, service: LateEngine, config: Config, control: Control
 ) -> None:

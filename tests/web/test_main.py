@@ -14,6 +14,7 @@ import pytest
 from engine.state import Dump
 from persistence.audit import audit
 from persistence.snapshot import SnapshotStore
+from tests.damage import flip
 from tests.server import Server, tallymark
 
 EVENT = {"eventType": "service_execution", "serviceId": "s", "latencyMs": 3, "success": True}
@@ -233,9 +234,7 @@ def test_a_damaged_journal_is_one_line_that_names_file_and_byte(server: Server) 
     _track(server, events=2)
     server.kill()
     (path,) = (server.data / "journal").iterdir()
-    data = bytearray(path.read_bytes())
-    data[60] ^= 1  # within the first of two records
-    path.write_bytes(data)
+    flip(path, 60)  # within the first of two records
     assert f"{path} is damaged at byte 24: " in _only_complaint(server.data, code=3)
 
 

@@ -91,16 +91,24 @@ def until(server: Server, report: dict[str, Any], *statuses: str) -> dict[str, A
     raise AssertionError(f"{found} is not {statuses}")
 
 
+AS_IT_IS = {"Accept-Encoding": "identity"}
+
+
 def done(server: Server, **body: Any) -> tuple[dict[str, Any], httpx.Response]:
     report = until(server, asked(server, **body), "done", "failed")
     assert report["status"] == "done", report["reason"]
-    reply = server.client.get(report["file"])
+    reply = server.client.get(report["file"], headers=AS_IT_IS)
     assert reply.status_code == 200
     assert int(reply.headers["Content-Length"]) == report["sizeBytes"] == len(reply.content)
     name = f'attachment; filename="{report["fileName"]}"'
     assert reply.headers["Content-Disposition"] == name
-    head = server.client.head(report["file"])
+    head = server.client.head(report["file"], headers=AS_IT_IS)
     assert head.headers["Content-Length"] == str(len(reply.content))
+    for coding in ("gzip", "zstd"):
+        packed = server.client.get(report["file"], headers={"Accept-Encoding": coding})
+        assert packed.content == reply.content
+        head = server.client.head(report["file"], headers={"Accept-Encoding": coding})
+        assert {**head.headers, "date": ""} == {**packed.headers, "date": ""}
     return report, reply
 
 
@@ -180,7 +188,7 @@ def test_reports_are_listed_the_newest_first_and_can_be_removed(server: Server) 
 
 def test_a_file_that_is_being_read_stays_whole(server: Server) -> None:
     report, whole = done(server, sql=WIDE, format="ndjson")
-    with server.client.stream("GET", report["file"]) as reply:
+    with server.client.stream("GET", report["file"], headers=AS_IT_IS) as reply:
         pieces = reply.iter_raw()
         read = next(pieces)
         assert server.client.delete(f"/exports/{report['id']}").status_code == 204

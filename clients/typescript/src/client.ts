@@ -180,8 +180,8 @@ class Sender {
   #schedule(): void {
     if (this.#isSending) return; // which looks again when it is done
     if (this.#isClosed && this.#waiting.size === 0) return;
-    const isDue = this.#waiting.size > 0 || this.#queue.length >= (this.#options.flushEvents ?? BATCH_EVENTS_MAX);
     const isHurried = this.#waiting.size > 0;
+    const isDue = isHurried || this.#queue.length >= (this.#options.flushEvents ?? BATCH_EVENTS_MAX);
     const notBeforeMs = isHurried ? this.#hurriedMs : this.#notBeforeMs;
     const waitMs = Math.max(isDue ? 0 : (this.#options.flushIntervalMs ?? 1000), notBeforeMs - Date.now());
     if (this.#clock !== undefined) {

@@ -9,11 +9,10 @@ import httpx
 import pytest
 
 from persistence.archive import manifest as manifests
-from tests.crash.long.test_damage import spoil
-from tests.crash.test_archive_kill import ids_in
-from tests.crash.test_kill import SETTINGS, Ledger, counted, under_load
-from tests.server import PATIENCE_S, Server, tallymark
-from tests.web.test_forgetting import patiently
+from tests.crash.archived import ids_in
+from tests.crash.ledger import SETTINGS, Ledger, counted, under_load
+from tests.damage import spoil
+from tests.server import PATIENCE_S, Server, patiently, tallymark
 
 pytestmark = pytest.mark.crash
 

@@ -8,26 +8,13 @@ from random import Random
 
 import pytest
 
-from tests.crash.test_kill import Ledger, by_service, counted, settings, under_load
+from tests.crash.ledger import Ledger, by_service, counted, under_load
+from tests.damage import spoil
 from tests.server import Server, tallymark
 
 pytestmark = pytest.mark.crash
 
-assert settings  # a fixture
-
 ROUNDS = 40
-
-
-def spoil(path: Path, rng: Random) -> str:
-    """Flip a bit or cut the end off; what was done."""
-    data = bytearray(path.read_bytes())
-    at = rng.randrange(len(data))
-    if rng.random() < 0.6:
-        data[at] ^= 1 << rng.randrange(8)
-        path.write_bytes(data)
-        return f"{path.name}: a bit at {at} of {len(data)}"
-    path.write_bytes(data[:at])
-    return f"{path.name}: cut at {at} of {len(data)}"
 
 
 def refusal_of(data: Path, settings: Path) -> str | None:

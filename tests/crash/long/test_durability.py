@@ -1,25 +1,22 @@
 """kill -9 again and again under durability `write`: what was written survives."""
 
-import threading
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.crash.test_kill import (
+from tests.crash.ledger import (
     Ledger,
     assert_in_bounds,
     by_service,
     counted,
+    kill_soon,
     send_all_again,
-    settings,
     under_load,
 )
 from tests.server import Server
 
 pytestmark = pytest.mark.crash
-
-assert settings  # a fixture
 
 ROUNDS = 10
 
@@ -31,9 +28,7 @@ def test_what_was_written_survives_every_kill(tmp_path: Path, settings: Path) ->
         for _ in range(ROUNDS):
             with under_load(server, ledger):
                 ledger.wait_for_more()
-                timer = threading.Timer(rng.random() / 10, server.send, args=(9,))
-                timer.start()
-                timer.join()
+                kill_soon(server, rng)
             server.start()
             assert_in_bounds(server, ledger)
         send_all_again(server, ledger)

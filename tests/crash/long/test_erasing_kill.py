@@ -8,7 +8,7 @@ from random import Random
 import httpx
 import pytest
 
-from tests.crash.test_archive_kill import ids_in, kill_archive
+from tests.crash.archived import ids_in, kill_archive
 from tests.server import PATIENCE_S, Server, tallymark
 from tests.web.test_forgetting import (
     files_with,

@@ -1,25 +1,22 @@
 """Fifty times kill -9 under load, with torn tails and kills during the recovery."""
 
-import threading
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.crash.test_kill import (
+from tests.crash.ledger import (
     Ledger,
     assert_in_bounds,
     by_service,
     counted,
+    kill_soon,
     send_all_again,
-    settings,
     under_load,
 )
 from tests.server import Server
 
 pytestmark = pytest.mark.crash
-
-assert settings  # a fixture
 
 ROUNDS = 50
 
@@ -42,9 +39,7 @@ def test_fifty_kills_lose_nothing_and_count_nothing_twice(
         for _ in range(ROUNDS // 2):
             with under_load(server, ledger):
                 ledger.wait_for_more()
-                timer = threading.Timer(rng.random() / 10, server.send, args=(9,))
-                timer.start()
-                timer.join()
+                kill_soon(server, rng)
             if rng.random() < 0.3:
                 tear(server.data, rng)
             if rng.random() < 0.3:

@@ -11,20 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.test_kill import (
+from tests.crash.ledger import (
     Ledger,
     assert_in_bounds,
     by_service,
     counted,
     send_all_again,
-    settings,
     under_load,
 )
 from tests.server import ROOT, Server
 
 pytestmark = pytest.mark.crash
-
-assert settings  # a fixture
 
 SMALL_DISK_BYTES = 4 * 2**20
 STOPPED_S = 30.0

@@ -15,7 +15,9 @@ from persistence.archive.checking import NoArchive, check, manifest_of
 from persistence.archive.columns import STORED, SUFFIX, quoted, source_of
 from persistence.archive.manifest import File, Manifest
 from persistence.archive.rebuilding import rebuild
+from persistence.record import UnknownFormat
 from tests.archives import DAY_MS, NOW_MS, House, rows_of, view
+from tests.damage import flip
 
 Row = dict[str, Any]
 
@@ -208,14 +210,8 @@ def test_a_rebuild_without_a_manifest_takes_each_row_of_all_files_once(tmp_path:
     assert (tmp_path / "archive" / "manifest.json.damaged").exists()
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-
-
 HARMS: dict[str, Callable[[Path], object]] = {
-    "flipped": flip,
+    "flipped": lambda path: flip(path, path.stat().st_size // 2),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "empty": lambda path: path.write_bytes(b""),
     "gone": lambda path: path.unlink(),
@@ -277,6 +273,59 @@ def test_a_rebuild_says_what_a_damaged_file_held_that_the_journal_has_no_more(
     assert flaws_of(house) == []
     assert [(gap.first_seq, gap.last_seq) for gap in house.manifest.gaps] == [(1, 9)]
     assert house.manifest.first_ms is None
+
+
+def test_what_is_put_aside_replaces_nothing_that_was_before(tmp_path: Path) -> None:
+    house = house_of(tmp_path)
+    path = Path(house.files[0])
+    first = path.read_bytes()[:-9]
+    house.close()
+    for number, content in enumerate((first, b"", b"PAR1")):
+        path.write_bytes(content)
+        manifest = tmp_path / "archive" / manifests.NAME
+        manifest.write_text(f"{number}")
+        rebuild(house.config, log=logless)
+        aside = [f"{name}.damaged" for name in (path.name, f"{path.name}.1", f"{path.name}.2")]
+        told = [path.with_name(name) for name in aside]
+        assert [one.read_bytes() for one in told if one.exists()] == [first, b"", b"PAR1"][
+            : number + 1
+        ]
+    told = [manifest.with_name(manifest.name + end) for end in (".damaged", ".1.damaged")]
+    assert [one.read_text() for one in told] == ["0", "1"]
+
+
+def test_a_damaged_file_that_was_never_of_the_archive_hides_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    house = house_of(tmp_path)
+    first_ms = house.manifest.first_ms
+    house.close()
+    (tmp_path / "archive" / manifests.NAME).unlink()
+    strange = tmp_path / "archive" / "mixed" / "mine.parquet"
+    strange.parent.mkdir(exist_ok=True)
+    strange.write_bytes(b"PAR1")
+    (lost,) = rebuild(house.config, log=logless).lost
+    assert (lost.path, lost.first_seq, lost.last_seq) == (strange, 0, 0)
+    assert house.manifest.gaps == ()
+    assert house.manifest.first_ms == first_ms is not None
+
+
+def test_a_rebuild_that_fails_lets_go_of_the_journal(tmp_path: Path) -> None:
+    house = house_of(tmp_path)
+    house.close()
+    path = tmp_path / "archive" / manifests.NAME
+    path.write_text(path.read_text().replace('"format": 2', '"format": 9'))
+    held = open_files(tmp_path)
+    with pytest.raises(UnknownFormat):
+        rebuild(house.config, log=logless)
+    assert open_files(tmp_path) == held
+
+
+def open_files(folder: Path) -> list[str]:
+    """The files of the folder that this process has open."""
+    handles = Path("/proc/self/fd").iterdir()
+    found = (str(handle.readlink()) for handle in handles if handle.is_symlink())
+    return sorted(name for name in found if name.startswith(f"{folder}/"))
 
 
 def test_a_rebuild_believes_the_journal_where_the_archive_is_ahead_of_it(

@@ -1,8 +1,13 @@
 """A damaged file of the archive holds up nobody but those who may be in it."""
 
-from collections.abc import Callable
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+import msgspec
 import pytest
 
 from persistence.archive.checking import check
@@ -10,7 +15,9 @@ from persistence.archive.hiding import hidden_in
 from persistence.archive.merging import FAN
 from persistence.archive.parquet import Merger
 from persistence.archive.rebuilding import rebuild
+from persistence.archive.salvaging import flaw_of
 from tests.archives import NOW_MS, House, rows_of, view
+from tests.damage import flip
 
 
 @pytest.fixture
@@ -23,11 +30,9 @@ def house(tmp_path: Path) -> House:
     return house
 
 
-def flip(path: str, at: int = 40) -> bytes:
-    """Flip one bit of a file; what it held before."""
-    whole = Path(path).read_bytes()
-    Path(path).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    return whole
+def spoil(path: str) -> bytes:
+    """Flip a bit of a file; what it held before."""
+    return flip(Path(path), 40)
 
 
 def cut(path: str) -> bytes:
@@ -48,7 +53,7 @@ def users_but(house: House, damaged: str) -> set[str]:
     return {row["userId"] for row in rows_of([f for f in house.files if f != damaged])}
 
 
-@pytest.mark.parametrize("harm", [flip, cut, remove])
+@pytest.mark.parametrize("harm", [spoil, cut, remove])
 def test_the_other_files_are_erased_and_new_events_archived(
     house: House, harm: Callable[[str], bytes]
 ) -> None:
@@ -72,7 +77,7 @@ def test_the_other_files_are_erased_and_new_events_archived(
 def test_nothing_is_made_of_what_can_be_read_and_is_not_what_was_written(house: House) -> None:
     damaged = house.files[1]
     at = Path(damaged).read_bytes().index(b"anna")
-    flip(damaged, at)  # somebody else by name, and no error of Parquet
+    flip(Path(damaged), at)  # somebody else by name, and no error of Parquet
     house.erase(NOW_MS, "anna")
     house.follow().merge()
     assert damaged in house.files
@@ -81,7 +86,7 @@ def test_nothing_is_made_of_what_can_be_read_and_is_not_what_was_written(house: 
 
 def test_a_file_that_is_put_back_whole_is_looked_through(house: House) -> None:
     damaged = house.files[1]
-    whole = flip(damaged)
+    whole = spoil(damaged)
     house.erase(NOW_MS, "anna")
     house.follow().merge()
     Path(damaged).unlink()
@@ -103,7 +108,7 @@ def remove_folder(path: str) -> bytes:
     return whole
 
 
-@pytest.mark.parametrize("harm", [flip, remove_folder])
+@pytest.mark.parametrize("harm", [spoil, remove_folder])
 def test_a_file_that_is_too_old_goes_and_the_erasure_is_done(
     house: House, harm: Callable[[str], bytes]
 ) -> None:
@@ -123,7 +128,7 @@ def test_who_was_erased_before_the_file_began_is_let_go_of(house: House) -> None
     house.follow()
     house.track(NOW_MS, view(userId="ben"))
     house.follow()
-    flip(house.files[-1])
+    spoil(house.files[-1])
     last_seq = house.erase(NOW_MS, "ben")
     assert first_seq < last_seq
     house.follow().merge()
@@ -132,7 +137,7 @@ def test_who_was_erased_before_the_file_began_is_let_go_of(house: House) -> None
 
 def test_a_rebuild_completes_the_erasure(house: House) -> None:
     damaged = house.files[1]
-    flip(damaged)
+    spoil(damaged)
     house.erase(NOW_MS, "anna")
     house.follow().merge()
     house.close()
@@ -150,7 +155,7 @@ def test_what_is_to_be_merged_with_it_is_merged_without_it(house: House) -> None
         house.track(NOW_MS, view(userId="ben"))
         house.follow()
     damaged = house.files[1]
-    flip(damaged)
+    spoil(damaged)
     house.merge()
     assert damaged in house.files
     assert len(house.files) < FAN
@@ -158,3 +163,40 @@ def test_what_is_to_be_merged_with_it_is_merged_without_it(house: House) -> None
     house.crash().merge()
     with Merger(house.archiver.store.temp) as merger:
         assert not house.archiver.upkeep(merger)
+
+
+@contextmanager
+def no_handles() -> Iterator[None]:
+    """Within it this process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("has_crcs", [True, False])
+def test_a_want_of_handles_is_no_damage(house: House, tmp_path: Path, has_crcs: bool) -> None:
+    file = house.manifest.files[0]
+    if not has_crcs:
+        file = msgspec.structs.replace(file, crcs=())
+    with Merger(tmp_path / "temp") as merger:
+        path = house.archiver.store.path_of(file)
+        assert flaw_of(merger, path, file) is None
+        with no_handles(), pytest.raises((OSError, duckdb.Error), match="Too many open files"):
+            flaw_of(merger, path, file)
+        assert flaw_of(merger, path, file) is None
+
+
+def test_a_want_of_memory_is_no_damage(house: House, tmp_path: Path) -> None:
+    house.track(NOW_MS, *(view(category=f"{n}" * 400) for n in range(1_000)))
+    house.follow()
+    file = msgspec.structs.replace(house.manifest.files[-1], crcs=())  # DuckDB looks at it
+    with (
+        Merger(tmp_path / "temp", memory_mb=1) as merger,
+        pytest.raises(duckdb.OutOfMemoryException),
+    ):
+        flaw_of(merger, house.archiver.store.path_of(file), file)

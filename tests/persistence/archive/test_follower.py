@@ -9,6 +9,7 @@ from engine.events import Body, Kind
 from persistence.archive import follower
 from persistence.archive.follower import Follower, JournalGap
 from persistence.journal import Journal
+from tests.damage import flip
 
 BODY = Body(Kind.ARRAY, 2, b"[{},{}]")
 
@@ -108,9 +109,7 @@ def test_a_journal_without_any_segment_is_a_gap_up_to_its_end(tmp_path: Path) ->
 def test_a_durable_record_that_is_not_whole_is_damage_with_its_place(tmp_path: Path) -> None:
     journal = journal_of(tmp_path, 3)
     path = journal.segments[0].path
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
+    flip(path, -1)
     following = Follower(tmp_path, after_seq=0)
     assert taken(following, 4) == [1, 3]
     with pytest.raises(Corruption, match="number 5 should be here, and the checksum is wrong"):

@@ -12,6 +12,7 @@ from persistence.archive.parquet import Merger
 from persistence.archive.store import ArchiveStore
 from persistence.record import UnknownFormat
 from tests.archives import DAY_MS, NOW_MS, House, view
+from tests.damage import flip
 
 
 class Clock:
@@ -189,8 +190,6 @@ def test_parts_are_joined_without_loss_and_then_put_in_order(tmp_path: Path) -> 
 def test_parts_that_are_damaged_are_not_joined(tmp_path: Path) -> None:
     house = parts_of(tmp_path, 2)
     first = Path(house.files[0])
-    data = bytearray(first.read_bytes())
-    data[len(data) // 2] ^= 1
-    first.write_bytes(data)
+    flip(first, first.stat().st_size // 2)
     assert not house.archiver.store.join(house.manifest.files, now_ms=NOW_MS)
     assert house.files[0] == str(first)

@@ -245,6 +245,16 @@ def test_what_the_strict_dialect_has_not_is_refused(
     assert reason in str(refused.value)
 
 
+@pytest.mark.parametrize("many", ["'²'", "9" * 5_000, f"'{'9' * 19}'", "'-1'", "1.5"])
+def test_a_border_of_a_window_that_is_no_number_of_rows_is_refused(
+    worker: Asking, files: list[str], many: str
+) -> None:
+    told = f"SELECT sum(double1) OVER (ORDER BY double1 ROWS {many} PRECEDING) FROM events"
+    with pytest.raises(Refused) as refused:
+        worker.body(told, files, extra=True)
+    assert "the border of a window" in str(refused.value)
+
+
 SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
     ("SELECT count(*) AS n FROM events", [{"n": 200}]),
     ("SELECT uniq(blob3) AS u, uniqExact(userId) AS v FROM events", [{"u": 7, "v": 7}]),

@@ -184,8 +184,9 @@ class Tallymark(Collectors):
 
     def _pause(self, failures: int, answer: Answer) -> None:
         """Wait before sending again, and not to the end where somebody flushes or closes."""
-        wait_s = _delay_s(failures, answer)
-        first_s = hurried_s(wait_s, retry_after_s=_asked_s(answer))
+        asked_s = _asked_s(answer)
+        wait_s = delay_s(failures, retry_after_s=asked_s)
+        first_s = hurried_s(wait_s, retry_after_s=asked_s)
         with self._news:
             if not self._news.wait_for(lambda: self._has_ended, first_s):
                 self._news.wait_for(self._is_hurried, wait_s - first_s)
@@ -201,7 +202,7 @@ class Tallymark(Collectors):
             while len(self._outbox):
                 answer, is_settled = self._send_one(deadline_s)
                 failures = 0 if is_settled else failures + 1
-                wait_s = _delay_s(failures, answer) if failures else 0.0
+                wait_s = delay_s(failures, retry_after_s=_asked_s(answer)) if failures else 0.0
                 if time.monotonic() + wait_s >= deadline_s:
                     self._give_up(answer)
                 elif wait_s:
@@ -216,10 +217,6 @@ class Tallymark(Collectors):
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _delay_s(failures: int, answer: Answer) -> float:
-    return delay_s(failures, retry_after_s=_asked_s(answer))
 
 
 def _asked_s(answer: Answer) -> float | None:

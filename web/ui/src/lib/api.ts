@@ -96,6 +96,8 @@ interface Entry {
   askedMs: number;
   watchers: Set<() => void>;
   running: AbortController | null;
+  /** What is running was forgotten meanwhile: its answer may be of before, and it is asked again. */
+  isOvertaken: boolean;
   /** Settled, never rejected, when what is running has come to its end. */
   ended: Promise<void>;
   failures: number;
@@ -124,6 +126,7 @@ function entryOf(key: string): Entry {
       askedMs: 0,
       watchers: new Set(),
       running: null,
+      isOvertaken: false,
       ended: Promise.resolve(),
       failures: 0,
       timer: 0,
@@ -150,11 +153,23 @@ function load(question: Question, entry: Entry): Promise<void> {
 async function answered(question: Question, entry: Entry): Promise<void> {
   const controller = new AbortController();
   entry.running = controller;
+  try {
+    do {
+      entry.isOvertaken = false;
+      await answeredOnce(question, entry, controller.signal);
+    } while (entry.isOvertaken && !controller.signal.aborted);
+  } finally {
+    if (entry.running === controller) entry.running = null;
+    for (const watcher of entry.watchers) watcher();
+  }
+}
+
+async function answeredOnce(question: Question, entry: Entry, signal: AbortSignal): Promise<void> {
   entry.askedMs = Date.now();
   clearTimeout(entry.timer);
   try {
     entry.answer = await ask<unknown>(question.url, {
-      signal: controller.signal,
+      signal,
       ...(question.body === undefined
         ? {}
         : { method: "POST", body: question.body, type: "text/plain" }),
@@ -164,14 +179,11 @@ async function answered(question: Question, entry: Entry): Promise<void> {
     delete entry.problem;
     entry.failures = 0;
   } catch (error) {
-    if (controller.signal.aborted) return;
+    if (signal.aborted) return;
     if (!(error instanceof Problem)) throw error;
     entry.problem = error;
     entry.failures += 1;
     if (error.isPassing) retryLater(question, entry);
-  } finally {
-    if (entry.running === controller) entry.running = null;
-    for (const watcher of entry.watchers) watcher();
   }
 }
 
@@ -193,8 +205,11 @@ export async function answerTo<T>(address: string): Promise<T> {
   const entry = entryOf(keyOf(question));
   const waiting = (): void => undefined;
   entry.watchers.add(waiting);
-  await load(question, entry);
-  entry.watchers.delete(waiting);
+  try {
+    await load(question, entry);
+  } finally {
+    entry.watchers.delete(waiting);
+  }
   if (entry.problem !== undefined) throw entry.problem;
   return entry.answer as T;
 }
@@ -263,6 +278,7 @@ export function forget(path: string): void {
   for (const [key, entry] of entries) {
     if (!key.startsWith(path)) continue;
     entry.askedMs = 0;
+    entry.isOvertaken = entry.running !== null;
     if (entry.watchers.size === 0) entries.delete(key);
   }
 }

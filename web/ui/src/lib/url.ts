@@ -45,18 +45,35 @@ export const route = createStore<Route>(parseHash(location.hash));
 export interface Guard {
   /** Whether one may go there unasked. */
   isFree: (to: Route) => boolean;
-  /** The step was taken back; `leave` takes it again. */
+  /** The step was not taken, or was taken back; `leave` takes it. */
   onHeld: (leave: () => void) => void;
 }
 
 let guard: Guard | null = null;
 
-/** One at a time. Returns how to let go. */
+/** One at a time; the browser asks where the tab is closed. Returns how to let go. */
 export function holdBack(by: Guard): () => void {
+  const ask = (event: Event): void => {
+    if (guard === by) event.preventDefault();
+  };
   guard = by;
+  addEventListener("beforeunload", ask);
   return () => {
+    removeEventListener("beforeunload", ask);
     if (guard === by) guard = null;
   };
+}
+
+/** Do at once what leads away from the page, or when whoever holds it back is agreed to be lost. */
+export function leadingAway(act: () => void): void {
+  if (guard === null) act();
+  else guard.onHeld(act);
+}
+
+/** Load the page anew; that its changes are lost is agreed to. */
+export function beginAnew(): void {
+  guard = null;
+  location.reload();
 }
 
 /**

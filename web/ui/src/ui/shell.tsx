@@ -14,7 +14,7 @@ import { theme, toggleTheme } from "../lib/theme";
 import { zoneName } from "../lib/time";
 import { copy, toast } from "../lib/toasts";
 import type { Dashboard, ExperimentsAnswer, Health, ServicesAnswer } from "../lib/types";
-import { go, hashOf, kept, linkTo, setQuery, type Route } from "../lib/url";
+import { beginAnew, go, hashOf, kept, leadingAway, linkTo, setQuery, type Route } from "../lib/url";
 import { settings, useView, wasEmpty, type View } from "../lib/view";
 import { FirstRun } from "../views/firstrun";
 import { VIEWS, type ViewDef } from "../views/registry";
@@ -243,7 +243,7 @@ function ThemeButton(): JSX.Element {
 function SignOutButton({ class: name }: { class: string }): JSX.Element | null {
   const hasKeys = useStore(settings, ({ keys }) => keys === true);
   return hasKeys ? (
-    <button type="button" class={name} title="Sign out" onClick={() => void signOut()}>
+    <button type="button" class={name} title="Sign out" onClick={() => leadingAway(() => void signOut())}>
       <Icon name="leave" />
       <span class="text">Sign out</span>
     </button>
@@ -258,7 +258,7 @@ async function signOut(): Promise<void> {
     toast(`Could not sign out. ${error.message}`, { isError: true });
     return;
   }
-  location.reload();
+  beginAnew();
 }
 
 interface HeaderProps {

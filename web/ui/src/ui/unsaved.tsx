@@ -16,12 +16,12 @@ interface Props {
 export function Unsaved({ name, isKeptAt }: Props): JSX.Element | null {
   const [leave, setLeave] = useState<(() => void) | null>(null);
   useLayoutEffect(() => holdBack({ isFree: isKeptAt, onHeld: (go) => setLeave(() => go) }), [isKeptAt]);
-  useLayoutEffect(() => {
-    addEventListener("beforeunload", ask);
-    return () => removeEventListener("beforeunload", ask);
-  }, []);
   if (leave === null) return null;
   const stay = (): void => setLeave(null);
+  const go = (): void => {
+    stay(); // what leads away may fail, as to sign out without a server
+    leave();
+  };
   return (
     <Dialog
       title="Leave without saving?"
@@ -32,7 +32,7 @@ export function Unsaved({ name, isKeptAt }: Props): JSX.Element | null {
           <button type="button" class="button" onClick={stay}>
             Keep editing
           </button>
-          <button type="button" class="button danger" onClick={leave}>
+          <button type="button" class="button danger" onClick={go}>
             Leave
           </button>
         </>
@@ -42,8 +42,6 @@ export function Unsaved({ name, isKeptAt }: Props): JSX.Element | null {
     </Dialog>
   );
 }
-
-const ask = (event: Event): void => event.preventDefault();
 
 /** What led away may be gone by the time that one stays: a menu closes when focus leaves it. */
 const content = (): HTMLElement | null => document.getElementById("content");

@@ -1,0 +1,77 @@
+"""Connections of the hub when it stops."""
+
+import socket
+
+import pytest
+import trio
+
+from engine.errors import TallymarkError
+from web import wire
+from web.framing import Head
+from web.hub import Hub
+from web.line import Line
+from web.wire import Reply
+
+LARGE = bytes(32 << 20)
+"""More than two sockets hold."""
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Large:
+    """Answers each request at once, with more than goes out at once."""
+
+    hub: Hub
+
+    def __init__(self) -> None:
+        self.is_asked = trio.Event()
+        self.answers = 0
+
+    def body_bytes_max(self, _line: Line, _head: Head) -> int:
+        return 0
+
+    def take(self, line: Line, head: Head, content: bytes) -> None:
+        self.answers += 1
+        is_last = line.must_close
+        line.answer(self.hub.rendered(Reply(200, (), LARGE), is_last=is_last), is_last=is_last)
+        self.is_asked.set()
+
+    def refusal(self, error: TallymarkError, _head: Head | None) -> Reply:
+        return wire.refused(error, None)
+
+
+async def _elsewhere(_line: Line, _head: Head, _behind: bytes) -> bytes | TallymarkError | None:
+    raise AssertionError("all is for us")
+
+
+@pytest.mark.parametrize(
+    ("behind", "answers"), [(b"", 1), (b"GET / HT", 1), (GET, 2), (GET + b"GET / HT", 2)]
+)
+async def test_a_stop_waits_for_an_answer_that_is_on_its_way_and_for_nothing_behind_it(
+    nursery: trio.Nursery, behind: bytes, answers: int
+) -> None:
+    takes = Large()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    hub = takes.hub = Hub(
+        [listener],
+        takes,
+        _elsewhere,
+        connections_max=10,
+        bodies_bytes_max=1 << 20,
+        body_deadline_s=60,
+    )
+    await nursery.start(hub.run)
+    received = 0
+    with trio.fail_after(60):  # a line that does nothing has 75 seconds
+        async with (
+            trio.open_nursery() as stopping,
+            await trio.open_tcp_stream("127.0.0.1", port) as stream,
+        ):
+            await stream.send_all(GET + behind)
+            await takes.is_asked.wait()
+            stopping.start_soon(hub.stop, 3_600)
+            async for piece in stream:
+                received += len(piece)
+    assert received // len(LARGE) == answers == takes.answers
+    nursery.cancel_scope.cancel()
