@@ -21,8 +21,8 @@ from persistence.dialect.errors import InvalidQuery, short
 
 KEPT: Final = 32
 KEPT_CHARS_MAX: Final = 2_000
-"""So many trees are kept, of texts of so many characters: a panel asks the same again and again.
-A tree takes some 500 bytes a character at most."""
+"""So many trees are kept, of texts of so many characters at most: panels ask again and again. A
+tree takes up to 500 bytes a character."""
 
 _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
 _IF: Final = ("this", "true", "false")
