@@ -171,10 +171,15 @@ class Facts:
 
 
 class Kept(NamedTuple):
-    """A batch that has been read: its body, for the journal, and what it says."""
+    """Batches that were read together: their bodies, for the journal, and what they say."""
 
-    body: Body
+    bodies: tuple[Body, ...]
     facts: Facts
+
+    @property
+    def bytes(self) -> int:
+        """Of the bodies."""
+        return sum(len(body.data) for body in self.bodies)
 
 
 def _kept(placed: Sequence[tuple[int, T]], keep: bytes | bytearray) -> list[tuple[int, T]]:

@@ -95,15 +95,20 @@ class Sequencing:
                     events[some], times_ms[some], self._admission, received_ms=received_ms
                 )
 
-    def keep(self, batch: Batch) -> Kept:
-        """What one batch says, read before it is known when its record will be written.
+    def keep(self, batches: Sequence[Batch]) -> Kept:
+        """What some batches say, read before it is known when their record will be written.
 
-        For large requests, whose first events would be cold by then. Their sender's clock must
-        not be told, for what it is off by is not known yet either.
+        Their first events would be cold by then. Their senders' clocks must not be told, for
+        what they are off by is not known yet either.
         """
-        assert batch.sent_at_ms == ABSENT
-        body = Body(batch.kind, len(batch.events), batch.body)
-        return Kept(body, read(batch.events, batch.times_ms, self._admission, received_ms=None))
+        events: list[Event] = []
+        times_ms: list[int] = []
+        for batch in batches:
+            assert batch.sent_at_ms == ABSENT
+            events += batch.events
+            times_ms += batch.times_ms
+        bodies = tuple([Body(kind, len(said), body) for kind, body, said, _, _ in batches])
+        return Kept(bodies, read(events, times_ms, self._admission, received_ms=None))
 
     def add(self, received_ms: int, facts: Facts) -> None:
         """Take what was read of a record; it waits to be dealt together with the next ones.

@@ -92,7 +92,7 @@ class House:
     def large(self, received_ms: int, batches: Sequence[Batch]) -> "House":
         """Take a large request, whose batches are read before its record is written."""
         self.records.append(Record(received_ms, [(b.kind, b.body) for b in batches]))
-        for _, facts in [self.sequencing.keep(batch) for batch in batches]:
+        for _, facts in [self.sequencing.keep((batch,)) for batch in batches]:
             facts.receive(received_ms)
             self.sequencing.add(received_ms, facts)
             self._fold(self.sequencing.deal_due())

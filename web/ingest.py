@@ -242,8 +242,8 @@ async def _take_bulk(
         skip = asked.on_invalid is not None
         steps = decode_lines(pieces, limits=limits, times=times, skip=skip, keep=engine.keep)
         kept, rejected = await engine.pace.run(steps)
-        count = sum(body.events for body, _ in kept)
-        held.shrink(sum(len(body.data) for body, _ in kept))
+        count = sum(len(some.facts) for some in kept)
+        held.shrink(sum(some.bytes for some in kept))
         spend(count)
         if kept:
             await engine.accept_kept(kept)

@@ -1,4 +1,8 @@
-"""What waits for the sequencer: requests within bounds, and what has a place between them."""
+"""What waits for the sequencer: requests within bounds, and what has a place between them.
+
+Requests that follow each other are read together, a portion at a time, while their events are
+hot, and not when their record is gathered: by then there may be thousands (`engine.facts`).
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,10 +12,12 @@ from typing import Final, Self
 import trio
 
 from engine.actors.dumping import DumpAsked
+from engine.codec import SEQUENCE, shard_source
 from engine.config import Config
 from engine.errors import NotReady, Overloaded, TallymarkError
-from engine.events import Batch
+from engine.events import ABSENT, Batch
 from engine.facts import Kept
+from engine.sequence import READ_EVENTS_MIN
 
 ROOM_WAIT_S: Final = 1.0
 """How long a batch waits for room in the queue before it is refused."""
@@ -24,7 +30,8 @@ Released = Callable[[TallymarkError | None], None]
 class Waiting:
     """A request whose sender waits for the acknowledgement.
 
-    batch   what it brings; None where that is `kept`, which stays together: in one record
+    batch   what it brings; None once it has been read
+    kept    what has been read of it, or of its portion where it is the first of one
     events  of all of it; `bytes`, of its bodies
     """
 
@@ -42,8 +49,46 @@ class Waiting:
     @classmethod
     def of_kept(cls, kept: Sequence[Kept], released: Released) -> Self:
         """The same of a large request, whose batches have been read already."""
-        events = sum(body.events for body, _ in kept)
-        return cls(None, kept, released, events, sum(len(body.data) for body, _ in kept))
+        events = sum(len(some.facts) for some in kept)
+        return cls(None, kept, released, events, sum(some.bytes for some in kept))
+
+
+Read = Callable[[Sequence[Batch]], Kept]
+
+
+@dataclass(slots=True, eq=False)
+class Portion:
+    """Requests that stay together, for what they bring is read together.
+
+    is_open  whether more may come to it
+    """
+
+    waiting: list[Waiting]
+    events: int
+    bytes: int
+    is_open: bool
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> Self:
+        """The first of some, or one that stays alone."""
+        batch = waiting.batch
+        # What the sender's clock is off by is told when its record is.
+        is_open = batch is not None and batch.sent_at_ms == ABSENT
+        return cls([waiting], waiting.events, waiting.bytes, is_open)
+
+    def add(self, waiting: Waiting) -> None:
+        """Take another one."""
+        self.waiting.append(waiting)
+        self.events += waiting.events
+        self.bytes += waiting.bytes
+
+    def read(self, read: Read) -> None:
+        """Have all read that they bring, and let go of it."""
+        self.is_open = False
+        batches = [waiting.batch for waiting in self.waiting if waiting.batch is not None]
+        for waiting in self.waiting:
+            waiting.batch = None
+        self.waiting[0].kept = (read(batches),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +118,8 @@ class Barrier:
     @property
     def dumps(self) -> dict[str, DumpAsked]:
         """{source: its dump}. That of the sequence, which holds up everybody, comes first."""
-        return {"sequence": self.own} | {
-            f"shard-{number}": asked for number, asked in enumerate(self.shards)
+        return {SEQUENCE: self.own} | {
+            shard_source(number): asked for number, asked in enumerate(self.shards)
         }
 
     @property
@@ -100,9 +145,10 @@ class Queue:
     wait grows with what is offered.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, read: Read) -> None:
         self._config = config
-        self._entries: deque[Waiting | Notice | Barrier] = deque()
+        self._read = read
+        self._entries: deque[Portion | Notice | Barrier] = deque()
         self._filled = trio.Event()
         self._door: deque[AtTheDoor] = deque()
         self._door_events = 0
@@ -170,7 +216,25 @@ class Queue:
         self.bytes += waiting.bytes
         if self.events > self.events_peak:
             self.events_peak = self.events
-        self._append(waiting)
+        portion = self._entries[-1] if self._entries else None
+        if isinstance(portion, Portion) and self._takes(portion, waiting):
+            portion.add(waiting)
+        else:
+            portion = Portion.of(waiting)
+            self._append(portion)
+        if portion.is_open and portion.events >= READ_EVENTS_MIN:
+            portion.read(self._read)
+
+    def _takes(self, portion: Portion, waiting: Waiting) -> bool:
+        """Whether this one may come to those; a portion goes into one record as it is."""
+        batch, config = waiting.batch, self._config
+        return (
+            portion.is_open
+            and batch is not None
+            and batch.sent_at_ms == ABSENT
+            and portion.events + waiting.events <= config.group_events_max
+            and portion.bytes + waiting.bytes <= config.group_bytes_max
+        )
 
     def _fits(self, waiting: Waiting, events: int, size: int) -> bool:
         """Whether it fits where `events` of `size` bytes are; what is empty takes anything."""
@@ -186,7 +250,7 @@ class Queue:
             raise NotReady("Tallymark is stopping.")
         self._append(entry)
 
-    def _append(self, entry: Waiting | Notice | Barrier) -> None:
+    def _append(self, entry: Portion | Notice | Barrier) -> None:
         if not self._entries:  # else whoever gathers is awake
             self._filled.set()
         self._entries.append(entry)
@@ -218,7 +282,7 @@ class Queue:
             self._filled = trio.Event()
             await self._filled.wait()
         first = self._entries[0]
-        if not isinstance(first, Waiting):
+        if not isinstance(first, Portion):
             self._entries.popleft()
             return first
         return self._group()
@@ -228,7 +292,7 @@ class Queue:
         events = size = 0
         while self._entries:
             entry = self._entries[0]
-            if not isinstance(entry, Waiting):
+            if not isinstance(entry, Portion):
                 break
             more_events, more_size = entry.events, entry.bytes
             if group and (
@@ -237,7 +301,7 @@ class Queue:
             ):
                 break
             self._entries.popleft()
-            group.append(entry)
+            group += entry.waiting
             events += more_events
             size += more_size
         self.events -= events

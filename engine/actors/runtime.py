@@ -157,7 +157,7 @@ class Engine(Asking):
 
     def keep(self, batch: Batch) -> Kept:
         """What a batch of a large request says, for `accept_kept`; its events may go then."""
-        return self._sequencing.keep(self._as_kept(batch))
+        return self._sequencing.keep((self._as_kept(batch),))
 
     def _as_kept(self, batch: Batch) -> Batch:
         return batch if self._pseudonyms is None else self._pseudonyms.applied(batch)

@@ -100,7 +100,7 @@ class Sequencer:
         self._in_thread = in_thread
         self._pace = pace
         self._log = log
-        self.queue = Queue(config)
+        self.queue = Queue(config, sequencing.keep)
         self.failure: JournalFailed | None = None
         self._is_full = False
         self.taken_seq = journal.last_seq
@@ -152,11 +152,12 @@ class Sequencer:
                 gist.bodies.append(Body(batch.kind, len(batch.events), batch.body))
                 unread.append(batch)
                 continue
-            await self._read_hot(received_ms, gist)
-            for body, kept in waiting.kept:
-                kept.receive(received_ms)
-                gist.bodies.append(body)
-                gist.facts.append(kept)
+            if unread:
+                await self._read_hot(received_ms, gist)
+            for bodies, facts in waiting.kept:
+                facts.receive(received_ms)
+                gist.bodies += bodies
+                gist.facts.append(facts)
             waiting.kept = ()
         if gist.facts or not are_few(unread):
             await self._read_hot(received_ms, gist)

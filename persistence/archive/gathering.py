@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.events import Event
 from persistence.archive.columns import FILED, IDS, UUID_PATTERN, uuid_of
 from persistence.archive.encoding import Integers, Texts, Truths, texts_of
-from persistence.archive.rows import KINDS, MONEY, Kind, Taken, money_of
+from persistence.archive.rows import KINDS, MONEY, OWNERS, SENDERS, Kind, Taken, money_of
 
 _UUID_CHARS: Final = 36
 _DIGITS: Final = 32
@@ -145,13 +145,12 @@ def _made(
     seqs, received_ms, at_ms, weights = numbers
     count = len(whole)
     tag = kind.tag.encode()
-    named = next((fields[n] for n in ("service_id", "experiment_id") if n in fields), None)
+    named = next((fields[name] for name in OWNERS if name in fields), None)
     nothing = Texts(np.zeros(count, np.int64), b"")
     blob2 = nothing if named is None else texts_of(named)
     if named is None:
-        last = fields.get("search_query", repeat(""))
-        keys = zip(fields["user_id"], fields["session_id"], last, strict=False)
-        index1 = texts_of([user or session or other for user, session, other in keys])
+        senders = zip(*(fields.get(name, repeat("")) for name in SENDERS), strict=False)
+        index1 = texts_of([user or session or other for user, session, other in senders])
     else:
         index1 = blob2
     made: dict[str, Values] = {

@@ -13,7 +13,7 @@ import numpy as np
 import zstandard
 
 from persistence.archive import encoding, thrift
-from persistence.archive.columns import FILED, Filed
+from persistence.archive.columns import FILED, GROUP_ROWS, Filed
 from persistence.archive.encoding import Integers
 from persistence.archive.gathering import Column, Gathered, Gathering
 from persistence.archive.rows import Taken
@@ -24,9 +24,6 @@ MAGIC: Final = b"PAR1"
 CREATED_BY: Final = b"Tallymark"
 LEVEL: Final = 1
 """Of zstd: parts live for minutes."""
-
-GROUP_ROWS: Final = 40_960
-"""A row group ends with the page that makes it this long."""
 
 _PLAIN: Final = 0
 _RLE: Final = 3
@@ -163,10 +160,10 @@ def file_of(groups: Sequence[Group]) -> Iterator[bytes]:
 
 
 def groups_of(data: bytes) -> list[Group] | None:
-    """What `file_of` made a file of; None where another wrote it."""
+    """What `file_of` made a file of; None where another wrote it, or of other columns."""
     length = int.from_bytes(data[-8:-4], "little")
     footer = thrift.decoded(data[len(data) - 8 - length : -8])
-    if footer.get(6) != CREATED_BY:
+    if footer.get(6) != CREATED_BY or footer[2] != _SCHEMA_READ:
         return None
     return [
         Group(told[3], [_chunk_of(column, data) for column in told[1]]) for told in footer[4]
@@ -310,3 +307,5 @@ _SCHEMA: Final = [
     Struct().number(3, 0).binary(4, b"rows").number(5, len(FILED)),
     *map(_element, FILED),
 ]
+
+_SCHEMA_READ: Final = thrift.decoded(Struct().structs(2, _SCHEMA).encoded())[2]

@@ -10,7 +10,7 @@ from engine.actors.queue import ROOM_WAIT_S, Barrier, Queue, Waiting
 from engine.actors.sequencer import Sequencer
 from engine.actors.slicing import Pace
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
-from engine.sequence import TAKE_EVENTS_MAX, Sequencing
+from engine.sequence import READ_EVENTS_MIN, TAKE_EVENTS_MAX, Sequencing
 from engine.timebucket import Calendar
 from engine.waiting import DEAL_EVENTS_MAX
 from persistence.journal import Journal
@@ -37,6 +37,10 @@ class Released:
 
 def waiting(events=1):
     return Waiting.of(batch(*[view()] * events), Released())
+
+
+def queue_of(config):
+    return Queue(config, Sequencing(config, Calendar("UTC")).keep)
 
 
 def barrier():
@@ -106,7 +110,7 @@ async def line(tmp_path, disk):
 
 
 async def test_a_full_queue_refuses_after_a_second(tmp_path, autojump_clock):
-    queue = Queue(config_of(tmp_path, queue_events_max=3))
+    queue = queue_of(config_of(tmp_path, queue_events_max=3))
     await queue.put(waiting(events=2))
     started = trio.current_time()
     with pytest.raises(Overloaded, match="2 events wait to be written") as refusal:
@@ -117,7 +121,7 @@ async def test_a_full_queue_refuses_after_a_second(tmp_path, autojump_clock):
 
 
 async def test_what_fits_exactly_is_taken_and_one_more_is_not(tmp_path, autojump_clock):
-    queue = Queue(config_of(tmp_path, queue_events_max=3))
+    queue = queue_of(config_of(tmp_path, queue_events_max=3))
     await queue.put(waiting(events=2))
     await queue.put(waiting(events=1))
     with pytest.raises(Overloaded):
@@ -126,7 +130,7 @@ async def test_what_fits_exactly_is_taken_and_one_more_is_not(tmp_path, autojump
 
 async def test_bytes_bound_the_queue_as_events_do(tmp_path, autojump_clock):
     size = waiting().bytes
-    queue = Queue(config_of(tmp_path, queue_bytes_max=2 * size))
+    queue = queue_of(config_of(tmp_path, queue_bytes_max=2 * size))
     await queue.put(waiting())
     await queue.put(waiting())
     with pytest.raises(Overloaded):
@@ -135,13 +139,13 @@ async def test_bytes_bound_the_queue_as_events_do(tmp_path, autojump_clock):
 
 
 async def test_an_empty_queue_takes_a_batch_beyond_its_bound(tmp_path):
-    queue = Queue(config_of(tmp_path, queue_events_max=3))
+    queue = queue_of(config_of(tmp_path, queue_events_max=3))
     await queue.put(waiting(events=9))
     assert queue.events == 9
 
 
 async def test_who_waits_for_room_gets_in_when_there_is_some(tmp_path, autojump_clock):
-    queue = Queue(config_of(tmp_path, queue_events_max=2))
+    queue = queue_of(config_of(tmp_path, queue_events_max=2))
     await queue.put(waiting(events=2))
     async with trio.open_nursery() as nursery:
         for _ in range(2):
@@ -153,7 +157,7 @@ async def test_who_waits_for_room_gets_in_when_there_is_some(tmp_path, autojump_
 
 
 async def test_who_waits_for_room_gets_in_in_the_order_of_arrival(tmp_path):
-    queue = Queue(config_of(tmp_path, queue_events_max=4))
+    queue = queue_of(config_of(tmp_path, queue_events_max=4))
     entries = [waiting(events) for events in (4, 3, 1, 1, 2)]
     async with trio.open_nursery() as nursery:
         await queue.put(entries[0])
@@ -172,7 +176,7 @@ async def test_who_waits_for_room_gets_in_in_the_order_of_arrival(tmp_path):
 async def test_at_the_door_is_as_much_room_as_inside_and_the_rest_is_refused_at_once(
     tmp_path, autojump_clock
 ):
-    queue, refused_at_s, waited = Queue(config_of(tmp_path, queue_events_max=4)), [], []
+    queue, refused_at_s, waited = queue_of(config_of(tmp_path, queue_events_max=4)), [], []
 
     async def send():
         try:
@@ -196,7 +200,7 @@ async def test_at_the_door_is_as_much_room_as_inside_and_the_rest_is_refused_at_
 
 
 async def test_who_gives_up_at_the_door_lets_those_behind_pass(tmp_path, autojump_clock):
-    queue = Queue(config_of(tmp_path, queue_events_max=10))
+    queue = queue_of(config_of(tmp_path, queue_events_max=10))
     await queue.put(waiting(events=8))
     async with trio.open_nursery() as nursery:
 
@@ -214,7 +218,7 @@ async def test_who_gives_up_at_the_door_lets_those_behind_pass(tmp_path, autojum
 
 
 async def test_who_waits_for_room_is_refused_when_the_queue_closes(tmp_path):
-    queue = Queue(config_of(tmp_path, queue_events_max=1))
+    queue = queue_of(config_of(tmp_path, queue_events_max=1))
     await queue.put(waiting())
     async with trio.open_nursery() as nursery:
 
@@ -229,7 +233,7 @@ async def test_who_waits_for_room_is_refused_when_the_queue_closes(tmp_path):
 
 
 async def test_cancelling_who_waits_for_room_leaves_nothing_behind(tmp_path):
-    queue = Queue(config_of(tmp_path, queue_events_max=1))
+    queue = queue_of(config_of(tmp_path, queue_events_max=1))
     await queue.put(waiting())
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -240,7 +244,7 @@ async def test_cancelling_who_waits_for_room_leaves_nothing_behind(tmp_path):
 
 async def test_a_group_takes_all_that_waits_in_order(tmp_path):
     entries = [waiting() for _ in range(5)]
-    queue = Queue(config_of(tmp_path))
+    queue = queue_of(config_of(tmp_path))
     for entry in entries:
         await queue.put(entry)
     assert await queue.gather() == entries
@@ -250,22 +254,47 @@ async def test_a_group_takes_all_that_waits_in_order(tmp_path):
 async def test_a_group_ends_before_it_would_pass_its_bounds(tmp_path):
     size = waiting().bytes
     for bound in ({"group_events_max": 2}, {"group_bytes_max": 2 * size}):
-        queue = Queue(config_of(tmp_path, **bound))
+        queue = queue_of(config_of(tmp_path, **bound))
         for _ in range(5):
             await queue.put(waiting())
         assert [len(await queue.gather()) for _ in range(3)] == [2, 2, 1]
 
 
 async def test_a_batch_beyond_the_bounds_is_a_group_of_its_own(tmp_path):
-    queue = Queue(config_of(tmp_path, group_events_max=2))
+    queue = queue_of(config_of(tmp_path, group_events_max=2))
     for events in (1, 7, 1):
         await queue.put(waiting(events))
     groups = [await queue.gather() for _ in range(3)]
     assert [[w.events for w in group] for group in groups] == [[1], [7], [1]]
 
 
+async def test_requests_are_read_together_while_they_wait_and_stay_together(tmp_path):
+    queue = queue_of(config_of(tmp_path, group_events_max=2 * READ_EVENTS_MIN))
+    entries = [waiting(READ_EVENTS_MIN // 2) for _ in range(7)]
+    for entry in entries:
+        await queue.put(entry)
+    assert [entry.batch is None for entry in entries] == [True] * 6 + [False]
+    first = await queue.gather()
+    assert first == entries[:4]
+    assert [[len(kept.facts) for kept in entry.kept] for entry in first] == [
+        [READ_EVENTS_MIN], [], [READ_EVENTS_MIN], []
+    ]  # fmt: skip
+    assert await queue.gather() == entries[4:]
+
+
+async def test_what_tells_the_senders_clock_is_not_read_before_its_record(tmp_path):
+    queue = queue_of(config_of(tmp_path))
+    told = batch(*[view()] * READ_EVENTS_MIN)._replace(sent_at_ms=NOW_MS)
+    entries = [waiting(), Waiting.of(told, Released()), waiting(READ_EVENTS_MIN)]
+    for entry in entries:
+        await queue.put(entry)
+    assert await queue.gather() == entries
+    assert [entry.batch is None for entry in entries] == [False, False, True]
+
+
 async def test_a_barrier_stays_between_what_came_before_and_after_it(tmp_path):
-    queue, before, after, snapshot = Queue(config_of(tmp_path)), waiting(), waiting(), barrier()
+    queue = queue_of(config_of(tmp_path))
+    before, after, snapshot = waiting(), waiting(), barrier()
     await queue.put(before)
     queue.put_behind(snapshot)
     await queue.put(after)
@@ -273,7 +302,7 @@ async def test_a_barrier_stays_between_what_came_before_and_after_it(tmp_path):
 
 
 async def test_a_closed_queue_hands_out_the_rest_and_the_last_barrier(tmp_path):
-    queue, last, snapshot = Queue(config_of(tmp_path)), waiting(), barrier()
+    queue, last, snapshot = queue_of(config_of(tmp_path)), waiting(), barrier()
     await queue.put(last)
     queue.close()
     queue.put_behind(snapshot)
@@ -373,7 +402,7 @@ async def test_who_is_cancelled_while_it_deals_leaves_nothing_undealt(line):
 
 async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portions(line, disk):
     batches = [batch(*[view("a")] * (TAKE_EVENTS_MAX // 2)) for _ in range(5)]
-    large = Waiting.of_kept([line.sequencing.keep(some) for some in batches], Released())
+    large = Waiting.of_kept([line.sequencing.keep((some,)) for some in batches], Released())
     async with trio.open_nursery() as senders:
         disk.hold()
         senders.start_soon(line.send, view("first"))
@@ -395,7 +424,7 @@ async def test_the_batches_of_a_large_request_are_one_record_and_taken_in_portio
 
 async def test_a_large_request_is_refused_as_a_whole(line, disk):
     batches = [batch(*[view("x" * 200)] * 1_000) for _ in range(12)]
-    large = Waiting.of_kept([line.sequencing.keep(some) for some in batches], Released())
+    large = Waiting.of_kept([line.sequencing.keep((some,)) for some in batches], Released())
     disk.room_bytes = 1_500_000
     await line.sequencer.queue.put(large)
     await large.released.heard.wait()
