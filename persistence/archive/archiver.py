@@ -142,7 +142,6 @@ class Archiver:
         of_events = [record for record in records if record.notice is None]
         found = [span for span in self._taken(of_events) if span.rows]
         last_seq = records[-1].last_seq
-        self._follower.sync()
         part = None
         if found:
             content = Content(

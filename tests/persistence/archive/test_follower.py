@@ -114,11 +114,3 @@ def test_a_durable_record_that_is_not_whole_is_damage_with_its_place(tmp_path: P
     assert taken(following, 4) == [1, 3]
     with pytest.raises(Corruption, match="number 5 should be here, and the checksum is wrong"):
         following.take(6)
-
-
-def test_what_was_read_is_synced(tmp_path: Path) -> None:
-    journal_of(tmp_path, 1)
-    following = Follower(tmp_path, after_seq=0)
-    following.sync()  # nothing was read
-    following.take(2)
-    following.sync()
