@@ -128,7 +128,12 @@ class Archiver:
         records: list[Record] = []
         events = 0
         while events < PART_EVENTS_MAX:
-            record = self._follower.take(up_to_seq)
+            try:
+                record = self._follower.take(up_to_seq)
+            except JournalGap:
+                if not records:
+                    raise
+                break  # what was read is kept first, and the next call raises again
             if record is None:
                 break
             records.append(record)

@@ -90,8 +90,9 @@ class Follower:
         rest = self._data[self._at :]
         try:
             more = self._disk.read_from(self._path, read_to, max(CHUNK_BYTES, len(rest)))
-        except FileNotFoundError:  # trimmed while it was read
-            raise JournalGap(self._wanted_seq, self._first_seq()) from None
+        except FileNotFoundError:  # trimmed, which is well where nothing more was wanted of it
+            self._open(self._segment_of(self._wanted_seq, self._wanted_seq))
+            return True
         if not more:
             return False
         self._data_at += self._at

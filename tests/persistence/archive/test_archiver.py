@@ -68,6 +68,20 @@ def test_damaged_ids_are_made_again_from_those_before_and_the_journal(tmp_path: 
     assert ids(house.follow()) == ["a", "b", "c"]
 
 
+def test_what_was_read_before_a_gap_is_kept(tmp_path: Path) -> None:
+    house = House(tmp_path, segment_bytes_max=4_096)
+    while len(house.journal.segments) < 4:
+        house.track(NOW_MS, view())
+    first, second, third, _ = house.journal.segments
+    house.follow(first.last_seq - 5)  # all of this segment is in memory now
+    house.journal.trim(third.last_seq)
+    house.follow()
+    (gap,) = house.manifest.gaps
+    assert (gap.first_seq, gap.last_seq) == (second.first_seq, third.last_seq)
+    of_the_gap = third.last_seq - second.first_seq + 1
+    assert house.manifest.rows == house.journal.last_seq - of_the_gap
+
+
 def test_numbers_that_were_trimmed_away_are_a_gap_and_the_rest_goes_on(tmp_path: Path) -> None:
     house = House(tmp_path, segment_bytes_max=4096, body_bytes_max=4096, group_bytes_max=4096)
     for number in range(100):

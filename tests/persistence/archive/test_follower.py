@@ -91,6 +91,15 @@ def test_a_follower_goes_on_behind_a_closing_record(tmp_path: Path) -> None:
     assert taken(following, 6) == [5]
 
 
+def test_a_segment_that_was_read_to_its_end_and_trimmed_is_no_gap(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path, 20, segment_bytes_max=200)
+    following = Follower(tmp_path, after_seq=0)
+    for segment in journal.segments[:-1]:
+        assert taken(following, segment.last_seq)[-1] == segment.last_seq - 1
+        journal.trim(segment.last_seq)
+    assert taken(following, 40)[-1] == 39
+
+
 def test_trimmed_numbers_are_a_gap_that_says_which(tmp_path: Path) -> None:
     journal = journal_of(tmp_path, 20, segment_bytes_max=200)
     journal.trim(20)
