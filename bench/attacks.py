@@ -121,7 +121,7 @@ def _connected(port: int) -> socket.socket:
 
 def _repeat(port: int, raw: bytes, stop: threading.Event) -> None:
     while not stop.is_set():
-        with _connected(port) as connection, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), _connected(port) as connection:
             connection.sendall(raw)
             while connection.recv(65_536):
                 pass
@@ -132,10 +132,11 @@ def _drip(port: int, opening: bytes, stop: threading.Event) -> None:
     with contextlib.ExitStack() as stack:
         stuck: list[socket.socket] = []
         while not stop.is_set():
-            while len(stuck) < STUCK:
-                one = stack.enter_context(_connected(port))
-                one.sendall(opening)
-                stuck.append(one)
+            with contextlib.suppress(OSError):  # who is not let in comes again, too
+                while len(stuck) < STUCK:
+                    one = stack.enter_context(_connected(port))
+                    one.sendall(opening)
+                    stuck.append(one)
             stuck = [one for one in stuck if _takes_more(one)]
             stop.wait(DRIP_S)
 

@@ -29,24 +29,35 @@ def main() -> None:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     with tempfile.TemporaryDirectory() as folder, served(folder) as (_, client):
         words = ("--rate", f"{RATE}/s", "--duration", f"{seconds}s", "--batch", "250")
-        load = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "web.cli", "load", "run", str(client.base_url), *words],
             stdout=subprocess.DEVNULL,
-        )
-        time.sleep(BEGIN_S)
-        took_ms: list[float] = []
-        lacking: list[int] = []
-        while load.poll() is None:
-            begun = time.perf_counter()
-            acknowledged = _count(client, "?fresh=1")
-            took_ms.append((time.perf_counter() - begun) * 1_000)
-            time.sleep(SEEN_AFTER_S)
-            lacking.append(max(0, acknowledged - _count(client, "")))
+        ) as load:
+            try:
+                took_ms, lacking = _watched(load, client)
+            finally:
+                load.terminate()  # it has ended unless a question failed
         assert load.returncode == 0, "not all events were taken"
         rows = _count(client, "?fresh=1")
     print(f"{rows:,} events at {RATE:,}/s, all in the archive; {len(took_ms)} times:")
     print(f"  fresh=1: median {median(took_ms):.0f} ms, most {max(took_ms):.0f} ms")
     print(f"  without, {SEEN_AFTER_S:g} s later: {max(lacking):,} lacking at the most")
+
+
+def _watched(
+    load: subprocess.Popen[bytes], client: httpx.Client
+) -> tuple[list[float], list[int]]:
+    """Until the load ends: ms that questions with `fresh=1` took, and what others lacked."""
+    took_ms: list[float] = []
+    lacking: list[int] = []
+    time.sleep(BEGIN_S)
+    while load.poll() is None:
+        begun = time.perf_counter()
+        acknowledged = _count(client, "?fresh=1")
+        took_ms.append((time.perf_counter() - begun) * 1_000)
+        time.sleep(SEEN_AFTER_S)
+        lacking.append(max(0, acknowledged - _count(client, "")))
+    return took_ms, lacking
 
 
 def _count(client: httpx.Client, words: str) -> int:

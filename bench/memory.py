@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.actors.measures import memory_of
+from engine.codec import SEQUENCE, shard_source
 from engine.columns import Keys
 from engine.config import Config
 from engine.decoding import decode_many
@@ -77,8 +78,8 @@ class Built:
 
     def write(self) -> None:
         """Write everything as a full snapshot, each source as it is made."""
-        dumps = {"sequence": Dump(True, self.sequencing.dump(full=True))} | {
-            f"shard-{number}": Dump(True, state.dump(full=True))
+        dumps = {SEQUENCE: Dump(True, self.sequencing.dump(full=True))} | {
+            shard_source(number): Dump(True, state.dump(full=True))
             for number, state in enumerate(self.states)
         }
         meta = {

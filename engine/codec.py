@@ -1,4 +1,4 @@
-"""How state becomes bytes for a snapshot: msgpack, with integers of any size."""
+"""State as bytes of a snapshot, msgpack with integers of any size, and whose they are."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,6 +10,15 @@ _BYTES_32: Final = b"\xc6"
 
 _BIG_INT: Final = 1
 """Extension type of an integer beyond 64 bits, signed, big-endian: sums of money may be."""
+
+
+SEQUENCE: Final = "sequence"
+"""The source that a snapshot has of `engine.sequence`."""
+
+
+def shard_source(number: int) -> str:
+    """The source that a snapshot has of a shard."""
+    return f"shard-{number}"
 
 
 def _extended(value: object) -> msgpack.ExtType:

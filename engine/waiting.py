@@ -31,11 +31,13 @@ class Chunk:
         self.unread: list[Event] = []
         self._times_ms: list[int] = []
 
+    def __len__(self) -> int:
+        return len(self.facts) + len(self.unread)
+
     def has_room(self, received_ms: int, events: int) -> bool:
         """Whether so many may be dealt with those that are here."""
         is_same_minute = received_ms // MINUTE_MS == self.received_ms // MINUTE_MS
-        held = len(self.facts) + len(self.unread)
-        return is_same_minute and held + events <= DEAL_EVENTS_MAX
+        return is_same_minute and len(self) + events <= DEAL_EVENTS_MAX
 
     def add(self, received_ms: int, facts: Facts) -> None:
         """Take the facts of one record, or some of them."""

@@ -89,7 +89,8 @@ def back_up(data: Path, target: Path, *, now_ms: int, copies: bool = False) -> B
     copies  copy every file, where otherwise those that never change share their bytes with
             `data`, if both are on one file system
 
-    Raises NotADataFolder, BackupFailed, Corruption where `data` itself is damaged.
+    Raises NotADataFolder, BackupFailed, Corruption where `data` itself is damaged, and
+    UnknownFormat where another version wrote it.
     """
     if not (data / audit.JOURNAL_FOLDER).is_dir():
         raise audit.NotADataFolder(

@@ -37,6 +37,12 @@ def crcs_of(path: Path) -> tuple[int, ...]:
     return tuple(crcs)
 
 
+def crcs_in(data: bytes) -> tuple[int, ...]:
+    """The same of the bytes of a whole file."""
+    view, length = memoryview(data), stretch_bytes(len(data))
+    return tuple(crc32(view[start : start + length]) for start in range(0, len(data), length))
+
+
 def _pieces(path: Path, start: int, size_bytes: int | None) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         file.seek(start)

@@ -140,7 +140,7 @@ def part_content(disk: Disk, path: Path, stamp: Stamp) -> Content:
     version = int.from_bytes(head[len(PART) :], "little")
     if version != VERSION:
         try:
-            return Content(_first_version(disk, path, stamp))
+            return Content(_first_version(head + payload + tail, path, stamp))
         except BadFile:
             if version == PART_VERSION_1:  # nothing is beside it that would mend it
                 raise
@@ -174,8 +174,8 @@ def _is_sound(tail: bytes) -> bool:
     return _CRC.pack(crc32(tail[: -_CRC.size])) == tail[-_CRC.size :]
 
 
-def _first_version(disk: Disk, path: Path, stamp: Stamp) -> bytes:
-    payload, version, crc = _framed(_read(disk, path), PART)
+def _first_version(data: bytes, path: Path, stamp: Stamp) -> bytes:
+    payload, version, crc = _framed(data, PART)
     if version != PART_VERSION_1:
         raise _unknown(path, version)
     if stamp != (len(payload), crc):

@@ -7,6 +7,7 @@ from time import perf_counter
 import msgspec
 
 from engine import events
+from engine.codec import SEQUENCE, shard_source
 from engine.config import Config
 from engine.erasure import Secret, WrongKey
 from engine.errors import Corruption, TallymarkError
@@ -62,8 +63,8 @@ class Recovered:
 def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     """Bring back what the data folder holds; an empty or absent one is a new beginning.
 
-    Raises Corruption, ZoneChanged, WrongKey, JournalFailed, or OSError where the folder cannot
-    be used.
+    Raises Corruption, UnknownFormat, ZoneChanged, WrongKey, JournalFailed, or OSError where
+    the folder cannot be used.
     """
     started = perf_counter()
     secret = key.of(config.data, disk or REAL_DISK)
@@ -127,9 +128,9 @@ def _load(
             f"{meta['timezone']}, or with a new data folder."
         )
     shared = Shared()
-    sequencing.load(loaded.parts["sequence"], shared)
+    sequencing.load(loaded.parts[SEQUENCE], shared)
     shards = meta["shards"]
-    former = (resolved(loaded.parts[f"shard-{n}"]) for n in range(shards))
+    former = (resolved(loaded.parts[shard_source(n)]) for n in range(shards))
     restore(states, former, formerly=shards, shared=shared)
 
 

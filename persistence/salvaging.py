@@ -8,9 +8,11 @@ whole as it was then, and in the place of the others stands what a new folder be
 
 from collections.abc import Iterator
 from itertools import takewhile
+from operator import not_
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from engine.codec import SEQUENCE, shard_source
 from engine.config import Config
 from engine.errors import TallymarkError
 from engine.sequence import Sequencing
@@ -28,8 +30,6 @@ from persistence.snapshot import (
     read_manifest,
     read_part,
 )
-
-SEQUENCE: Final = "sequence"
 
 
 class NothingToSalvage(TallymarkError):
@@ -64,8 +64,8 @@ def salvage(data: Path, *, timezone: str | None, now_ms: int) -> Salvaged:
     now_ms    when it is made
 
     All snapshots of before go: take a copy first. Raises NotADataFolder, FolderInUse,
-    Corruption where the journal is damaged, NothingToSalvage, SnapshotFailed, and
-    TallymarkError where the zone is needed.
+    Corruption where the journal is damaged, UnknownFormat where another version wrote a
+    snapshot, NothingToSalvage, SnapshotFailed, and TallymarkError where the zone is needed.
     """
     if not (data / JOURNAL_FOLDER).is_dir():
         raise NotADataFolder(f"{data} is no data folder: there is no {JOURNAL_FOLDER}/ in it.")
@@ -112,7 +112,7 @@ def _of_nothing(seq: int, timezone: str | None, now_ms: int) -> Manifest:
 
 def _sources(shards: int) -> Iterator[str]:
     yield SEQUENCE
-    yield from (f"shard-{number}" for number in range(shards))
+    yield from map(shard_source, range(shards))
 
 
 def _made(store: SnapshotStore, manifest: Manifest, config: Config) -> Salvaged:
@@ -122,13 +122,14 @@ def _made(store: SnapshotStore, manifest: Manifest, config: Config) -> Salvaged:
     kept: dict[str, tuple[Part, ...]] = {}
     for source in _sources(manifest.meta["shards"]):
         chain = manifest.sources.get(source, ())
-        flaws = [flaw for part in chain if (flaw := _flaw(folder, part))]
-        kept[source] = tuple(takewhile(lambda part: not _flaw(folder, part), chain))
-        if chain and not flaws:
+        flaws = [_flaw(folder, part) for part in chain]
+        kept[source] = chain[: sum(1 for _ in takewhile(not_, flaws))]
+        if chain and not any(flaws):
             whole.append(source)
         else:
             kept_seq = int(kept[source][-1].name[:20]) if kept[source] else 0
-            reason = flaws[0] if flaws else "no manifest can be read that lists it"
+            nowhere = "no manifest can be read that lists it"
+            reason = next(filter(None, flaws), nowhere)
             lost.append(Lost(source, kept_seq, reason))
     store.build_on(Manifest(manifest.seq, manifest.meta, kept))
     writing = store.begin(manifest.seq)

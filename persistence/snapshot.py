@@ -130,6 +130,7 @@ class SnapshotStore:
 
         Those that do not are skipped (see `skipped`) and left as they are until the next
         checkpoint has made them superfluous. Only later checkpoints build on what is loaded.
+        Raises UnknownFormat where another version wrote it.
         """
         skipped: list[Skipped] = []
         found: Manifest | None = None
@@ -385,6 +386,6 @@ def read_manifest(disk: Disk, path: Path) -> Manifest:
 def read_part(disk: Disk, folder: Path, part: Part) -> Content:
     """The payload of a part that a manifest in `folder` lists, mended where it can be.
 
-    Raises BadFile.
+    Raises BadFile, UnknownFormat.
     """
     return part_content(disk, folder / part.name, Stamp(part.payload_bytes, part.crc))

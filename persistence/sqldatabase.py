@@ -2,11 +2,19 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
 from persistence.archive.columns import literal, source_of
 from persistence.archive.parquet import has_our_columns, read_all
+
+SETTINGS: Final = (
+    "LOAD parquet",  # this and the next are built in; nothing is fetched
+    "LOAD icu",
+    "SET parquet_metadata_cache = true",
+    "SET enable_external_file_cache = false",  # keeps no local file, but opens each twice
+)
 
 
 class Database:
@@ -19,7 +27,7 @@ class Database:
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_bytes}B",
             "threads": str(threads),
-            "async_threads": str(threads),  # eight by default: an eighth more CPU a query
+            "async_threads": "1",  # eight by default: a question for one service costs a sixth
             "temp_directory": "",
             "max_temp_directory_size": "0B",
             "autoinstall_known_extensions": "false",
@@ -41,8 +49,8 @@ class Database:
         """Make the next instance, if there is none."""
         if self._next is None:
             made = duckdb.connect(":memory:", config=self._config)
-            for setting in ("LOAD parquet", "LOAD icu", "SET parquet_metadata_cache = true"):
-                made.execute(setting)  # both are built in; nothing is fetched
+            for setting in SETTINGS:
+                made.execute(setting)
             self._next = made
 
     def over(self, files: Sequence[str], *, tells: bool = False) -> duckdb.DuckDBPyConnection:

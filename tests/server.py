@@ -12,12 +12,13 @@ It listens on a free port, so `url` and `client` are new after each start.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Self
 
 import httpx
@@ -27,6 +28,13 @@ ROOT = Path(__file__).parents[1]
 
 PATIENCE_S = 240.0
 """When to believe that something hangs; no promise about speed."""
+
+ENDLESS = (
+    "SELECT count() AS n FROM events a JOIN events b ON a.blob1 = b.blob1 "
+    "JOIN events c ON b.blob1 = c.blob1 JOIN events d ON c.blob1 = d.blob1 "
+    "WHERE a.double1 + b.double1 < c.double1 + d.double1"
+)
+"""A query that takes minutes over 400 executions with a latency."""
 
 
 def tallymark(
@@ -50,12 +58,31 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT)}
 
 
-def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """The answer of a service whose archive may still be starting."""
+def free_port() -> int:
+    """A port that nobody listens on, for who must know it before, or have it twice in a row."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def wait_until(is_so: Callable[[], bool], *, every_s: float = 0.02) -> None:
+    """Ask again and again, until it is so."""
     deadline_s = monotonic() + PATIENCE_S
-    while (answer := ask()).status_code == 503 and monotonic() < deadline_s:
-        pass  # it waits some seconds itself, to be as fresh as is asked
-    return answer
+    while not is_so():
+        assert monotonic() < deadline_s, f"it was not so within {PATIENCE_S} s"
+        sleep(every_s)
+
+
+def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer of a service whose archive may still be starting, or behind."""
+    deadline_s = monotonic() + PATIENCE_S
+    while is_behind(answer := ask()):
+        assert monotonic() < deadline_s, answer.text
+    return answer  # without a pause: it waits itself, to be as fresh as is asked
+
+
+def is_behind(answer: httpx.Response) -> bool:
+    """Whether it is refused for what will pass by itself, as damage does not."""
+    return answer.status_code == 503 and answer.json()["type"] == "/problems/archive-behind"
 
 
 def heed_interrupts() -> None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +19,7 @@ from persistence.record import UnknownFormat
 from persistence.restoring import RestoreFailed, restore
 from tests.damage import flip
 from tests.golden import folder as golden
-from tests.server import Server, patiently, tallymark
+from tests.server import PATIENCE_S, Server, patiently, tallymark, wait_until
 
 BUSY = """
 segment_bytes_max = 131072
@@ -34,7 +33,7 @@ class Sender:
     """Sends batches until told to stop; knows what was sent and what was acknowledged."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.sent = self.acknowledged = 0
@@ -73,7 +72,9 @@ def test_a_backup_under_load_holds_all_that_was_acknowledged_and_restores(
         assert server.client.post("/dashboards", json=board).status_code == 201
         with Sender(server.url) as sender:
             for number in range(2):
-                time.sleep(2)  # so that snapshots, trims and merges lie between
+                # So that snapshots, trims and merges lie between.
+                due = server.messages.count("snapshot written") + 2
+                wait_until(lambda due=due: server.messages.count("snapshot written") >= due)
                 target = tmp_path / f"backup-{number}"
                 acknowledged = sender.acknowledged
                 copy = ("--copy",) if number % 2 else ()

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import orjson
 
-from persistence.salvaging import SEQUENCE, Lost, Salvaged, salvage
+from engine.codec import SEQUENCE
+from persistence.salvaging import Lost, Salvaged, salvage
 
 
 def run(data: Path, *, timezone: str | None, as_json: bool) -> None:

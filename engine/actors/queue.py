@@ -12,6 +12,7 @@ from typing import Final, Self
 import trio
 
 from engine.actors.dumping import DumpAsked
+from engine.codec import SEQUENCE, shard_source
 from engine.config import Config
 from engine.errors import NotReady, Overloaded, TallymarkError
 from engine.events import ABSENT, Batch
@@ -117,8 +118,8 @@ class Barrier:
     @property
     def dumps(self) -> dict[str, DumpAsked]:
         """{source: its dump}. That of the sequence, which holds up everybody, comes first."""
-        return {"sequence": self.own} | {
-            f"shard-{number}": asked for number, asked in enumerate(self.shards)
+        return {SEQUENCE: self.own} | {
+            shard_source(number): asked for number, asked in enumerate(self.shards)
         }
 
     @property

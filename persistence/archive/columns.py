@@ -130,6 +130,11 @@ SUFFIX: Final = ".v2.parquet"
 FORMER_SUFFIX: Final = ".parquet"
 """Files whose names end with this alone are of version 1, and have the columns STORED."""
 
+GROUP_ROWS: Final = 40_960
+"""A row group ends with the page that makes it this long. A query for one service reads one or
+two of them in each merged file: smaller ones skip more, and cost more bytes a row
+(docs/decisions/0012)."""
+
 SORTED_BY: Final = ("index1", "timestamp", "timestampMillis", "seq")
 """The order of rows in a file; `seq` makes it total."""
 

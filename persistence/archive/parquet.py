@@ -15,6 +15,7 @@ import duckdb
 
 from persistence.archive.columns import (
     FILED,
+    GROUP_ROWS,
     SORTED_BY,
     SUFFIX,
     Hidden,
@@ -34,13 +35,9 @@ MEMORY_MB: Final = 384
 
 TEMP_BYTES_MAX: Final = "16GB"
 
-ROW_GROUP_ROWS: Final = 40_960
-"""A query for one service reads one or two of them in each file: smaller ones skip more, and
-cost more bytes a row (docs/decisions/0012)."""
-
 MERGED_AS: Final = (
     f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, PARQUET_VERSION v2, "
-    f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER false)"
+    f"ROW_GROUP_SIZE {GROUP_ROWS}, WRITE_BLOOM_FILTER false)"
 )
 """How files that live for months are packed. Filters of Bloom would cost a byte a row, and what
 they skip sorting skips mostly."""

@@ -13,7 +13,7 @@ import numpy as np
 import zstandard
 
 from persistence.archive import encoding, thrift
-from persistence.archive.columns import FILED, Filed
+from persistence.archive.columns import FILED, GROUP_ROWS, Filed
 from persistence.archive.encoding import Integers
 from persistence.archive.gathering import Column, Gathered, Gathering
 from persistence.archive.rows import Taken
@@ -24,9 +24,6 @@ MAGIC: Final = b"PAR1"
 CREATED_BY: Final = b"Tallymark"
 LEVEL: Final = 1
 """Of zstd: parts live for minutes."""
-
-GROUP_ROWS: Final = 40_960
-"""A row group ends with the page that makes it this long."""
 
 _PLAIN: Final = 0
 _RLE: Final = 3
@@ -163,10 +160,10 @@ def file_of(groups: Sequence[Group]) -> Iterator[bytes]:
 
 
 def groups_of(data: bytes) -> list[Group] | None:
-    """What `file_of` made a file of; None where another wrote it."""
+    """What `file_of` made a file of; None where another wrote it, or of other columns."""
     length = int.from_bytes(data[-8:-4], "little")
     footer = thrift.decoded(data[len(data) - 8 - length : -8])
-    if footer.get(6) != CREATED_BY:
+    if footer.get(6) != CREATED_BY or footer[2] != _SCHEMA_READ:
         return None
     return [
         Group(told[3], [_chunk_of(column, data) for column in told[1]]) for told in footer[4]
@@ -187,7 +184,7 @@ def _chunk(of: _Type, column: Column, rows: int, squeeze: zstandard.ZstdCompress
     known = column.known(rows)
     there = int(np.count_nonzero(known))
     told, bounds = _encoded(of, column.values)
-    page = encoding.levels(known) + told
+    page = b"".join((encoding.levels(known), *told))
     stored = squeeze.compress(page)
     head = (
         Struct()
@@ -202,21 +199,23 @@ def _chunk(of: _Type, column: Column, rows: int, squeeze: zstandard.ZstdCompress
     return Chunk([head + stored], len(head) + len(page), rows - there, bounds)
 
 
-def _encoded(of: _Type, values: Sequence[Any]) -> tuple[bytes, tuple[int, int] | None]:
-    """The values, and their bounds."""
+def _encoded(
+    of: _Type, values: Sequence[Any]
+) -> tuple[Sequence[bytes], tuple[int, int] | None]:
+    """The values in pieces, and their bounds."""
     if of.physical == _BYTE_ARRAY:
         return encoding.delta_lengths(values), None
     if of.physical == _FIXED:
-        return b"".join(values), None
+        return values, None
     if not values:
         nothing = np.empty(0, np.int64)
-        return (encoding.deltas(nothing) if of.bounded else b""), None
+        return ([encoding.deltas(nothing)] if of.bounded else []), None
     joined = np.concatenate(values)
     if of.physical == _BOOLEAN:
-        return encoding.bits(joined), None
+        return [encoding.bits(joined)], None
     if of.physical == _DOUBLE:
-        return encoding.split_bytes(joined), None
-    return encoding.deltas(joined), _bounds(joined)
+        return [encoding.split_bytes(joined)], None
+    return [encoding.deltas(joined)], _bounds(joined)
 
 
 def _bounds(values: Integers) -> tuple[int, int]:
@@ -310,3 +309,5 @@ _SCHEMA: Final = [
     Struct().number(3, 0).binary(4, b"rows").number(5, len(FILED)),
     *map(_element, FILED),
 ]
+
+_SCHEMA_READ: Final = thrift.decoded(Struct().structs(2, _SCHEMA).encoded())[2]

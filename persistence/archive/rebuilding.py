@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.codec import SEQUENCE
 from engine.config import Config
 from engine.erasure import Erasures
 from engine.state import Dump
@@ -140,7 +141,7 @@ def _erased(data: Path, limit_seq: int) -> tuple[Tombstone, ...]:
     loaded = SnapshotStore(data / SNAPSHOT_FOLDER).load_newest()
     if loaded is None:
         return ()
-    erasures = Erasures.of(loaded.parts["sequence"])
+    erasures = Erasures.of(loaded.parts[SEQUENCE])
     return tuple(Tombstone(e.name.hex(), e.seq) for e in erasures if e.seq <= limit_seq)
 
 

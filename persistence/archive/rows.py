@@ -37,8 +37,11 @@ Numbers = NDArray[np.int64]
 MONEY: Final = ("amountMicros", "feeMicros")
 """Columns of the types that have an amount, made of it."""
 
-_KEYS: Final = ("service_id", "experiment_id", "user_id", "session_id", "search_query")
-"""The fields of which the first that is there is the index."""
+OWNERS: Final = ("service_id", "experiment_id")
+"""The fields of which the first that a type has is `blob2`, and the index."""
+
+SENDERS: Final = ("user_id", "session_id", "search_query")
+"""The fields of which, where there is no owner, the first that is there is the index."""
 
 
 class Kind(NamedTuple):
@@ -67,7 +70,7 @@ def _kind(event_type: type[Event]) -> Kind:
 
 
 def _key_of(names: set[str]) -> Callable[[Any], str]:
-    keys = [name for name in _KEYS if name in names]
+    keys = [name for name in (*OWNERS, *SENDERS) if name in names]
 
     def key(event: Event) -> str:
         for name in keys:

@@ -28,7 +28,7 @@ from persistence.archive.merging import MIXED, Due, day_of
 from persistence.archive.parquet import Content, Merger
 from persistence.archive.partfile import Group, groups_of, put
 from persistence.archive.rows import Tally
-from persistence.checksums import crcs_of
+from persistence.checksums import crcs_in, crcs_of
 from persistence.files import REAL_DISK
 
 MIXED_FOLDER: Final = "mixed"
@@ -206,9 +206,8 @@ class ArchiveStore:
         """
         groups: list[Group] = []
         for file in former:
-            path = self.path_of(file)
-            is_whole = crcs_of(path) == file.crcs
-            found = groups_of(path.read_bytes()) if is_whole else None
+            data = self.path_of(file).read_bytes()
+            found = groups_of(data) if crcs_in(data) == file.crcs else None
             if found is None:
                 return False
             groups += found

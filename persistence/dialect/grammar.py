@@ -7,6 +7,7 @@ special forms: CASE, IF, CAST, EXTRACT(unit FROM t), POSITION(needle IN s), INTE
 
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import sqlglot
@@ -17,6 +18,11 @@ from sqlglot.generators.clickhouse import ClickHouseGenerator
 from sqlglot.parsers.clickhouse import ClickHouseParser
 
 from persistence.dialect.errors import InvalidQuery, short
+
+KEPT: Final = 32
+KEPT_CHARS_MAX: Final = 2_000
+"""So many trees are kept, of texts of so many characters at most: panels ask again and again. A
+tree takes up to 500 bytes a character."""
 
 _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
 _IF: Final = ("this", "true", "false")
@@ -81,7 +87,11 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 
 def parse(text: str) -> exp.Expr:
-    """The tree of the one statement in `text`. Raises InvalidQuery."""
+    """The tree of the one statement in `text`; nobody may change it. Raises InvalidQuery."""
+    return _kept(text) if len(text) <= KEPT_CHARS_MAX else _parsed(text)
+
+
+def _parsed(text: str) -> exp.Expr:
     try:
         found = sqlglot.parse(text, read=_Dialect)
     except RecursionError:
@@ -99,6 +109,9 @@ def parse(text: str) -> exp.Expr:
     tree = trees[0]
     assert isinstance(tree, exp.Expr)
     return tree
+
+
+_kept: Final = lru_cache(maxsize=KEPT)(_parsed)
 
 
 def written(node: exp.Expr) -> str:

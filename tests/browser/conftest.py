@@ -9,6 +9,7 @@ import functools
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
-from tests.server import ROOT, Server, tallymark
+from tests.server import ROOT, Server, patiently, tallymark
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 PATIENCE_MS = 60_000
@@ -80,6 +81,13 @@ DEMO_OPTIONS = ("--durability", "none", "--load-hooks")
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
     """A server with five weeks of a small marketplace, for tests that only look."""
+    with demonstrating(tmp_path_factory, worker_id) as running:
+        yield running
+
+
+@contextmanager
+def demonstrating(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """A server of its own with the demonstration; it must stop without complaint."""
     own = tmp_path_factory.mktemp("demo") / "data"
     run = tmp_path_factory.getbasetemp()
     shutil.copytree(demonstration(run if worker_id == "master" else run.parent), own)
@@ -170,8 +178,8 @@ def execution(**fields: Any) -> dict[str, Any]:
 
 def archived(server: Server) -> None:
     """Wait until raw rows can be asked; the archive comes up after the server."""
-    while server.client.post("/sql?fresh=1", content="SELECT 1").status_code == 503:
-        pass
+    sql = "SELECT count() AS n FROM events"
+    patiently(lambda: server.client.post("/sql?fresh=1", content=sql)).raise_for_status()
 
 
 def settled(page: Page) -> None:

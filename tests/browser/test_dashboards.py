@@ -1,20 +1,32 @@
 """A dashboard made on the page: named, filled, saved, shared, and not for others to change."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
-from tests.browser.conftest import Complaints, Open, archived, event, settled
+from tests.browser.conftest import (
+    Complaints,
+    Open,
+    archived,
+    demonstrating,
+    event,
+    settled,
+)
 from tests.server import Server
 
 
-def test_a_dashboard_is_made_filled_saved_and_found_again(
-    demo: Server, open_page: Open
-) -> None:
-    page = open_page(demo, "/#/dashboards")
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """A server with the demonstration, where dashboards may be changed."""
+    with demonstrating(tmp_path_factory, worker_id) as running:
+        yield running
+
+
+def test_a_dashboard_is_made_filled_saved_and_found_again(own: Server, open_page: Open) -> None:
+    page = open_page(own, "/#/dashboards")
     page.get_by_role("button", name="New dashboard").click()
     page.get_by_label("Name").fill("Made by hand")
     page.get_by_role("button", name="Create dashboard").click()
@@ -24,36 +36,36 @@ def test_a_dashboard_is_made_filled_saved_and_found_again(
     page.reload()
     settled(page)
     expect(page.locator("main article")).to_have_count(1)
-    boards = demo.client.get("/dashboards").json()["data"]
+    boards = own.client.get("/dashboards").json()["data"]
     (made,) = [board for board in boards if board["name"] == "Made by hand"]
     assert [widget["metric"] for widget in made["widgets"]] == ["services.executions"]
 
 
-def test_a_widget_moves_and_grows_by_keys(demo: Server, open_page: Open) -> None:
+def test_a_widget_moves_and_grows_by_keys(own: Server, open_page: Open) -> None:
     widget = {"kind": "counter", "title": "Orders", "metric": "revenue.transactionCount"}
     widget |= {"layout": {"x": 0, "y": 0, "w": 3, "h": 2}}
     board = {"name": "Moved by keys", "widgets": [widget]}
-    made = demo.client.post("/dashboards", json=board).json()["data"]
-    page = open_page(demo, f"/#/dashboards/{made['id']}?edit=1")
+    made = own.client.post("/dashboards", json=board).json()["data"]
+    page = open_page(own, f"/#/dashboards/{made['id']}?edit=1")
     settled(page)
     page.locator("main").get_by_label("Orders").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page).not_to_have_url(re.compile("edit=1"))
-    kept = demo.client.get(f"/dashboards/{made['id']}").json()["data"]["widgets"][0]["layout"]
+    kept = own.client.get(f"/dashboards/{made['id']}").json()["data"]["widgets"][0]["layout"]
     assert kept == {"x": 1, "y": 0, "w": 4, "h": 2}
 
 
 def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
-    demo: Server, browser: Browser, complaints: Complaints
+    own: Server, browser: Browser, complaints: Complaints
 ) -> None:
-    share = demo.client.post("/dashboards/revenue/share").json()["data"]
-    complaints.url = demo.url
+    share = own.client.post("/dashboards/revenue/share").json()["data"]
+    complaints.url = own.url
     context = browser.new_context(viewport={"width": 1024, "height": 768})
     page = context.new_page()
     complaints.listen(page)
-    page.goto(demo.url + share["path"])
+    page.goto(own.url + share["path"])
     settled(page)
     expect(page.locator("h1")).to_have_text("Revenue")
     expect(page.locator("main article")).to_have_count(6)
@@ -62,7 +74,7 @@ def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
     urls = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
     paths = {urlsplit(url).path for url in urls if "/metrics/" in url}
     assert any(path.startswith("/embed/revenue/metrics/") for path in paths)
-    assert demo.client.delete("/dashboards/revenue/share").status_code == 204
+    assert own.client.delete("/dashboards/revenue/share").status_code == 204
     assert complaints.left == []
     complaints.expect("404")
     page.reload()
@@ -71,7 +83,7 @@ def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
 
 
 def test_a_shared_dashboard_shows_the_rows_of_its_query_and_not_its_text(
-    demo: Server, open_page: Open
+    own: Server, open_page: Open
 ) -> None:
     secret = (
         "SELECT blob2 AS service, count() AS n FROM events GROUP BY service ORDER BY n DESC"
@@ -79,11 +91,11 @@ def test_a_shared_dashboard_shows_the_rows_of_its_query_and_not_its_text(
     layout = {"x": 0, "y": 0, "w": 6, "h": 4}
     widget = {"kind": "table", "title": "Busiest", "metric": "sql", "layout": layout}
     board = {"name": "With a query", "widgets": [widget | {"filters": {"sql": secret}}]}
-    made = demo.client.post("/dashboards", json=board).json()["data"]
-    share = demo.client.post(f"/dashboards/{made['id']}/share").json()["data"]
-    page = open_page(demo, share["path"])
+    made = own.client.post("/dashboards", json=board).json()["data"]
+    share = own.client.post(f"/dashboards/{made['id']}/share").json()["data"]
+    page = open_page(own, share["path"])
     settled(page)
-    busiest = demo.client.get("/metrics/services?limit=1").json()["data"][0]["serviceId"]
+    busiest = own.client.get("/metrics/services?limit=1").json()["data"][0]["serviceId"]
     expect(page.get_by_role("article", name="Busiest")).to_contain_text(busiest)
     urls = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
     assert [url for url in urls if "/queries/" in url]
@@ -189,9 +201,9 @@ WAYS: list[tuple[Callable[[Page], None], str]] = [
 
 @pytest.mark.parametrize(("leave", "there"), WAYS)
 def test_who_leaves_the_editor_with_changes_is_asked_and_may_stay(
-    demo: Server, open_page: Open, leave: Callable[[Page], None], there: str
+    own: Server, open_page: Open, leave: Callable[[Page], None], there: str
 ) -> None:
-    page = edited(demo, open_page, f"Left {leave.__name__}")
+    page = edited(own, open_page, f"Left {leave.__name__}")
     here = page.url
     for keep in ("Keep editing", "Escape"):
         leave(page)
@@ -212,8 +224,8 @@ def test_who_leaves_the_editor_with_changes_is_asked_and_may_stay(
     expect(page).to_have_url("about:blank" if leave is by_going_back else here)
 
 
-def test_who_stays_in_the_editor_has_focus_where_it_was(demo: Server, open_page: Open) -> None:
-    page = edited(demo, open_page, "Focus")
+def test_who_stays_in_the_editor_has_focus_where_it_was(own: Server, open_page: Open) -> None:
+    page = edited(own, open_page, "Focus")
     link = page.get_by_role("link", name="Revenue", exact=True)
     link.press("Enter")
     page.get_by_role("button", name="Keep editing").press("Enter")
@@ -225,9 +237,9 @@ def test_who_stays_in_the_editor_has_focus_where_it_was(demo: Server, open_page:
     expect(page.locator("main")).to_be_focused()  # the link is no longer there
 
 
-def test_nothing_is_asked_where_nothing_would_be_lost(demo: Server, open_page: Open) -> None:
+def test_nothing_is_asked_where_nothing_would_be_lost(own: Server, open_page: Open) -> None:
     name = "Not asked"
-    page = open_page(demo, f"/#/dashboards/{made_by_itself(demo, name)}?edit=1")
+    page = open_page(own, f"/#/dashboards/{made_by_itself(own, name)}?edit=1")
     asked: list[str] = []
 
     def answer(dialog: Dialog) -> None:
@@ -258,10 +270,8 @@ def test_nothing_is_asked_where_nothing_would_be_lost(demo: Server, open_page: O
     assert asked == []
 
 
-def test_a_tab_with_unsaved_changes_is_not_closed_unasked(
-    demo: Server, open_page: Open
-) -> None:
-    page = edited(demo, open_page, "Closed")
+def test_a_tab_with_unsaved_changes_is_not_closed_unasked(own: Server, open_page: Open) -> None:
+    page = edited(own, open_page, "Closed")
     with page.expect_event("dialog") as asking:
         page.close(run_before_unload=True)
     assert asking.value.type == "beforeunload"

@@ -10,16 +10,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Complaints, Open, archived, execution, serving
-from tests.server import Server
+from tests.server import ENDLESS, Server
 
 QUERY = "SELECT serviceId AS s, count() AS n FROM events GROUP BY s ORDER BY s"
-ENDLESS = (
-    "SELECT count() AS n FROM events a JOIN events b ON a.blob1 = b.blob1 "
-    "JOIN events c ON b.blob1 = c.blob1 JOIN events d ON c.blob1 = d.blob1 "
-    "WHERE a.double1 + b.double1 < c.double1 + d.double1"
-)
-"""Minutes, of 400 events."""
-
 ROWS = [{"s": "s-1", "n": 2}, {"s": "s-2", "n": 1}]
 
 

@@ -57,8 +57,25 @@ def box_of(page: Page, case: Opens) -> Locator:
     return page.get_by_role("dialog", name=case.box)
 
 
-def has_focus(box: Locator) -> bool:
-    return bool(box.evaluate("(box) => box.contains(document.activeElement)"))
+def expect_focus_in(box: Locator) -> None:
+    """Now or in a moment: it is moved there after the box is drawn."""
+    expect(box.and_(box.page.locator(":focus-within"))).to_have_count(1)
+
+
+def opened(page: Page, case: Opens) -> Locator:
+    """The box, opened by a key; focus is in it."""
+    box = box_of(page, case)
+    opener(page, case).press("Enter")
+    expect(box).to_be_visible()
+    expect_focus_in(box)
+    return box
+
+
+def closed_by_escape(page: Page, case: Opens) -> None:
+    """The box is gone, and focus is back where it was opened."""
+    page.keyboard.press("Escape")
+    expect(box_of(page, case)).to_have_count(0)
+    expect(opener(page, case)).to_be_focused()
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -105,14 +122,9 @@ def test_what_hangs_from_a_button_takes_focus_and_gives_it_back(
 ) -> None:
     open_page(demo, address(demo, case.view))
     settled(page)
-    box = box_of(page, case)
-    opener(page, case).press("Enter")
-    expect(box).to_be_visible()
-    assert has_focus(box)
-    page.keyboard.press("Escape")
-    expect(box).to_have_count(0)
-    expect(opener(page, case)).to_be_focused()
-    opener(page, case).press("Enter")
+    opened(page, case)
+    closed_by_escape(page, case)
+    box = opened(page, case)
     for _ in range(STOPS_MAX):
         page.keyboard.press("Tab")
         if box.count() == 0:
@@ -126,15 +138,11 @@ def test_a_dialog_keeps_focus_until_it_is_closed(
 ) -> None:
     open_page(demo, address(demo, case.view))
     settled(page)
-    box = box_of(page, case)
-    opener(page, case).press("Enter")
-    expect(box).to_be_visible()
+    box = opened(page, case)
     for keys in ["Tab"] * 12 + ["Shift+Tab"] * 12:
-        assert has_focus(box)
         page.keyboard.press(keys)
-    page.keyboard.press("Escape")
-    expect(box).to_have_count(0)
-    expect(opener(page, case)).to_be_focused()
+        expect_focus_in(box)
+    closed_by_escape(page, case)
 
 
 def test_a_period_chosen_by_keys_is_taken_and_focus_stays_with_it(
@@ -177,9 +185,7 @@ def test_what_opens_on_a_phone_or_at_twice_the_size_is_within_reach(
     page.set_viewport_size({"width": width, "height": height})
     open_page(demo, address(demo, case.view))
     settled(page)
-    box = box_of(page, case)
-    opener(page, case).press("Enter")
-    expect(box).to_be_visible()
+    box = opened(page, case)
     covered = box.evaluate(
         """(box) => [...box.querySelectorAll("button, a, input")]
             .filter((one) => !one.disabled)

@@ -1,25 +1,18 @@
 """What is acknowledged is on the page a moment later, without anybody touching it."""
 
 import re
-import socket
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, Open, event, execution, settled
-from tests.server import Server
+from tests.server import Server, free_port
 
 
 def expect_figure(page: Page, label: str, text: str) -> None:
     stat = page.locator(".stat", has=page.get_by_text(label, exact=True)).first
     expect(stat.locator(".stat-figure")).to_have_text(text)
-
-
-def free_port() -> int:
-    """A port that a server can have twice in a row."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def test_events_that_come_in_change_the_figures_without_a_reload(

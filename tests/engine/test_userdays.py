@@ -8,6 +8,7 @@ from engine.hashing import hash64
 from engine.timebucket import Calendar
 from engine.userdays import UserDays
 from tests.columns import active
+from tests.owners import Everything
 
 UTC = Calendar("UTC")
 DAY_MS = 86_400_000
@@ -32,19 +33,6 @@ def add(users: UserDays, told: Sequence[tuple[int, int]]) -> None:
 
 def dump(users: UserDays, *, full: bool = True) -> dict[Any, Any]:
     return dict(users.dump(full=full))
-
-
-class Everything:
-    unkeyed = True
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return True
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
 
 
 class Half(Everything):

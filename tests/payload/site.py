@@ -7,7 +7,6 @@ with site.running(tallymark_url, data) as url:  # with somebody who can sign in
 """
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.server import ROOT, environment
+from tests.server import ROOT, environment, free_port
 
 EXAMPLE = ROOT / "examples/payload-site"
 PACKAGES = (ROOT / "clients/typescript", ROOT / "clients/payload")
@@ -123,11 +122,3 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
         except httpx.TransportError:
             time.sleep(0.1)  # there is nothing to wait for but the port
     raise AssertionError(log.read_text())
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.payload.site import EMAIL, EXAMPLE, PASSWORD, Site, free_port
-from tests.server import PATIENCE_S, ROOT, Server
+from tests.payload.site import EMAIL, EXAMPLE, PASSWORD, Site
+from tests.server import PATIENCE_S, ROOT, Server, free_port
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 

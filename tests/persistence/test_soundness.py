@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from persistence.soundness import Damage, damages
+from tests.archives import NOW_MS, House, view
 from tests.damage import flip
 from tests.golden import folder as golden
 
@@ -123,14 +124,29 @@ def test_the_end_of_the_journal_is_missed_by_the_archive(data: Path) -> None:
     assert "and the archive has events up to" in found.reason
 
 
-def test_the_place_in_a_file_of_the_archive_is_a_sixteenth_of_it(data: Path) -> None:
+def test_the_place_in_a_file_of_the_archive_is_a_sixteenth_of_it(tmp_path: Path) -> None:
+    house, chance = House(tmp_path), random.Random(1)
+    for _ in range(50):
+        ids = [f"{chance.getrandbits(256):064x}" for _ in range(50)]
+        house.track(NOW_MS, *[view(eventId=one) for one in ids])
+    (path,) = map(Path, house.follow().files)
+    house.journal.close()
+    length = -(-path.stat().st_size // 16)
+    assert length > 4_096
+    flip(path, 5 * length + 7)
+    (found,) = damages(tmp_path)
+    assert (found.path, found.offset_bytes) == (path, 5 * length)
+    assert found.reason == f"the checksum of the bytes from there to {6 * length} is wrong"
+
+
+def test_of_a_small_file_the_place_is_one_of_4096_bytes(data: Path) -> None:
     path = max((data / "archive").glob("*/*.parquet"))
-    content = bytearray(path.read_bytes())
-    content[5_000] ^= 1
-    (found,) = damaged(data, path, bytes(content))
-    assert found.offset_bytes == 4_096
-    end = min(8_192, len(content))  # of a file that is smaller than two of them
-    assert found.reason == f"the checksum of the bytes from there to {end} is wrong"
+    size = path.stat().st_size
+    assert 4_096 < size < 8_192
+    flip(path, 5_000)
+    (found,) = damages(data)
+    assert (found.path, found.offset_bytes) == (path, 4_096)
+    assert found.reason == f"the checksum of the bytes from there to {size} is wrong"
 
 
 @pytest.mark.parametrize("place", [0, 16, 100, 103, 4_096, 8_192, 16_384, 28_672])

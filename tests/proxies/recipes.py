@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import trustme
 
-from tests.server import PATIENCE_S, ROOT
+from tests.server import PATIENCE_S, ROOT, free_port
 
 MANUAL = (ROOT / "docs" / "operations.md").read_text()
 NAMES = ("nginx", "caddy")
@@ -27,23 +27,17 @@ def recipe(name: str) -> str:
     return MANUAL.partition(fence)[2].partition("```")[0]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 class Proxy:
     """A proxy in front of a server, and clients of it.
 
-    log  where it writes its access log
+    log  where it writes down requests; None for Caddy, which does not unless it is told to
     """
 
-    def __init__(self, folder: Path, authority: trustme.CA) -> None:
+    def __init__(self, name: str, folder: Path, authority: trustme.CA) -> None:
+        self.name = name
         self.folder = folder
         self.port = free_port()
-        self.log = folder / "access.log"
+        self.log = folder / "access.log" if name == "nginx" else None
         self._trust = ssl.create_default_context()
         authority.configure_trust(self._trust)
         issued = authority.issue_cert("localhost")
@@ -63,9 +57,9 @@ class Proxy:
             base_url=self.url, transport=transport, timeout=PATIENCE_S, headers=headers
         )
 
-    def words(self, name: str, server_url: str) -> list[str]:
+    def words(self, server_url: str) -> list[str]:
         """How the proxy is started; its configuration is written."""
-        made = {"nginx": self._nginx, "caddy": self._caddy}[name](server_url)
+        made = {"nginx": self._nginx, "caddy": self._caddy}[self.name](server_url)
         return [str(word) for word in made]
 
     def _nginx(self, server_url: str) -> list[object]:
@@ -106,11 +100,11 @@ class Proxy:
         return ["caddy", "run", "--config", path, "--adapter", "caddyfile"]
 
     @contextmanager
-    def running(self, name: str, server_url: str) -> Iterator["Proxy"]:
+    def running(self, server_url: str) -> Iterator["Proxy"]:
         """The proxy at work in front of the server."""
         with (self.folder / "output.log").open("wb") as output:
             process = subprocess.Popen(
-                self.words(name, server_url), stdout=output, stderr=subprocess.STDOUT
+                self.words(server_url), stdout=output, stderr=subprocess.STDOUT
             )
             try:
                 self._wait(process)

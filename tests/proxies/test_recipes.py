@@ -10,7 +10,7 @@ import trustme
 
 from tests.keys import made
 from tests.proxies.recipes import NAMES, Proxy
-from tests.server import Server
+from tests.server import Server, wait_until
 
 EVENT = {"eventType": "marketplace_view", "serviceId": "s-1"}
 BULK_BYTES_MAX = 16 * 2**20
@@ -48,7 +48,7 @@ def proxy(
 ) -> Iterator[Proxy]:
     folder = tmp_path / "proxy"
     folder.mkdir()
-    with Proxy(folder, authority).running(request.param, server.url) as proxy:
+    with Proxy(request.param, folder, authority).running(server.url) as proxy:
         yield proxy
 
 
@@ -136,6 +136,9 @@ def test_no_key_is_in_the_log_of_the_proxy(
     key = keys["write"]["Authorization"].removeprefix("Bearer ")
     with proxy.client() as client:
         assert client.post(f"/track?key={key}", json=EVENT).status_code == 200
+    if proxy.log is not None:
+        log = proxy.log
+        wait_until(lambda: '"POST /track"' in log.read_text())
     for path in proxy.folder.rglob("*"):
         if path.is_file():
             assert key.encode() not in path.read_bytes(), path

@@ -137,6 +137,7 @@ class History:
         self._is_backlog_small = self.config.archive_backlog_bytes_max < 10**9
         self._is_followed = rng.random() < 0.6
         self._covered_seq = 0
+        self._damaged_up_to = ""  # the newest manifest when a file of snapshots was damaged
 
     def _latency_s(self, call: str) -> float:
         if call != "sync":
@@ -204,12 +205,14 @@ class History:
     def _damage_a_snapshot(self) -> None:
         """The newest manifest, without which the one before and the journal must do.
 
-        Or a part of any snapshot, which must be mended: all may share it.
+        Or a part of any snapshot, which must be mended: all may share it. One file at a time:
+        the next when there is a snapshot from after it, for nothing is promised of two.
         """
         folder = DATA / "snapshots"
         names = self.disk.names(folder) if self.disk.is_folder(folder) else []
         manifests = [name for name in names if name.endswith(".manifest")]
-        if manifests:
+        if manifests and manifests[-1] > self._damaged_up_to:
+            self._damaged_up_to = manifests[-1]
             parts = [name for name in names if name.endswith((".full", ".delta"))]
             path = folder / self._rng.choice((manifests[-1], self._rng.choice(parts)))
             data = bytearray(self.disk.read(path) or b"?")
@@ -445,14 +448,12 @@ class History:
             self._must(self._was_faulty(failures), f"the archive cannot follow: {failure}")
 
     async def _follow_once(self, engine: Engine, follower: Follower) -> None:
-        if self.config.durability == "none":
-            await engine.flush_journal()
-        up_to_seq = engine.durable_seq
+        up_to_seq = await engine.durable_seq()
         thread = trio.CapacityLimiter(1)
         await self._fibers.run(self._archive, follower, up_to_seq, limiter=thread)
 
     def _archive(self, follower: Follower, up_to_seq: int) -> None:
-        """Write what follows as the archive does: all of it read, synced, and then covered."""
+        """Write what follows as the archive does: all of it read, and then covered."""
         rows = []
         seq = self._covered_seq
         while (record := follower.take(up_to_seq)) is not None:
@@ -461,7 +462,6 @@ class History:
             seq = record.last_seq
         if not rows:
             return
-        follower.sync()
         path = ARCHIVE / ARCHIVE_NAME
         former = []
         if ARCHIVE_NAME in self.disk.names(ARCHIVE):

@@ -7,8 +7,8 @@ import re
 import socket
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -16,7 +16,7 @@ import httpx
 import pytest
 import zstandard
 
-from tests.server import Server
+from tests.server import Server, wait_until
 
 EVENT: Final = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
 HOT: Final = b"POST /track"
@@ -27,8 +27,8 @@ MIB: Final = 2**20
 BODY_DEADLINE_S: Final = 3
 
 ROUNDS_MIN: Final = 3
-"""Of two requests each, that a client gets through beside an attack, however busy the machine.
-How much longer they take is measured by `make bench-attacks`, in ratios."""
+"""Of two requests each, that a client gets through before an attack is over, or its connections
+are closed by us. How much longer they take is measured by `make bench-attacks`, in ratios."""
 
 both = pytest.mark.parametrize("target", [HOT, COLD], ids=["lane", "quart"])
 
@@ -42,6 +42,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
         assert [line for line in running.log if line.get("level") != "info"] == []
         assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """512 MiB of empty lines, packed by gzip."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join([*(packer.compress(b"\n" * MIB) for _ in range(512)), packer.flush()])
 
 
 def connected(server: Server) -> socket.socket:
@@ -102,37 +109,38 @@ def cost_s(server: Server, raw: bytes, times: int) -> float:
 
 
 class Healthy:
-    """A client that goes on asking as one should; how long its requests took."""
+    """A client that goes on asking as one should; `rounds` of two requests each."""
 
     def __init__(self, server: Server) -> None:
         self._client = httpx.Client(base_url=server.url, timeout=60, trust_env=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.took_s: list[float] = []
+        self.rounds = 0
         self.refused: list[int] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is None:
+            wait_until(lambda: self.rounds >= ROUNDS_MIN or not self._thread.is_alive())
         self._stop.set()
         self._thread.join()
         self._client.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began_s = time.monotonic()
             answers = (
                 self._client.post("/track", content=EVENT),
                 self._client.get("/metrics/marketplace"),
             )
-            self.took_s.append(time.monotonic() - began_s)
+            self.rounds += 1
             self.refused += [a.status_code for a in answers if a.status_code != 200]
 
     def must_have_been_served(self) -> None:
         assert self.refused == []
-        assert len(self.took_s) >= ROUNDS_MIN
+        assert self.rounds >= ROUNDS_MIN
 
 
 # -- one request at a time ------------------------------------------------------------
@@ -193,12 +201,10 @@ def test_a_body_in_chunks_of_one_byte_is_read_and_a_million_of_them_refused(
         for byte in request(target, chunks, CHUNKED, b"Connection: close", length=False):
             connection.sendall(bytes([byte]))
         assert statuses(all_of(connection)) == [200 if target == HOT else 201]
-    began_s = time.monotonic()
     with connected(server) as connection:
         with contextlib.suppress(OSError):
             connection.sendall(request(target, b"1\r\n \r\n" * MIB, CHUNKED, length=False))
         assert statuses(all_of(connection)) in ([400], [413], [])
-    assert time.monotonic() - began_s < 30
 
 
 @both
@@ -214,15 +220,17 @@ def test_deep_nesting_is_refused(server: Server, target: bytes, opening: bytes) 
         assert answer.status_code in (400, 413, 415, 422, 503)
 
 
-def test_a_bomb_costs_about_what_the_largest_request_taken_does(server: Server) -> None:
+def test_a_bomb_costs_about_what_the_largest_request_taken_does(
+    server: Server, bomb: bytes
+) -> None:
     close, packed = b"Connection: close", b"Content-Encoding: gzip"
     line = EVENT[:-1] + b',"category":"' + b"c" * 1_500 + b'"}\n'
     allowed = request(b"POST /track/bulk", gzip.compress(line * 10_000), packed, close)
-    bomb = request(b"POST /track/bulk", gzip.compress(b"\n" * (512 * MIB), 9), packed, close)
+    refused = request(b"POST /track/bulk", bomb, packed, close)
     known = events(server)
     taken_s = cost_s(server, allowed, 4)
     assert events(server) == known + 4 * 10_000
-    assert cost_s(server, bomb, 4) < 2 * taken_s
+    assert cost_s(server, refused, 4) < 2 * taken_s
 
 
 def test_nesting_costs_no_more_than_events_of_that_size(server: Server) -> None:
@@ -237,13 +245,11 @@ def test_nesting_costs_no_more_than_events_of_that_size(server: Server) -> None:
 # -- many at once ------------------------------------------------------------
 
 
-def test_bombs_are_refused_before_they_are_unpacked(server: Server) -> None:
-    lines = b"\n" * (512 * MIB)
-    packed = gzip.compress(lines, 9)
+def test_bombs_are_refused_before_they_are_unpacked(server: Server, bomb: bytes) -> None:
     bombs = {
-        "gzip": packed,
-        "zstd": zstandard.compress(lines, 19),
-        "gzip, gzip": gzip.compress(packed),
+        "gzip": bomb,
+        "zstd": zstandard.compress(b"\n" * (512 * MIB)),
+        "gzip, gzip": gzip.compress(bomb),
     }
     before, known = memory_bytes(server), events(server)
     with Healthy(server) as healthy:
@@ -259,7 +265,7 @@ def test_bombs_are_refused_before_they_are_unpacked(server: Server) -> None:
                     assert set(statuses(all_of(connection))) <= {413, 415}
     healthy.must_have_been_served()
     assert memory_bytes(server) - before < 100 * MIB
-    assert events(server) == known + len(healthy.took_s)
+    assert events(server) == known + healthy.rounds
 
 
 def test_who_leaves_early_in_whatever_way_is_forgotten(server: Server) -> None:
@@ -279,7 +285,7 @@ def test_who_leaves_early_in_whatever_way_is_forgotten(server: Server) -> None:
             connection.close()
     healthy.must_have_been_served()
     wait_until(lambda: open_files(server) <= before + 2)
-    assert events(server) == known + len(healthy.took_s)
+    assert events(server) == known + healthy.rounds
 
 
 def test_hundreds_that_drip_are_cut_off_and_hold_up_nobody(server: Server) -> None:
@@ -292,16 +298,17 @@ def test_hundreds_that_drip_are_cut_off_and_hold_up_nobody(server: Server) -> No
         b"POST /track/bulk HTTP/1.1\r\n" + head,
         b"POST /sql HTTP/1.1\r\n" + head,
     ]
-    with Healthy(server) as healthy, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, Healthy(server) as healthy:
         stuck = [stack.enter_context(connected(server)) for _ in range(STUCK)]
         for number, connection in enumerate(stuck):
             connection.sendall(openings[number % len(openings)])
         left = list(stuck)
-        deadline_s = time.monotonic() + 60
-        while left:
-            assert time.monotonic() < deadline_s, f"{len(left)} are still there"
-            left = [connection for connection in left if _drips(connection)]
-            time.sleep(0.5)
+
+        def are_gone() -> bool:
+            left[:] = [connection for connection in left if _drips(connection)]
+            return not left
+
+        wait_until(are_gone, every_s=0.5)
     healthy.must_have_been_served()
     wait_until(lambda: open_files(server) <= before + 2)
 
@@ -329,18 +336,24 @@ def test_who_never_reads_costs_little_and_is_let_go(server: Server) -> None:
         request(b"GET /stream", b"", length=False),
         request(b"GET /metrics/services?limit=10000", b"", length=False) * 300,
     ]
-    with Healthy(server) as healthy, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, Healthy(server) as healthy:
         for number in range(NEVER_READING):
             connection = stack.enter_context(connected(server))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             connection.setblocking(False)
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 connection.send(floods[number % len(floods)])
-        time.sleep(3)
-        assert memory_bytes(server) - memory < 150 * MIB
+        with connected(server) as last:  # whoever came before is in
+            last.sendall(request(b"GET /ready", b"", b"Connection: close", length=False))
+            assert statuses(all_of(last)) == [200]
         # What does not fit into the system's buffers is given up; the others are just idle.
         idle = NEVER_READING // len(floods) * 3
-        wait_until(lambda: open_files(server) <= files + idle + 2, within_s=120)
+
+        def have_gone() -> bool:
+            assert memory_bytes(server) - memory < 150 * MIB
+            return open_files(server) <= files + idle + 2
+
+        wait_until(have_gone)
     healthy.must_have_been_served()
     wait_until(lambda: open_files(server) <= files + 2)
 
@@ -359,10 +372,3 @@ def test_hundreds_of_requests_behind_one_another_are_answered_in_order(server: S
     values = [int(found) for found in re.findall(rb'"value":(\d+)', received)]
     assert values == list(range(values[0], values[0] + 200))
     assert events(server) == known + 200
-
-
-def wait_until(is_so: Callable[[], bool], *, within_s: float = 30) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)

@@ -10,7 +10,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.server import Server, patiently, tallymark
+from tests.server import Server, patiently, tallymark, wait_until
 
 OPTIONS = ("--archive", "--snapshot-interval-s", "1000000")
 
@@ -42,11 +42,6 @@ def users_in(server: Server) -> dict[str, int]:
     answer = patiently(lambda: server.client.post("/sql?fresh=1", content=sql))
     found = answer.raise_for_status().json()["data"]
     return {row["blob3"]: int(row["n"]) for row in found}
-
-
-def unless_done(report: httpx.Response) -> httpx.Response:
-    is_done = report.json()["finishedAt"] is not None
-    return report if is_done else httpx.Response(503)
 
 
 def erase(server: Server, user: str) -> dict[str, Any]:
@@ -115,11 +110,7 @@ def test_reports_that_may_name_the_person_are_gone_and_later_ones_do_not(
     def report() -> str:
         asked = post("/exports", json={"family": "events", "format": "ndjson"})
         key: str = asked.raise_for_status().json()["id"]
-        patiently(
-            lambda: httpx.Response(
-                503 if get(f"/exports/{key}").json()["finishedAt"] is None else 200
-            )
-        )
+        wait_until(lambda: get(f"/exports/{key}").json()["finishedAt"] is not None)
         return key
 
     before = report()

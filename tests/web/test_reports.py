@@ -19,7 +19,7 @@ from engine.config import Config
 from load.connection import Target
 from persistence.reports import FOLDER, Report
 from tests.keys import made
-from tests.server import PATIENCE_S, Server, tallymark
+from tests.server import ENDLESS, PATIENCE_S, Server, tallymark
 from web import report_command
 
 ROWS = 400
@@ -31,13 +31,6 @@ WIDE = (
 """More rows than are written at once: 400 times 400."""
 
 SLOW = {"sql": WIDE, "format": "ndjson"}
-
-ENDLESS = (
-    "SELECT count() AS n FROM events a JOIN events b ON a.blob1 = b.blob1 "
-    "JOIN events c ON b.blob1 = c.blob1 JOIN events d ON c.blob1 = d.blob1 "
-    "WHERE a.double1 + b.double1 < c.double1 + d.double1"
-)
-"""400 to the fourth: minutes."""
 
 
 def fill(server: Server) -> None:

@@ -1,4 +1,5 @@
 from engine.rollups.counters import EXECUTIONS, MINUTE_MS, MINUTES_MAX, Arrived, Counters
+from tests.owners import Everything
 
 NOW_MS = 29_900_000 * MINUTE_MS
 
@@ -9,19 +10,6 @@ def add(counters: Counters, minutes_ago: int, executions: int = 1) -> None:
 
 def executions(counters: Counters, minutes: int) -> int:
     return counters.last(minutes, now_ms=NOW_MS)[EXECUTIONS]
-
-
-class Everything:
-    unkeyed = True
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return True
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
 
 
 def test_the_last_minutes_include_the_running_one() -> None:

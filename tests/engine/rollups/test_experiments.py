@@ -3,6 +3,7 @@ from engine.hashing import hash64
 from engine.rollups.experiments import NO_UNIT, USER, Experiment, Experiments, Question
 from engine.timebucket import DAY_MS, FAR_MS, Calendar
 from tests.harness import run
+from tests.owners import Everything
 
 UTC = Calendar("UTC")
 DAY = 740_000
@@ -23,19 +24,6 @@ def show(
 
 def told(of: Experiments) -> dict[str, Experiment]:
     return run(of.image(Question(None, span=None, start_ms=0, end_ms=FAR_MS))).experiments
-
-
-class Everything:
-    unkeyed = True
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return True
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
 
 
 def test_views_without_any_id_are_counted_and_are_no_units() -> None:

@@ -11,6 +11,7 @@ from engine.rollups.marketplace import (
 from engine.timebucket import Calendar, Span
 from tests.columns import KEYS, looks, searches
 from tests.harness import run
+from tests.owners import Owns
 
 UTC = Calendar("UTC")
 DAY = 740_000
@@ -28,21 +29,6 @@ def filled() -> Marketplace:
 
 def image(of: Marketplace, service: str | None = None, category: str | None = None) -> Image:
     return run(of.image(Question(SPAN, service, category)))
-
-
-class Owns:
-    def __init__(self, keys: str, *, unkeyed: bool) -> None:
-        self.keys = keys
-        self.unkeyed = unkeyed
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return key in self.keys
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
 
 
 def test_activity_is_counted_in_all_and_by_key() -> None:

@@ -1,20 +1,5 @@
 from engine.rollups.names import EXPERIMENT, SERVICE, VARIANT, Names
-
-
-class Owns:
-    unkeyed = False
-
-    def __init__(self, keys: str) -> None:
-        self.keys = keys
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return key in self.keys
-
-    def hash(self, hash64: int, /) -> bool:
-        return False
+from tests.owners import Owns
 
 
 def test_the_latest_name_stays() -> None:
@@ -38,7 +23,7 @@ def test_changes_come_back_in_their_order_and_only_to_their_owner() -> None:
         names.fold([(SERVICE, "a", 0, f"v{number}"), (SERVICE, "b", 0, "B")])
         slots |= dict(names.dump(full=number == 0))
     back = Names()
-    back.load(slots, Owns("a"))
+    back.load(slots, Owns("a", unkeyed=False))
     assert back.get(SERVICE, "a") == "v11"
     assert back.get(SERVICE, "b") is None
     back.fold([(SERVICE, "a", 0, "after")])

@@ -11,6 +11,7 @@ from engine.rollups.revenue import (
 from engine.subscriptions import Payment
 from engine.timebucket import DAY_MS, FAR_MS, Calendar, Span
 from tests.harness import run
+from tests.owners import Everything
 
 UTC = Calendar("UTC")
 DAY = 740_000
@@ -45,19 +46,6 @@ def recurring(of: Revenue, day: int) -> int:
 
 def dump(of: Revenue, *, full: bool) -> dict:
     return dict(of.dump(full=full))
-
-
-class Everything:
-    unkeyed = True
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return True
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
 
 
 def test_sales_and_refunds_are_kept_apart() -> None:

@@ -6,6 +6,7 @@ from engine.rollups.services import Image, Question, Services
 from engine.timebucket import DAY_MS, Calendar, Span
 from tests.columns import KEYS, calls
 from tests.harness import run
+from tests.owners import Everything
 
 UTC = Calendar("UTC")
 DAY = 740_000
@@ -39,19 +40,6 @@ def executions(of: Services, *days: int) -> int:
     whole = image(of, *days)
     assert whole.total.executions == sum(row.now.executions for row in whole.rows)
     return whole.total.executions
-
-
-class Everything:
-    unkeyed = True
-
-    def same(self, key):
-        return key
-
-    def key(self, key: str, /) -> bool:
-        return True
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
 
 
 def test_what_waits_is_in_every_answer() -> None:

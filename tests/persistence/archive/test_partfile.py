@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persistence.archive.columns import FILED
+from persistence.archive.columns import FILED, GROUP_ROWS
 from persistence.archive.encoding import texts_of
 from persistence.archive.gathering import Column, Gathered
-from persistence.archive.partfile import GROUP_ROWS, Group, file_of, group_of, groups_of, put
+from persistence.archive.partfile import Group, file_of, group_of, groups_of, put
 
 ONE_OF_EACH = {
     "searchQuery": st.text(st.characters(exclude_categories=("Cs",)), max_size=300),
@@ -160,3 +160,12 @@ def test_pages_of_files_make_another_file_of_the_same_rows(tmp_path: Path) -> No
         "COPY (SELECT 1 AS seq) TO ? (FORMAT parquet)", [str(tmp_path / "b.parquet")]
     )
     assert groups_of((tmp_path / "b.parquet").read_bytes()) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "other"), [(b"searchQuery", b"searchQuerz"), (b"seq", b"sep")], ids=str
+)
+def test_pages_of_other_columns_are_not_taken(ours: bytes, other: bytes) -> None:
+    data = b"".join(file_of([group(3, seq=[5, None, 7])]))
+    assert groups_of(data) is not None
+    assert groups_of(data.replace(ours, other)) is None

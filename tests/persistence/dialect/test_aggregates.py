@@ -133,6 +133,31 @@ def test_a_text_in_what_is_weighted_stays_a_text(
     ]
 
 
+@pytest.mark.parametrize("text", MARKS)
+def test_a_text_in_any_other_pattern_of_ours_stays_a_text(
+    worker: Asking, thinned: list[str], text: str
+) -> None:
+    (row,) = worker.rows(
+        f"SELECT topK(1)('{text}') AS top, groupArray(1)('{text}') AS listed, "
+        f"sumIf(1, '{text}' = lower('{text.lower()}')) AS equal, log(length('{text}')) AS log, "
+        f"quantileExactWeighted(0.5)(if('{text}' = '', 1, 2), _sample_interval) AS level, "
+        f"uniqIf('{text}', position('{text}' IN '{text}') = 1) AS one FROM events",
+        thinned,
+        extra=True,
+    )
+    assert (row["top"], row["listed"], row["level"], row["one"]) == ([text], [text], 2, 1)
+    assert row["equal"] == len(ROWS)
+    assert row["log"] == pytest.approx(math.log(len(text)))
+    found = worker.rows(
+        f"SELECT lag('{text}', 1) OVER (PARTITION BY '{text}' ORDER BY double1) AS before, "
+        f"sum(length('{text}')) OVER (ORDER BY double1 ROWS 0 PRECEDING) AS letters "
+        f"FROM events ORDER BY double1 LIMIT 1 OFFSET 5",
+        thinned,
+        extra=True,
+    )
+    assert found == [{"before": text, "letters": len(text)}]
+
+
 @pytest.mark.parametrize("extra", [True, False], ids=["superset", "strict"])
 def test_an_escaped_nul_in_a_pattern_is_no_mark_of_levels(
     worker: Asking, thinned: list[str], whole: list[str], extra: bool
