@@ -31,10 +31,10 @@ K = TypeVar("K")
 CHUNK_BYTES: Final = 256 * 1024
 """About what a dump gives out at a time, so that the caller may pause between pieces."""
 
-ROWS_MIN: Final = 2_048
+ROWS_MIN: Final = 4_096
 """Facts of one kind and shard in tables that are folded together: 1 to 2 ms of work."""
 
-FACTS_MIN: Final = 512
+FACTS_MIN: Final = 1_024
 """The same of facts that are objects, which take more time and memory each."""
 
 SHARE_SLACK: Final = 1.02

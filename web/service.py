@@ -97,7 +97,7 @@ class LateEngine:
 
     async def fresh(self) -> None:
         """Return when the files hold every event that has been acknowledged."""
-        await self._archived().fresh(self._recovered().durable_seq)
+        await self._archived().fresh(self._recovered().taken_seq)
 
     def measures(self) -> Measures:
         """What the engine counts and times."""

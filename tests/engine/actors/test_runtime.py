@@ -405,6 +405,21 @@ async def test_a_journal_that_cannot_be_synced_for_a_snapshot_ends_ingest(tmp_pa
             await life.engine.accept(batch(view()))
 
 
+async def test_who_reads_along_is_told_what_is_synced_and_nothing_more_after_a_failure(
+    tmp_path,
+):
+    disk = GatedDisk()
+    async with living(config_of(tmp_path, durability="write"), journal_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        assert await life.engine.durable_seq() == 1
+        await life.engine.accept(batch(view()))
+        disk.fail_next("sync", errno.EIO)
+        for _ in range(2):  # a second sync would say that all is well
+            assert (await life.engine.durable_seq(), life.engine.taken_seq) == (1, 2)
+        with pytest.raises(JournalFailed):
+            await life.engine.accept(batch(view()))
+
+
 async def test_the_journal_is_trimmed_to_what_the_older_snapshot_covers(tmp_path):
     config = config_of(tmp_path, segment_bytes_max=4_096)
     async with living(config, end="crash") as life:
