@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.ma  # np.unique imports it when it is first called, and the loop waits for 8 ms
 from numpy.typing import NDArray
 
 from engine.hashing import shard_of

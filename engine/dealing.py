@@ -82,7 +82,7 @@ class Dealing:
         if not self._admission.has_room(sum(counts[KEYED:]), unnumbered):
             self._admission.meet(facts.named())
         self._keyed(facts, counts[:KEYED], ordered_ms, groups)
-        self._users(hashes_column(facts.users), times_ms, groups)
+        self._users(received_ms, hashes_column(facts.users), times_ms, groups)
         self._transactions(timed[SALES - KEYED], groups)
         self._exposures(timed[EXPOSURES - KEYED], groups)
         self._goals(timed[GOALS - KEYED], groups)
@@ -153,7 +153,9 @@ class Dealing:
             number, at_ms = int(calls[0, place]), int(calls[1, place])
             groups[home(number)].failures.append((number, at_ms, code))
 
-    def _users(self, hashes: Hashes, at_ms: Column, groups: Sequence[Group]) -> None:
+    def _users(
+        self, received_ms: int, hashes: Hashes, at_ms: Column, groups: Sequence[Group]
+    ) -> None:
         told = hashes.nonzero()[0]
         if len(told) < len(hashes):
             hashes, at_ms = hashes.take(told), at_ms.take(told)
@@ -164,6 +166,8 @@ class Dealing:
         table = np.empty((2, len(news)), np.int64)
         table[0] = hashes.view(np.int64)
         table[1] = at_ms.take(news)
+        active = zip(hashes.tolist(), table[1].tolist(), strict=True)
+        self._totals.active.add(received_ms, active)
         places = (hashes % np.uint64(self._shards)).astype(np.uint8)
         parts = dealt(table, places, self._shards)
         for group, part in zip(groups, parts, strict=True):

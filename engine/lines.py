@@ -50,7 +50,7 @@ def decode_lines(
 ) -> Generator[None, None, Decoded[K]]:
     """Decode what `pieces` are together: JSON objects, one a line; blank lines do not count.
 
-    pieces  of some 32 KB, cut anywhere; with an empty one or without, this yields after each
+    pieces  of some 64 KB, cut anywhere; with an empty one or without, this yields after each
     skip    leave faulty events out and name them; else one of them refuses all
     keep    what to keep of the events of a chunk, asked as soon as they are there
 

@@ -32,6 +32,9 @@ READ_EVENTS_MIN: Final = 256
 TAKE_EVENTS_MAX: Final = 1_024
 """Events after which no further batch is taken in the same step: about a millisecond."""
 
+COUNTED_NOW_MAX: Final = 2
+"""Chunks that are split in one step for a question, each 1.5 ms of work."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -70,6 +73,7 @@ class Sequencing:
         self._day = 0
         self._waiting: deque[Chunk] = deque()
         self._dealt: deque[list[Group]] = deque()
+        self._dealt_events = 0
         self._tally = Tally()
 
     def memory_bytes(self) -> dict[str, int]:
@@ -152,7 +156,7 @@ class Sequencing:
     @property
     def has_due(self) -> bool:
         """Whether anything can wait no longer."""
-        return bool(self._dealt) or len(self._waiting) > 1
+        return self._dealt_events >= DEAL_EVENTS_MAX or len(self._waiting) > 1
 
     @property
     def has_waiting(self) -> bool:
@@ -160,7 +164,10 @@ class Sequencing:
         return bool(self._dealt or self._waiting)
 
     def deal_due(self) -> Generator[list[Group], None, None]:
-        """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer."""
+        """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer.
+
+        So does what is split already, for whoever asked for a figure alone.
+        """
         while self.has_due:
             yield self._next()
 
@@ -190,10 +197,18 @@ class Sequencing:
         said = self._secret.read(notice)
         if isinstance(said, Erase):
             self._dealing.recent.forget(said.hash64)
+            self.totals.active.forget(said.hash64)
             self.erasures.add(said.name, seq, received_ms)
             return Forget(said.hash64, said.hash64 % self._shards)
         self.erasures.sweep(said.seq, received_ms)
         return None
+
+    def count_now(self) -> bool:
+        """Have all that waits counted in the totals, if that is done in a few ms; whether."""
+        if len(self._waiting) > COUNTED_NOW_MAX:
+            return False
+        self._catch_up()
+        return True
 
     @property
     def tally(self) -> Tally:
@@ -209,10 +224,17 @@ class Sequencing:
     def _catch_up(self) -> None:
         # Without handing anything out: who asks for a figure sends no groups to shards.
         while self._waiting:
-            self._dealt.append(self._split(self._waiting.popleft()))
+            chunk = self._waiting.popleft()
+            self._dealt_events += len(chunk)
+            self._dealt.append(self._split(chunk))
 
     def _next(self) -> list[Group]:
-        return self._dealt.popleft() if self._dealt else self._split(self._waiting.popleft())
+        if not self._dealt:
+            return self._split(self._waiting.popleft())
+        groups = self._dealt.popleft()
+        if not self._dealt:
+            self._dealt_events = 0
+        return groups
 
     def _split(self, chunk: Chunk) -> list[Group]:
         """One group for every shard, without the duplicates."""

@@ -14,6 +14,7 @@ import numpy as np
 from engine.cells import add_counts
 from engine.columns import Column, cut_each
 from engine.facts import CALLS, CONVERSIONS, SEARCHES, SESSIONS, VIEWS
+from engine.lately import ActiveUsers
 from engine.rollups import counters, revenue
 from engine.rollups.counters import Arrived, Counters
 from engine.timebucket import Calendar
@@ -56,6 +57,7 @@ class Totals:
     """By the day of the events, and by the minute in which they were received.
 
     minutes  the last of them
+    active   users of those that live figures tell
     """
 
     def __init__(self, calendar: Calendar, *, keep_days: int) -> None:
@@ -64,12 +66,18 @@ class Totals:
         self._oldest_day = 0
         self._days: dict[int, DayTotals] = {}
         self.minutes = Counters()
+        self.active = ActiveUsers(counters.LIVE_MINUTES)
 
     def day(self, day: int) -> DayTotals:
         """The totals of one day; nobody may change them."""
         return self._days.get(day) or DayTotals()
 
-    def take(self, days: Iterable[tuple[int, DayTotals]], minutes: Iterable[Counters]) -> None:
+    def take(
+        self,
+        days: Iterable[tuple[int, DayTotals]],
+        minutes: Iterable[Counters],
+        active: ActiveUsers,
+    ) -> None:
         """Begin anew, with what the shards say: each of some days, and of the last minutes."""
         self._days = {}
         for day, totals in days:
@@ -77,6 +85,7 @@ class Totals:
         self.minutes = Counters()
         for of_shard in minutes:
             self.minutes.take(of_shard)
+        self.active = active
 
     def begin(self, day: int) -> None:
         """It is that day now: forget those that are no longer kept."""

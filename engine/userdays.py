@@ -340,6 +340,13 @@ class UserDays:
         recent = int(np.count_nonzero(self._last_minute[: self._rows] >= minute))
         return round(recent / self.sample_rate)
 
+    def active_in(self, minute: int) -> list[tuple[int, int]]:
+        """Those whom `active_since` counts: (hash, the last minute of each)."""
+        self.settle()
+        rows = np.flatnonzero(self._last_minute[: self._rows] >= minute)
+        users, minutes = self._hashes.take(rows), self._last_minute.take(rows)
+        return list(zip(users.tolist(), minutes.tolist(), strict=True))
+
     # -- keep ---------------------------------------------------------------------------------
 
     def dump(self, *, full: bool) -> Dumped:

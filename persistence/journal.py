@@ -206,12 +206,7 @@ class Journal:
         self.sync()
 
     def flush(self) -> None:
-        """Hand to the system what durability `none` holds back. Raises as `append` does.
-
-        Once closed there is nothing left: whoever reads along may ask a moment too late.
-        """
-        if self._is_closed:
-            return
+        """Hand to the system what durability `none` holds back. Raises as `append` does."""
         with self._for_good():
             if self._growing is not None:
                 self._growing.flush()
@@ -220,8 +215,11 @@ class Journal:
         """Put on the disk all that was appended, whatever the durability.
 
         To be called before a snapshot: what a snapshot covers must not be missing from the
-        journal after a power cut. Raises as `append` does.
+        journal after a power cut. Raises as `append` does. Once closed without a failure there
+        is nothing left to do: whoever reads along may ask a moment too late.
         """
+        if self._is_closed and self._failure is None:
+            return
         with self._for_good():
             if self._growing is not None:
                 self._growing.sync()
@@ -299,9 +297,9 @@ class Journal:
 
     def _for_good(self) -> "_ForGood":
         """What fails once has failed for good: every later call raises at once."""
-        assert not self._is_closed
         if self._failure is not None:
             raise JournalFailed(*self._failure.args)
+        assert not self._is_closed
         return _ForGood(self)
 
     def fail(self, failure: JournalFailed) -> None:

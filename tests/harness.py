@@ -124,8 +124,8 @@ class House:
         house = House(**msgspec.structs.asdict(changed))
         house.sequencing.load(self.sequence_parts)
         restore(house.states, map(resolved, self.chains), formerly=len(self.chains))
-        today = self.calendar.day_of(self.records[-1].received_ms) if self.records else 0
-        begin_totals(house.sequencing.totals, house.states, today)
+        now_ms = self.records[-1].received_ms if self.records else 0
+        begin_totals(house.sequencing.totals, house.states, self.config, self.calendar, now_ms)
         house.records = list(self.records)
         return house
 
@@ -163,6 +163,11 @@ class House:
             for state in self.states:
                 cells.add(state.totals_of(day))
             assert self.sequencing.totals.day(day) == cells
+        active = self.sequencing.totals.active.since(counters.question(frame).minute)
+        if active is not None and all(
+            state.users.days.sample_rate == 1 for state in self.states
+        ):
+            assert active == sum(images)
         return counters.values(frame, self.sequencing.totals, sum(images))
 
     def ask(self, family: Any, now_ms: int, given: dict[str, Any]) -> Answer:

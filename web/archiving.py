@@ -72,9 +72,9 @@ class Journaling(Protocol):
     """What the archive needs of the engine."""
 
     @property
-    def durable_seq(self) -> int: ...
+    def taken_seq(self) -> int: ...
 
-    async def flush_journal(self) -> None: ...
+    async def durable_seq(self) -> int: ...
 
 
 class Archiving:
@@ -175,12 +175,12 @@ class Archiving:
             manifest = self._read_manifest()
         except (BadManifest, UnknownFormat):  # of which the process says more
             manifest = Manifest()
-        durable_seq = 0 if self._engine is None else self._engine.durable_seq
+        taken_seq = 0 if self._engine is None else self._engine.taken_seq
         return ArchiveHealth(
             state=self._state,
             process=None if self._process is None else self._process.pid,
             covered_seq=self._covered_seq,
-            lag=max(0, durable_seq - self._covered_seq),
+            lag=max(0, taken_seq - self._covered_seq),
             files=len(manifest.files),
             rows=manifest.rows,
             size_bytes=manifest.size_bytes,
@@ -267,7 +267,7 @@ class Archiving:
         """Say how far the journal is on the disk, each tick and whenever somebody waits."""
         told = -1
         async with to_it:
-            begin = Begin(self._config, engine.durable_seq)
+            begin = Begin(self._config, await engine.durable_seq())
             try:
                 await to_it.send_all(encode(begin))
                 while not self._stop.is_set():
@@ -282,10 +282,8 @@ class Archiving:
     async def _tell_number(
         self, engine: Journaling, to_it: trio.lowlevel.FdStream, told: int
     ) -> int:
-        seq = engine.durable_seq
+        seq = await engine.durable_seq()
         if seq > told:
-            if self._config.durability == "none":
-                await engine.flush_journal()
             await to_it.send_all(b"%d\n" % seq)
         return seq
 

@@ -18,7 +18,7 @@ from engine.errors import TallymarkError
 from engine.events import Batch
 from web import ingest, wire
 from web.access import must_be_our_host
-from web.answering import Answers, figures_of, replied
+from web.answering import Answers, figures_of, replied, replied_now
 from web.framing import Head
 from web.gate import Gate
 from web.grants import Asking, Grant
@@ -112,7 +112,7 @@ class Lane:
             if head.path == _STREAM:
                 self.hub.start(self._stream, line, head, asked_s)
             elif kind is None:
-                self.hub.start(self._tell, line, head, asked_s)
+                self._tell_now(line, head, asked_s)
             elif kind is _BULK:
                 self.hub.start(self._bulk, line, head, content, asked_s)
             else:
@@ -225,14 +225,29 @@ class Lane:
 
     # -- figures ------------------------------------------------------------------------------
 
-    async def _tell(self, line: Line, head: Head, asked_s: float) -> None:
+    def _tell_now(self, line: Line, head: Head, asked_s: float) -> None:
+        """Answer in this very turn, or have it answered where that takes others."""
         found = _figures(head)
         assert found is not None
         route, path_parameters = found
+        asking = _asking(line, head)
+        self._gate.allowance.count_request(self._gate.admit(route, asking), asking)
+        reply = replied_now(self._service, route, head.query, **path_parameters)
+        if reply is None:
+            self.hub.start(self._tell, line, head, route, path_parameters, asked_s)
+        else:
+            self._answer(line, head, reply, asked_s, route.path)
+
+    async def _tell(
+        self,
+        line: Line,
+        head: Head,
+        route: Route,
+        path_parameters: dict[str, str],
+        asked_s: float,
+    ) -> None:
+        answering = self._answers[route.name]
         try:
-            asking = _asking(line, head)
-            self._gate.allowance.count_request(self._gate.admit(route, asking), asking)
-            answering = self._answers[route.name]
             reply = await replied(answering, route.asked, head.query, **path_parameters)
             if route.packs:
                 reply = await packed(reply, head.accept_encoding)

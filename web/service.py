@@ -97,7 +97,7 @@ class LateEngine:
 
     async def fresh(self) -> None:
         """Return when the files hold every event that has been acknowledged."""
-        await self._archived().fresh(self._recovered().durable_seq)
+        await self._archived().fresh(self._recovered().taken_seq)
 
     def measures(self) -> Measures:
         """What the engine counts and times."""
@@ -154,6 +154,10 @@ class LateEngine:
 
     async def counters(self) -> dict[str, int | float | None]:
         return await self._recovered().counters()
+
+    def counters_now(self) -> dict[str, int | float | None] | None:
+        """Live figures, where nobody has to be waited for."""
+        return self._recovered().counters_now()
 
     def _archived(self) -> Archiving:
         if self.archive is None:

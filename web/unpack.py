@@ -17,8 +17,8 @@ from engine.errors import MalformedBody, TooLarge, WrongMediaType
 Packing = Literal["gzip", "zstd"]
 Bytes = bytes | bytearray
 
-STEP_BYTES: Final = 32 * 1024
-"""Unpacked bytes a step: 30 to 300 µs."""
+STEP_BYTES: Final = 64 * 1024
+"""Unpacked bytes a step: 60 to 600 µs. Of 250 events each costs an eighth less than of 125."""
 
 INPUT_BYTES: Final = 16 * 1024
 """Packed bytes handed over at once: what a step leaves of them is copied for the next."""

@@ -61,10 +61,17 @@ class Asking:
         directory: Directory | None,
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
+        count_now: Callable[[], bool],
         totals: Totals,
         taken_seq: Callable[[], int | None],
     ) -> None:
-        """taken_seq  the last number that a question must see; None where that is not known"""
+        """What is asked of the rest of the engine.
+
+        deal       gives shards all that was taken
+        count_now  has all of that in the totals; False where this takes long
+        taken_seq  the last number that a question must see; None where that is not known
+        """
+        self._count_now = count_now
         self._taken_seq = taken_seq
         self._counters_turn = trio.Lock()
         self._counters_begun = 0
@@ -152,25 +159,52 @@ class Asking:
             answer.previous = await figures(days.before(frame))
         return answer
 
+    def counters_now(self) -> counters.Values | None:
+        """What `counters` tells, at once; None where anybody has to be waited for.
+
+        What was told before is told again as long as nothing came since, and the minute is the
+        same. Else what waits is counted, and no shard is needed: totals run.
+        """
+        frame = self._frame()
+        sees = self._sees(frame)
+        if sees[0] is None:
+            return None
+        number, seen, told = self._counters_told
+        if seen == sees:
+            return told
+        if not self._count_now():
+            return None
+        active = self._totals.active.since(counters.question(frame).minute)
+        if active is None:
+            return None
+        told = counters.values(frame, self._totals, active)
+        self._counters_told = (number, sees, told)
+        return told
+
     async def counters(self) -> counters.Values:
         """Live figures by name; nobody may change them.
 
-        Many ask at once and often, and each answer deals what waits. So there is one at a time,
-        and whoever asked before it began shares it: it sees all that they were acknowledged.
-        So does it as long as nothing came since, and the minute is the same.
+        Where shards have to be asked there is one answer at a time, for many ask at once and
+        often; whoever asked before it began shares it: it sees all that they were acknowledged.
         """
+        told = self.counters_now()
+        if told is not None:
+            return told
         wanted = self._counters_begun + 1
         async with held(self._counters_turn):
-            number, seen, told = self._counters_told
-            frame = self._frame()
-            sees = (self._taken_seq(), frame.now_ms // MINUTE_MS)
-            if number >= wanted or (seen == sees and sees[0] is not None):
+            number, _, told = self._counters_told
+            if number >= wanted:
                 return told
+            frame = self._frame()
+            sees = self._sees(frame)
             number = self._counters_begun = self._counters_begun + 1
             heard = await self._ask(counters.question(frame))
             told = counters.values(frame, self._totals, sum(heard.images))
             self._counters_told = (number, sees, told)
             return told
+
+    def _sees(self, frame: Frame) -> Sight:
+        return (self._taken_seq(), frame.now_ms // MINUTE_MS)
 
     def _frame(self) -> Frame:
         return Frame(self._calendar, self.config, self._clock_ms())

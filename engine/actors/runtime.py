@@ -80,6 +80,7 @@ class Engine(Asking):
         self._looking = trio.Lock()
         # One thread at a time for each folder, so that no call meets another; snapshots have
         # another, so that no acknowledgement waits for one.
+        self._durable_seq = journal.last_seq  # what is found at a start is synced
         self._journal_thread = trio.CapacityLimiter(1)
         channels = [trio.open_memory_channel[Message](config.inbox_groups_max) for _ in states]
         inboxes = [to_shard for to_shard, _ in channels]
@@ -91,10 +92,11 @@ class Engine(Asking):
             directory,
             raw,
             self._dealt,
+            sequencing.count_now,
             sequencing.totals,
-            lambda: self.durable_seq if self._is_running else None,
+            lambda: self.taken_seq if self._is_running else None,
         )
-        begin_totals(sequencing.totals, states, calendar.day_of(self._started_ms))
+        begin_totals(sequencing.totals, states, config, calendar, self._started_ms)
         self._outboxes = [inbox for _, inbox in channels]
         self._sequencer = Sequencer(
             config,
@@ -144,16 +146,28 @@ class Engine(Asking):
         return self._times
 
     @property
-    def durable_seq(self) -> int:
-        """The last number that the journal holds for good and that has been taken."""
+    def taken_seq(self) -> int:
+        """The last number that was acknowledged, or may be: the journal holds it."""
         return self._sequencer.taken_seq
 
-    async def flush_journal(self) -> None:
-        """Have readers of the journal see all of it, also under durability `none`."""
-        try:
-            await self._in_thread(self._journal.flush, limiter=self._journal_thread)
-        except TallymarkError as failure:
-            self._sequencer.note(failure)
+    async def durable_seq(self) -> int:
+        """The last number that is on the disk, whatever the durability: all is synced first.
+
+        For who reads along and keeps what was read: a power cut must not take it from the
+        journal, for the numbers would come again. It stays where it was once a sync has
+        failed: what the kernel shows of the rest no disk may ever have.
+        """
+        seq = self.taken_seq
+        if self.config.durability == "fsync":
+            return seq
+        if seq > self._durable_seq:
+            try:
+                await self._in_thread(self._journal.sync, limiter=self._journal_thread)
+            except TallymarkError as failure:
+                self._sequencer.note(failure)
+            else:
+                self._durable_seq = seq
+        return self._durable_seq
 
     def keep(self, batch: Batch) -> Kept:
         """What a batch of a large request says, for `accept_kept`; its events may go then."""

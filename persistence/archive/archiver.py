@@ -128,7 +128,12 @@ class Archiver:
         records: list[Record] = []
         events = 0
         while events < PART_EVENTS_MAX:
-            record = self._follower.take(up_to_seq)
+            try:
+                record = self._follower.take(up_to_seq)
+            except JournalGap:
+                if not records:
+                    raise
+                break  # what was read is kept first, and the next call raises again
             if record is None:
                 break
             records.append(record)
@@ -142,7 +147,6 @@ class Archiver:
         of_events = [record for record in records if record.notice is None]
         found = [span for span in self._taken(of_events) if span.rows]
         last_seq = records[-1].last_seq
-        self._follower.sync()
         part = None
         if found:
             content = Content(

@@ -33,11 +33,11 @@ class Texts(NamedTuple):
 def texts_of(texts: Sequence[str]) -> Texts:
     """Any texts; a quarter of what their lengths one by one would take."""
     joined = "\0".join(texts).encode()
-    ends = np.flatnonzero(np.frombuffer(joined, np.uint8) == 0)
+    (ends,) = (np.frombuffer(joined, np.uint8) == 0).nonzero()
     if len(ends) == len(texts) - 1:
-        return Texts(
-            np.diff(ends, prepend=-1, append=len(joined)) - 1, joined.translate(None, b"\0")
-        )
+        bounds = np.empty(len(texts) + 1, np.int64)
+        bounds[0], bounds[1:-1], bounds[-1] = -1, ends, len(joined)
+        return Texts(bounds[1:] - bounds[:-1] - 1, joined.translate(None, b"\0"))
     each = [text.encode() for text in texts]
     return Texts(np.fromiter(map(len, each), np.int64, len(each)), b"".join(each))
 
@@ -75,12 +75,12 @@ def deltas(values: Integers) -> bytes:
     return head + body[: len(body) - unused * _MINIBLOCK * width]
 
 
-def delta_lengths(texts: Sequence[Texts]) -> bytes:
-    """DELTA_LENGTH_BYTE_ARRAY of several in a row."""
+def delta_lengths(texts: Sequence[Texts]) -> list[bytes]:
+    """DELTA_LENGTH_BYTE_ARRAY of several in a row, in pieces."""
     if not texts:
-        return deltas(np.empty(0, np.int64))
+        return [deltas(np.empty(0, np.int64))]
     lengths = np.concatenate([one.lengths for one in texts])
-    return b"".join((deltas(lengths), *(one.data for one in texts)))
+    return [deltas(lengths), *(one.data for one in texts)]
 
 
 def split_bytes(values: NDArray[np.float64]) -> bytes:

@@ -1,7 +1,8 @@
 """Reads the journal while it grows, record after record, never beyond what is durable.
 
 It decodes with the decoder of recovery. How far it may read is told by the process that writes:
-what lies behind may yet be cut off.
+what lies behind may yet be cut off, or lost by a power cut. That process alone can sync it:
+where a sync has failed, the kernel tells a handle that was opened later that all is well.
 """
 
 from pathlib import Path
@@ -46,7 +47,7 @@ class Follower:
     def take(self, up_to_seq: int) -> Record | None:
         """The next record, if all of it is at most `up_to_seq`; else None.
 
-        up_to_seq  what the journal holds for good
+        up_to_seq  what the journal has on the disk
 
         Raises JournalGap, and Corruption where a record should be and is not.
         """
@@ -60,19 +61,6 @@ class Follower:
             self._wanted_seq = record.last_seq + 1
             return record
         return None
-
-    def sync(self) -> None:
-        """Have on the disk what was read, whatever the durability of the journal.
-
-        The archive must not hold what a power cut takes from the journal, for the numbers
-        would come again. Segments before the growing one were synced by their writer.
-        """
-        if self._number:
-            handle = self._disk.open_append(self._path)
-            try:
-                self._disk.sync(handle)
-            finally:
-                self._disk.close(handle)
 
     @property
     def _path(self) -> Path:
@@ -102,8 +90,9 @@ class Follower:
         rest = self._data[self._at :]
         try:
             more = self._disk.read_from(self._path, read_to, max(CHUNK_BYTES, len(rest)))
-        except FileNotFoundError:  # trimmed while it was read
-            raise JournalGap(self._wanted_seq, self._first_seq()) from None
+        except FileNotFoundError:  # trimmed, which is well where nothing more was wanted of it
+            self._open(self._segment_of(self._wanted_seq, self._wanted_seq))
+            return True
         if not more:
             return False
         self._data_at += self._at

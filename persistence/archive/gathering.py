@@ -7,7 +7,7 @@ kilobyte each, in memory that is new to the process (docs/decisions/0016).
 import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from operator import is_not
 from typing import Any, Final, NamedTuple
 
@@ -90,7 +90,7 @@ class Gathering:
         for number, event_type in enumerate(KINDS):
             end = start + types.count(number)
             if end > start:
-                events = [taken.events[place] for place in places[start:end]]
+                events = list(map(taken.events.__getitem__, places[start:end]))
                 found = _pieces(event_type, events, numbers[:, start:end])
                 for name, piece in found.items():
                     if piece is not None:
@@ -121,9 +121,8 @@ def _pieces(
     """
     kind = KINDS[event_type]
     # All fields of an event at once: a pass for each would wait for memory each time.
-    flat = list(chain.from_iterable(map(astuple, events)))
     names = event_type.__struct_fields__
-    fields = {name: flat[place :: len(names)] for place, name in enumerate(names)}
+    fields = dict(zip(names, zip(*map(astuple, events), strict=True), strict=True))
     whole = np.ones(len(events), np.bool_)
     found = _made(kind, fields, numbers, whole)
     for column in kind.columns:
@@ -140,7 +139,7 @@ def _pieces(
 
 
 def _made(
-    kind: Kind, fields: Mapping[str, list[Any]], numbers: Integers, whole: Truths
+    kind: Kind, fields: Mapping[str, Sequence[Any]], numbers: Integers, whole: Truths
 ) -> dict[str, _Piece]:
     seqs, received_ms, at_ms, weights = numbers
     count = len(whole)
@@ -210,6 +209,8 @@ def _ids(name: str, values: Sequence[str | None], whole: Truths) -> dict[str, _P
 
 def _bytes_of(texts: Sequence[str]) -> bytes | None:
     """The bytes of these UUIDs one after the other; None where any is not of UUID_PATTERN."""
+    if len(texts[0]) != _UUID_CHARS:  # all would be joined for nothing
+        return None
     told = ("\n".join(texts) + "\n").encode()
     length = _UUID_CHARS + 1
     if len(told) != len(texts) * length:

@@ -184,7 +184,7 @@ def _chunk(of: _Type, column: Column, rows: int, squeeze: zstandard.ZstdCompress
     known = column.known(rows)
     there = int(np.count_nonzero(known))
     told, bounds = _encoded(of, column.values)
-    page = encoding.levels(known) + told
+    page = b"".join((encoding.levels(known), *told))
     stored = squeeze.compress(page)
     head = (
         Struct()
@@ -199,21 +199,23 @@ def _chunk(of: _Type, column: Column, rows: int, squeeze: zstandard.ZstdCompress
     return Chunk([head + stored], len(head) + len(page), rows - there, bounds)
 
 
-def _encoded(of: _Type, values: Sequence[Any]) -> tuple[bytes, tuple[int, int] | None]:
-    """The values, and their bounds."""
+def _encoded(
+    of: _Type, values: Sequence[Any]
+) -> tuple[Sequence[bytes], tuple[int, int] | None]:
+    """The values in pieces, and their bounds."""
     if of.physical == _BYTE_ARRAY:
         return encoding.delta_lengths(values), None
     if of.physical == _FIXED:
-        return b"".join(values), None
+        return values, None
     if not values:
         nothing = np.empty(0, np.int64)
-        return (encoding.deltas(nothing) if of.bounded else b""), None
+        return ([encoding.deltas(nothing)] if of.bounded else []), None
     joined = np.concatenate(values)
     if of.physical == _BOOLEAN:
-        return encoding.bits(joined), None
+        return [encoding.bits(joined)], None
     if of.physical == _DOUBLE:
-        return encoding.split_bytes(joined), None
-    return encoding.deltas(joined), _bounds(joined)
+        return [encoding.split_bytes(joined)], None
+    return [encoding.deltas(joined)], _bounds(joined)
 
 
 def _bounds(values: Integers) -> tuple[int, int]:

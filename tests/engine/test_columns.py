@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 from engine.columns import QUARTERS_MAX, RADIX_MAX, Grouped, Keys, column, cut_each, dealt
 from engine.hashing import shard_of
 from engine.timebucket import QUARTER_MS, Calendar
+from tests.server import environment
 
 
 def test_a_pair_has_one_number_and_the_shard_of_its_first_name() -> None:
@@ -49,3 +53,13 @@ def test_instants_are_cut_as_the_calendar_does_it_however_far_apart() -> None:
         cuts, which = cut_each(calendar, column(at_ms))
         assert [cuts[n] for n in which.tolist()] == [calendar.cut(ms) for ms in at_ms]
         assert len(set(cuts)) == len(cuts)
+
+
+def test_nothing_is_imported_for_the_first_events() -> None:
+    script = (
+        "import sys, engine.columns, numpy\n"
+        "known = set(sys.modules)\n"
+        "numpy.unique(numpy.arange(3))\n"
+        "assert set(sys.modules) == known, set(sys.modules) - known\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=environment(), check=True)

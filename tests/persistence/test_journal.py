@@ -76,11 +76,11 @@ def test_a_segment_of_records_under_the_name_of_another_is_damage(tmp_path):
         opened(tmp_path)
 
 
-def test_a_flush_that_comes_after_the_close_finds_nothing_to_do(tmp_path):
+def test_a_sync_that_comes_after_the_close_finds_nothing_to_do(tmp_path):
     journal = opened(tmp_path, durability="none")
     add(journal)
     journal.close()
-    journal.flush()
+    journal.sync()
     assert numbers(opened(tmp_path)) == [1]
 
 

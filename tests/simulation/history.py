@@ -448,14 +448,12 @@ class History:
             self._must(self._was_faulty(failures), f"the archive cannot follow: {failure}")
 
     async def _follow_once(self, engine: Engine, follower: Follower) -> None:
-        if self.config.durability == "none":
-            await engine.flush_journal()
-        up_to_seq = engine.durable_seq
+        up_to_seq = await engine.durable_seq()
         thread = trio.CapacityLimiter(1)
         await self._fibers.run(self._archive, follower, up_to_seq, limiter=thread)
 
     def _archive(self, follower: Follower, up_to_seq: int) -> None:
-        """Write what follows as the archive does: all of it read, synced, and then covered."""
+        """Write what follows as the archive does: all of it read, and then covered."""
         rows = []
         seq = self._covered_seq
         while (record := follower.take(up_to_seq)) is not None:
@@ -464,7 +462,6 @@ class History:
             seq = record.last_seq
         if not rows:
             return
-        follower.sync()
         path = ARCHIVE / ARCHIVE_NAME
         former = []
         if ARCHIVE_NAME in self.disk.names(ARCHIVE):

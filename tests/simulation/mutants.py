@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from engine.actors.runtime import Engine
 from engine.dedup import IdWindow
 from engine.errors import DiskFull, JournalFailed
 from persistence import record, recovery
-from persistence.archive.follower import Follower
 from persistence.files import WholeFile
 from persistence.growing import GrowingSegment
 from persistence.journal import Journal
@@ -162,7 +162,12 @@ def a_full_disk_that_says_yes() -> contextlib.AbstractContextManager[Any]:
 
 def an_archive_ahead_of_the_journal() -> contextlib.AbstractContextManager[Any]:
     """The archive covers what a power cut may take from the journal."""
-    return patch.object(Follower, "sync", lambda self: None)
+
+    async def at_once(engine: Engine) -> int:
+        await engine._in_thread(engine._journal.flush, limiter=engine._journal_thread)
+        return engine.taken_seq
+
+    return patch.object(Engine, "durable_seq", at_once)
 
 
 # Those of `test_journal` are left out: a history meets them once in hundreds.

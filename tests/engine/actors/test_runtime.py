@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from engine import lately
 from engine.actors import runtime
 from engine.actors.runtime import Engine
 from engine.answers import marketplace, services
@@ -404,6 +405,21 @@ async def test_a_journal_that_cannot_be_synced_for_a_snapshot_ends_ingest(tmp_pa
             await life.engine.accept(batch(view()))
 
 
+async def test_who_reads_along_is_told_what_is_synced_and_nothing_more_after_a_failure(
+    tmp_path,
+):
+    disk = GatedDisk()
+    async with living(config_of(tmp_path, durability="write"), journal_disk=disk) as life:
+        await life.engine.accept(batch(view()))
+        assert await life.engine.durable_seq() == 1
+        await life.engine.accept(batch(view()))
+        disk.fail_next("sync", errno.EIO)
+        for _ in range(2):  # a second sync would say that all is well
+            assert (await life.engine.durable_seq(), life.engine.taken_seq) == (1, 2)
+        with pytest.raises(JournalFailed):
+            await life.engine.accept(batch(view()))
+
+
 async def test_the_journal_is_trimmed_to_what_the_older_snapshot_covers(tmp_path):
     config = config_of(tmp_path, segment_bytes_max=4_096)
     async with living(config, end="crash") as life:
@@ -616,6 +632,26 @@ async def test_counters_are_made_anew_when_something_has_come(config):
         assert (await life.engine.counters())["activeUsers:5m"] == 0
     with pytest.raises(NotReady):
         await life.engine.counters()
+
+
+async def test_counters_ask_the_shards_where_users_are_too_many_to_be_held(config, monkeypatch):
+    monkeypatch.setattr(lately, "USERS_MAX", 1)
+    async with living(config) as life:
+        for number in range(3):
+            await life.engine.accept(batch(view(userId=f"u{number}")))
+            found = await life.engine.counters()
+            assert (found["views:today"], found["activeUsers:5m"]) == (number + 1, number + 1)
+        assert life.engine.counters_now() is found  # nothing came since
+        await life.engine.accept(batch(view(userId="u0")))
+        assert life.engine.counters_now() is None
+
+
+async def test_counters_at_once_see_all_that_was_acknowledged_and_send_shards_nothing(config):
+    async with living(config) as life:
+        await life.engine.accept(batch(view(userId="u"), view()))
+        found = life.engine.counters_now()
+        assert (found["views:today"], found["activeUsers:5m"]) == (2, 1)
+        assert not any(life.engine.health().queue.inboxes)
 
 
 async def test_the_best_services_are_found_where_one_shard_holds_them_all(tmp_path):

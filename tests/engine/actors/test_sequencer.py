@@ -540,10 +540,17 @@ async def test_a_record_that_is_synced_aside_is_acknowledged_when_that_is_done(t
 
 
 async def test_what_is_taken_and_not_dealt_stays_bounded_where_nothing_is_synced(tmp_path):
-    config = config_of(tmp_path, shards=1, durability="write", group_events_max=DEAL_EVENTS_MAX)
+    count = 3 * INBOX
+    config = config_of(
+        tmp_path,
+        shards=1,
+        durability="write",
+        group_events_max=DEAL_EVENTS_MAX,
+        queue_events_max=count * DEAL_EVENTS_MAX,
+    )
     line = Line(config, AsideFaultyDisk())
     [outbox] = line.outboxes
-    queued = [waiting(DEAL_EVENTS_MAX) for _ in range(3 * INBOX)]
+    queued = [waiting(DEAL_EVENTS_MAX) for _ in range(count)]
     for one in queued:  # so that there is no moment at which nothing waits
         assert line.sequencer.queue.put_now(one)
     async with trio.open_nursery() as nursery:

@@ -91,6 +91,15 @@ def test_a_follower_goes_on_behind_a_closing_record(tmp_path: Path) -> None:
     assert taken(following, 6) == [5]
 
 
+def test_a_segment_that_was_read_to_its_end_and_trimmed_is_no_gap(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path, 20, segment_bytes_max=200)
+    following = Follower(tmp_path, after_seq=0)
+    for segment in journal.segments[:-1]:
+        assert taken(following, segment.last_seq)[-1] == segment.last_seq - 1
+        journal.trim(segment.last_seq)
+    assert taken(following, 40)[-1] == 39
+
+
 def test_trimmed_numbers_are_a_gap_that_says_which(tmp_path: Path) -> None:
     journal = journal_of(tmp_path, 20, segment_bytes_max=200)
     journal.trim(20)
@@ -114,11 +123,3 @@ def test_a_durable_record_that_is_not_whole_is_damage_with_its_place(tmp_path: P
     assert taken(following, 4) == [1, 3]
     with pytest.raises(Corruption, match="number 5 should be here, and the checksum is wrong"):
         following.take(6)
-
-
-def test_what_was_read_is_synced(tmp_path: Path) -> None:
-    journal_of(tmp_path, 1)
-    following = Follower(tmp_path, after_seq=0)
-    following.sync()  # nothing was read
-    following.take(2)
-    following.sync()
