@@ -79,7 +79,7 @@ def main() -> None:
             attacks[name] = lambda raw=raw: _drip(port, raw, stop)
         for name, attack in attacks.items():
             hostile = 1 if name in DRIPPED else HOSTILE
-            factors: dict[str, list[float]] = {"p50": [], "p99": []}
+            pairs: list[tuple[dict[str, float], dict[str, float]]] = []
             used_s: list[float] = []
             for _ in range(rounds):
                 before = stretch(client, folder, seed)
@@ -88,12 +88,18 @@ def main() -> None:
                     beside = stretch(client, folder, seed + 1)
                     used_s.append(_cpu_s(process) - began_s)
                 seed += 2
-                for level, found in factors.items():
-                    found.append(beside[level] / before[level])
-            print(
-                f"  {name:32} p50 × {median(factors['p50']):5.2f}   "
-                f"p99 × {median(factors['p99']):5.2f}   server {median(used_s):5.2f} s of CPU"
-            )
+                pairs.append((before, beside))
+            told = "   ".join(_moved(level, pairs) for level in ("p50", "p99"))
+            print(f"  {name:30} {told}   server {median(used_s):5.2f} s of CPU", flush=True)
+
+
+def _moved(level: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """A percentile alone and beside, and by which factor it moved from one to the other."""
+    alone, beside = (
+        median(side[level] for side in sides) for sides in zip(*pairs, strict=True)
+    )
+    factor = median(after[level] / before[level] for before, after in pairs)
+    return f"{level} {alone:6.2f} → {beside:6.2f} ms, × {factor:5.2f}"
 
 
 class _Hostile:
