@@ -369,6 +369,11 @@ class ShardState:
         sales = self.revenue.sales(span)
         return DayTotals(counts, {code: sold.gmv_micros for code, sold in sales.items()})
 
+    def active_in(self, minute: int) -> list[tuple[int, int]]:
+        """Users with an event in or after that minute: (hash, the last minute of each)."""
+        self._settle_all()
+        return self.users.days.active_in(minute)
+
     # -- keep ---------------------------------------------------------------------------------
 
     @property
@@ -505,9 +510,8 @@ def _active(states: Sequence[ShardState], config: Config, now_ms: int) -> Active
     first = now_ms // MINUTE_MS - counters.LIVE_MINUTES + 1
     active.lose(first - 1)
     for state in states:
-        days = state.users.days
-        if days.sample_rate < 1:
+        known = state.active_in(first)
+        if state.users.days.sample_rate < 1:
             active.lose((now_ms + config.future_ms_max) // MINUTE_MS)
-        known = ((user, minute * MINUTE_MS) for user, minute in days.active_in(first))
-        active.add(now_ms, known)
+        active.add(now_ms, ((user, minute * MINUTE_MS) for user, minute in known))
     return active

@@ -646,6 +646,15 @@ async def test_counters_ask_the_shards_where_users_are_too_many_to_be_held(confi
         assert life.engine.counters_now() is None
 
 
+async def test_counters_after_a_restart_know_who_was_active_just_before(config):
+    async with living(config, end="crash") as life:
+        await life.engine.accept(batch(view(userId="u"), view(userId="v")))
+    async with living(config) as life:
+        assert (await life.engine.counters())["activeUsers:5m"] == 2
+        await life.engine.accept(batch(view(userId="v"), view(userId="w")))
+        assert (await life.engine.counters())["activeUsers:5m"] == 3
+
+
 async def test_counters_at_once_see_all_that_was_acknowledged_and_send_shards_nothing(config):
     async with living(config) as life:
         await life.engine.accept(batch(view(userId="u"), view()))
