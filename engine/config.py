@@ -33,7 +33,7 @@ RECORD_BODIES_BYTES_MAX: Final = 32 * MIB
 """What one record of the journal may hold; persistence/record.py holds these to its format."""
 
 RecordBytes: TypeAlias = Annotated[int, Meta(ge=1, le=RECORD_BODIES_BYTES_MAX)]
-Currency: TypeAlias = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -190,7 +190,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Milliseconds for which a long answer may hold up everything else."""
 
     # What one query of SQL may use
-    sql_table: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "events"
+    sql_table: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$(?!\n)")] = "events"
     """The name of the table of events, and what its column `dataset` says."""
     sql_workers: Annotated[int, Meta(ge=1, le=64)] = 2
     """Queries that run at the same time, each in a process of its own."""

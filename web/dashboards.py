@@ -32,7 +32,7 @@ Metric = Annotated[
     str,
     Meta(
         pattern=r"^(services|revenue|marketplace|experiments|users|counters|sql)"
-        r"(\.[A-Za-z0-9_:.-]{1,64})?$",
+        r"(\.[A-Za-z0-9_:.-]{1,64})?$(?!\n)",
         description="a family of figures, and after a dot the one that is meant: services.p95",
     ),
 ]
@@ -63,7 +63,9 @@ class Widget(Struct, frozen=True, kw_only=True):
     title: Annotated[str, Meta(max_length=200)]
     metric: Metric
     filters: dict[Named, Filter] = {}
-    range: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:.+-]{0,79}$")] | None = None
+    range: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:.+-]{0,79}$(?!\n)")] | None = (
+        None
+    )
     layout: Layout | None = None
 
     @property

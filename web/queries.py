@@ -46,6 +46,7 @@ MARK_HEADERS: Final = {
 places, from 1."""
 
 _BUDGET: Final = re.compile(r"([1-9][0-9]{0,5})(ms|s)")
+_ANY_BYTES: Final = "surrogateescape"
 URL_BYTES_MAX: Final = 64 * 1024
 """Bytes of a query string that holds a query, percent-encoded."""
 
@@ -53,7 +54,7 @@ URL_BYTES_MAX: Final = 64 * 1024
 Budget = Annotated[
     str,
     Meta(
-        pattern=r"^[1-9][0-9]{0,5}(ms|s)$",
+        pattern=r"^[1-9][0-9]{0,5}(ms|s)$(?!\n)",
         description="time after which an answer over a sample will do, such as 200ms or 2s",
     ),
 ]
@@ -116,11 +117,13 @@ async def superset(sql: Sql, query: bytes, text: str | None) -> Reply:
 
 async def compatible(sql: Sql, query: bytes, text: str | None) -> Reply:
     """The answer of the path of Analytics Engine."""
-    given = dict(parse_qsl(query[:URL_BYTES_MAX].decode(errors="replace")))
+    told = query[:URL_BYTES_MAX].decode(errors=_ANY_BYTES)
+    given = dict(parse_qsl(told, errors=_ANY_BYTES))
+    in_url = given.get("query", "").encode(errors=_ANY_BYTES)
     return await _answered(
         sql,
         Asked(
-            text=text if text is not None else given.get("query", ""),
+            text=text if text is not None else _decoded(in_url),
             extra=False,
             quoted=given.get(QUOTED) != "0",
             fresh=given.get("fresh") == "1",

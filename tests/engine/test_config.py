@@ -124,6 +124,17 @@ def test_variables_of_others_and_the_name_of_the_file_are_no_settings() -> None:
             "expected a currency of three capital letters",
         ),
         (
+            "TALLYMARK_REPORTING_CURRENCY",
+            "USD\n",
+            "reporting_currency from TALLYMARK_REPORTING_CURRENCY: "
+            "expected a currency of three capital letters",
+        ),
+        (
+            "TALLYMARK_SQL_TABLE",
+            "events\n",
+            "sql_table from TALLYMARK_SQL_TABLE: expected a name of letters, digits and _",
+        ),
+        (
             "TALLYMARK_CURRENCY_RATES",
             "EUR",
             "currency_rates from TALLYMARK_CURRENCY_RATES: "

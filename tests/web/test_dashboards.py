@@ -134,6 +134,14 @@ async def test_a_name_is_used_once(client: Client) -> None:
         ({"widgets": [{"kind": "pie", "title": "", "metric": "users"}]}, "$.widgets[0].kind"),
         ({"widgets": [{"kind": "table", "title": "", "metric": "x"}]}, "$.widgets[0].metric"),
         (
+            {"widgets": [{"kind": "table", "title": "", "metric": "users\n"}]},
+            "$.widgets[0].metric",
+        ),
+        (
+            {"widgets": [BOARD["widgets"][0] | {"range": "24h\n"}]},
+            "$.widgets[0].range",
+        ),
+        (
             {
                 "widgets": [
                     BOARD["widgets"][0],
