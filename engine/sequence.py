@@ -33,8 +33,8 @@ TAKE_EVENTS_MAX: Final = 1_024
 """Events after which no further batch is taken in the same step: about a millisecond."""
 
 SPLIT_EVENTS_MIN: Final = 64
-"""As how many events what was split counts at the least: shards are told of each chunk by itself,
-which takes as long for one event, and whoever asks them next has to wait for all that."""
+"""As how many events what was split counts at the least: shards are told of each chunk by
+itself, which takes as long for one event, and whoever asks them next waits for all that."""
 
 COUNTED_NOW_MAX: Final = 2
 """Chunks that are split in one step for a question, each 1.5 ms of work."""
