@@ -32,6 +32,10 @@ READ_EVENTS_MIN: Final = 256
 TAKE_EVENTS_MAX: Final = 1_024
 """Events after which no further batch is taken in the same step: about a millisecond."""
 
+SPLIT_EVENTS_MIN: Final = 64
+"""As how many events what was split counts at the least: shards are told of each chunk by
+itself, which takes as long for one event, and whoever asks them next waits for all that."""
+
 COUNTED_NOW_MAX: Final = 2
 """Chunks that are split in one step for a question, each 1.5 ms of work."""
 
@@ -225,7 +229,7 @@ class Sequencing:
         # Without handing anything out: who asks for a figure sends no groups to shards.
         while self._waiting:
             chunk = self._waiting.popleft()
-            self._dealt_events += len(chunk)
+            self._dealt_events += max(len(chunk), SPLIT_EVENTS_MIN)
             self._dealt.append(self._split(chunk))
 
     def _next(self) -> list[Group]:

@@ -17,14 +17,16 @@ PATIENCE_S: Final = 60.0
 PLACE_LENGTH_MAX: Final = 200
 
 
-class _Stays(urllib.request.HTTPRedirectHandler):
-    """Follows nobody: the key is for the server that was named, and for no other."""
+_OPENER: Final = urllib.request.OpenerDirector()
+"""Goes by no proxy, and follows nobody: the key is for the server that was named alone."""
 
-    def redirect_request(self, *_: object) -> None:
-        """Nothing more is asked, so the answer that names another place is a refusal."""
-
-
-_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays())
+for _handler in (
+    urllib.request.HTTPHandler(),
+    urllib.request.HTTPSHandler(),
+    urllib.request.HTTPErrorProcessor(),
+    urllib.request.HTTPDefaultErrorHandler(),
+):
+    _OPENER.add_handler(_handler)
 
 
 def replied(

@@ -348,3 +348,16 @@ def test_the_split_of_a_record_is_the_same_every_time() -> None:
         for n, event in enumerate([CALL, SALE, SEARCH, VIEW, SHOWN, GOAL, SESSION] * 3)
     ]
     assert plain(take(sequencing(shards=5), *told)) == plain(take(sequencing(shards=5), *told))
+
+
+def test_what_was_split_for_figures_alone_is_handed_out_before_it_is_many_groups() -> None:
+    taker = sequencing()
+    handed_out: list[int] = []
+    for _ in range(300):
+        taker.put_off(NOW_MS, [batch(CALL)])
+        assert taker.count_now()
+        if taker.has_due:
+            handed_out.append(len(list(taker.deal_due())))
+            assert not taker.has_waiting
+    assert handed_out == [64] * 4
+    assert len(list(taker.deal())) == 300 % 64

@@ -1,6 +1,7 @@
-"""Connections of the hub when it stops."""
+"""Connections of the hub: none of them keeps the others waiting, and how they stop."""
 
 import socket
+from collections import Counter
 
 import pytest
 import trio
@@ -74,4 +75,54 @@ async def test_a_stop_waits_for_an_answer_that_is_on_its_way_and_for_nothing_beh
             async for piece in stream:
                 received += len(piece)
     assert received // len(LARGE) == answers == takes.answers
+    nursery.cancel_scope.cancel()
+
+
+class Small:
+    """Answers each request at once, and counts those of each path."""
+
+    hub: Hub
+
+    def __init__(self) -> None:
+        self.answers: Counter[str] = Counter()
+
+    def body_bytes_max(self, _line: Line, _head: Head) -> int:
+        return 0
+
+    def take(self, line: Line, head: Head, content: bytes) -> None:
+        self.answers[head.path] += 1
+        is_last = line.must_close
+        line.answer(self.hub.rendered(Reply(200, (), b""), is_last=is_last), is_last=is_last)
+
+    def refusal(self, error: TallymarkError, _head: Head | None) -> Reply:
+        return wire.refused(error, None)
+
+
+async def test_requests_that_follow_each_other_keep_nobody_waiting(
+    nursery: trio.Nursery,
+) -> None:
+    takes = Small()
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    hub = takes.hub = Hub(
+        [listener],
+        takes,
+        _elsewhere,
+        connections_max=10,
+        bodies_bytes_max=1 << 20,
+        body_deadline_s=60,
+    )
+    many, one = GET.replace(b"/", b"/many", 1), GET.replace(b"/", b"/one", 1)
+    count = 1_000  # less than a socket holds, as are their answers
+    with socket.create_connection(address) as long, socket.create_connection(address) as short:
+        long.sendall(many * count)
+        short.sendall(one)
+        await nursery.start(hub.run)
+        with trio.fail_after(60):
+            while not takes.answers["/one"]:
+                await trio.lowlevel.checkpoint()
+            assert takes.answers["/many"] < count / 2
+            while takes.answers["/many"] < count:
+                await trio.lowlevel.checkpoint()
+    assert takes.answers == {"/many": count, "/one": 1}
     nursery.cancel_scope.cancel()

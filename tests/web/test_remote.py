@@ -92,6 +92,16 @@ def test_nobody_is_sent_elsewhere_with_the_key(status: int) -> None:
         assert elsewhere.asked == []
 
 
+@pytest.mark.parametrize("place", [b"http://[", b"file:///etc", b"http://\xe9\xff/", b""])
+def test_a_place_that_is_no_url_is_told_like_any_other(place: bytes) -> None:
+    moved = b"HTTP/1.1 302 Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % place
+    with (
+        saying(moved) as said,
+        pytest.raises(LoadError, match=r"^The server has moved to .*; give its URL as that\.$"),
+    ):
+        replied(Target(said.url), "/sql")
+
+
 def test_a_body_that_ends_before_it_is_whole_is_told_in_one_sentence() -> None:
     with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{") as said:
         with pytest.raises(Unreachable, match="ended before it was whole"):

@@ -555,7 +555,7 @@ async def test_what_is_taken_and_not_dealt_stays_bounded_where_nothing_is_synced
         assert line.sequencer.queue.put_now(one)
     async with trio.open_nursery() as nursery:
         await line.live(nursery)
-        while line.sequencer.groups < 2:  # the first record of a file is a thread's
+        while line.sequencer.groups < INBOX + 2:  # a thread's, some of them
             await trio.lowlevel.checkpoint()
         await wait_all_tasks_blocked()
         taken = sum(one.released.heard.is_set() for one in queued)
