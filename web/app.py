@@ -31,6 +31,7 @@ from web.loadruns import LoadRuns
 from web.making import Makers
 from web.meter import NO_ROUTE, Meter
 from web.reporting import Reports
+from web.route import Rest
 from web.routes import NO_SUCH, ROUTES
 from web.scratch import scratch_engine
 from web.sql import Sql
@@ -122,6 +123,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
+    app.url_map.converters["rest"] = Rest
     handlers = Handlers(service, config, shared, control, sql)
     for route in ROUTES:
         app.add_url_rule(

@@ -4,12 +4,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
+from werkzeug.routing import BaseConverter
 
 from engine.errors import TallymarkError
 from web.grants import Needed
 from web.ingest import NothingAsked
 
 Refusals = tuple[type[TallymarkError], ...]
+
+
+class Rest(BaseConverter):
+    """All the rest of a path, whatever it holds: Werkzeug's `path` takes no slash to begin
+    with, and no line end."""
+
+    part_isolating = False
+    regex = "(?s:.+)"
+    weight = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +74,7 @@ class Route:
         pattern = self.path.replace("{", "<").replace("}", ">")
         if self.rest:
             head, _, last = pattern.rpartition("<")
-            return f"{head}<path:{last}"
+            return f"{head}<rest:{last}"
         return pattern
 
     @property

@@ -72,6 +72,7 @@ class Ledger:
     sent          all that went out or was about to
     acknowledged  answered with 200
     refused       answered each time with a refusal after which nothing is kept
+    failed        answered at least once with a failure after which it is kept or not
     unsure        went out at least once without any such answer
     in_flight     how many batches with it wait for an answer
     """
@@ -79,6 +80,7 @@ class Ledger:
     sent: list[str] = field(default_factory=list)
     acknowledged: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
     in_flight: Counter[str] = field(default_factory=Counter)
 
@@ -323,12 +325,14 @@ class History:
         except (DiskFull, Overloaded, NotReady) as refusal:
             self.note(f"-- refused {names}: {refusal}")
             ledger.in_flight.subtract(names)
-            gone = {name for name in fresh if not ledger.in_flight[name]}
+            elsewhere = ledger.acknowledged | ledger.failed  # in another batch meanwhile
+            gone = {name for name in fresh if not ledger.in_flight[name]} - elsewhere
             ledger.unsure -= gone
             ledger.refused |= gone
             return False
         except JournalFailed as refusal:
             ledger.in_flight.subtract(names)
+            ledger.failed |= set(names)
             self.note(f"-- failed {names}: {refusal}")
             return False
         ledger.in_flight.subtract(names)

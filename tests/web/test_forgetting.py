@@ -158,7 +158,8 @@ def test_a_server_that_is_killed_goes_on_hiding_and_finishes(server: Server) -> 
 
 
 def test_any_id_can_be_erased(server: Server) -> None:
-    ids = ["a/b", "a//b", "a b?c#d", "größe", "it's", "😀", "%2F"]
+    ids = ["a/b", "a//b", "/a", "//", "a/", "a b?c#d", "größe", "it's", "😀", "%2F"]
+    ids += ["a\nb", "\nb", "a\n", "a\r\nb", "a\0b"]
     for user in ids:
         send(server, view(user), view("ben"))
     for user in ids:

@@ -88,7 +88,7 @@ def test_every_route_and_method_is_described_and_the_reverse(
 ) -> None:
     app = create_app(LateEngine(config), config, control)
     served = {
-        (method, re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule))
+        (method, re.sub(r"<(?:rest:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
     }
