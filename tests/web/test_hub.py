@@ -9,8 +9,8 @@ import trio
 from engine.errors import TallymarkError
 from web import wire
 from web.framing import Head
-from web.hub import Hub
-from web.line import Line
+from web.hub import Hub, Takes
+from web.line import STEPS_AT_ONCE, Line
 from web.wire import Reply
 
 LARGE = bytes(32 << 20)
@@ -45,6 +45,17 @@ async def _elsewhere(_line: Line, _head: Head, _behind: bytes) -> bytes | Tallym
     raise AssertionError("all is for us")
 
 
+def _hub(listener: socket.socket, takes: Takes) -> Hub:
+    return Hub(
+        [listener],
+        takes,
+        _elsewhere,
+        connections_max=10,
+        bodies_bytes_max=1 << 20,
+        body_deadline_s=60,
+    )
+
+
 @pytest.mark.parametrize(
     ("behind", "answers"), [(b"", 1), (b"GET / HT", 1), (GET, 2), (GET + b"GET / HT", 2)]
 )
@@ -54,14 +65,7 @@ async def test_a_stop_waits_for_an_answer_that_is_on_its_way_and_for_nothing_beh
     takes = Large()
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    hub = takes.hub = Hub(
-        [listener],
-        takes,
-        _elsewhere,
-        connections_max=10,
-        bodies_bytes_max=1 << 20,
-        body_deadline_s=60,
-    )
+    hub = takes.hub = _hub(listener, takes)
     await nursery.start(hub.run)
     received = 0
     with trio.fail_after(60):  # a line that does nothing has 75 seconds
@@ -104,14 +108,7 @@ async def test_requests_that_follow_each_other_keep_nobody_waiting(
     takes = Small()
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
-    hub = takes.hub = Hub(
-        [listener],
-        takes,
-        _elsewhere,
-        connections_max=10,
-        bodies_bytes_max=1 << 20,
-        body_deadline_s=60,
-    )
+    hub = takes.hub = _hub(listener, takes)
     many, one = GET.replace(b"/", b"/many", 1), GET.replace(b"/", b"/one", 1)
     count = 1_000  # less than a socket holds, as are their answers
     with socket.create_connection(address) as long, socket.create_connection(address) as short:
@@ -125,4 +122,39 @@ async def test_requests_that_follow_each_other_keep_nobody_waiting(
             while takes.answers["/many"] < count:
                 await trio.lowlevel.checkpoint()
     assert takes.answers == {"/many": count, "/one": 1}
+    nursery.cancel_scope.cancel()
+
+
+class Stopping(Small):
+    """Answers what is asked of /later in a task, which then has the hub stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_stopped = trio.Event()
+
+    def take(self, line: Line, head: Head, content: bytes) -> None:
+        if head.path == "/later":
+            self.hub.start(self._later, line, head)
+        else:
+            super().take(line, head, content)
+
+    async def _later(self, line: Line, head: Head) -> None:
+        super().take(line, head, b"")
+        await self.hub.stop(3_600)
+        self.has_stopped.set()
+
+
+async def test_a_stop_ends_who_waits_for_another_turn_with_nothing_left_to_be_asked(
+    nursery: trio.Nursery,
+) -> None:
+    takes = Stopping()
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    hub = takes.hub = _hub(listener, takes)
+    count = STEPS_AT_ONCE // 2
+    with trio.fail_after(60), socket.create_connection(address) as line:
+        line.sendall(GET.replace(b"/", b"/later", 1) + GET * count + GET[:9])
+        await nursery.start(hub.run)
+        await takes.has_stopped.wait()
+    assert takes.answers == {"/later": 1, "/": count}
     nursery.cancel_scope.cancel()
