@@ -222,7 +222,8 @@ def figures(
     sales = converter.sales(whole.now)
     reason = converter.reason
     if reason is None and mrr is None:
-        reason = _without_mrr(recurring, sold, {config.reporting_currency, *config.currency_rates})
+        rated = {config.reporting_currency, *config.currency_rates}
+        reason = _without_mrr(recurring, sold, (recurring | sold) - rated)
     nulls = Figures(
         gmv=None,
         mrr=None,
@@ -249,12 +250,12 @@ def figures(
     return structs.replace(nulls, **told | {"mrr": None if mrr is None else told["mrr"]})
 
 
-def _without_mrr(recurring: set[str], sold: set[str], rated: set[str]) -> str:
+def _without_mrr(recurring: set[str], sold: set[str], missing: set[str]) -> str:
     """Why recurring revenue has no sum beside sales that have one."""
     return (
         f"Recurring revenue is in {', '.join(sorted(recurring))}, the other figures are in "
         f"{', '.join(sorted(sold))}, and no rate is set for "
-        f"{', '.join(sorted((recurring | sold) - rated))}: see byCurrency, or set currency_rates."
+        f"{', '.join(sorted(missing))}: see byCurrency, or set currency_rates."
     )
 
 

@@ -115,8 +115,8 @@ def test_what_subscriptions_are_paid_in_says_nothing_of_sales_in_one_currency() 
     assert [top["gmv"] for top in found["topServices"]] == [100]
     assert found["mrr"] is None
     assert found["reason"] == (
-        "Recurring revenue is in EUR, the other figures are in USD, and no rate is set for EUR: "
-        "see byCurrency, or set currency_rates."
+        "Recurring revenue is in EUR, the other figures are in USD, and no rate is set for "
+        "EUR: see byCurrency, or set currency_rates."
     )
     assert {code: one["mrr"] for code, one in found["byCurrency"].items()} == {
         "EUR": 10,
