@@ -249,7 +249,9 @@ def decide(arms: Sequence[Arm], weights: Sequence[float] | None = None) -> Decis
     test = pearson([arm for arm in arms if arm.units])
     if test is None:
         return Decision(None, None, None, split)
-    best = max(range(len(arms)), key=lambda index: arms[index].rate if arms[index].units else -1)
+    best = max(
+        range(len(arms)), key=lambda index: arms[index].rate if arms[index].units else -1
+    )
     others = [arm for index, arm in enumerate(arms) if index != best and arm.units]
     proven = (
         not split.is_mismatch
@@ -262,9 +264,7 @@ def decide(arms: Sequence[Arm], weights: Sequence[float] | None = None) -> Decis
 def _tells_apart(test: ChiSquare | None) -> bool:
     """Whether a test is significant, and of enough units to be one."""
     return (
-        test is not None
-        and test.p_value < SIGNIFICANT_P
-        and test.expected_min >= EXPECTED_MIN
+        test is not None and test.p_value < SIGNIFICANT_P and test.expected_min >= EXPECTED_MIN
     )
 
 
