@@ -1,4 +1,4 @@
-"""The functions that make one value of many rows, by lower-case name.
+"""The functions that make one value out of many rows, by lower-case name.
 
 quantileExactWeighted has no counterpart in DuckDB. Where every weight is 1 it is
 quantile_disc: the value of rank ceil(q * n). Elsewhere each row first learns the running weight

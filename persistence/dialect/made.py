@@ -1,4 +1,4 @@
-"""One expression on its way: its SQL for DuckDB, its type here, and what holds of it."""
+"""One translated expression: its SQL for DuckDB, its type here, and what is known about it."""
 
 import datetime as dt
 from dataclasses import dataclass, replace

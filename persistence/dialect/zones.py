@@ -1,4 +1,4 @@
-"""Time zones: which there are, and the way between an instant and what its clocks show."""
+"""Time zones: which there are, and how to get from an instant to local time and back."""
 
 import datetime as dt
 from functools import lru_cache
