@@ -24,7 +24,7 @@ from engine.events import (
 from engine.timebucket import Calendar
 
 PAIRS_MAX: Final = 131_072
-"""Pairs that have a number, some 400 bytes each; beyond it numbers are given anew."""
+"""Pairs that have a number, some 400 bytes each; beyond it numbering starts again."""
 
 NAME_BYTES: Final = 64
 PAIR_BYTES: Final = 230
@@ -107,7 +107,7 @@ class Admission:
             del self._terms[old]
 
     def make_room(self) -> None:
-        """Begin numbers anew where there are too many; groups keep those they were given."""
+        """Start numbering again if there are too many; groups keep the numbers they have."""
         if len(self.keys) >= PAIRS_MAX:
             self.keys = Keys(self._shards)
             self._numbers.clear()

@@ -114,7 +114,7 @@ class Forgetting:
         self._got_on = trio.Event()  # something more is done, or was tried
 
     async def forget(self, user_id: str) -> Progress:
-        """Erase a person; from the return on no answer tells of what came before.
+        """Erase a person; once it returns no answer shows what came before.
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed: then nothing has happened.
         """

@@ -82,7 +82,7 @@ class Kind(Enum):
 
 _ONE: Final = Kind.ONE
 _BULK: Final = Kind.BULK
-"""By names of the module: by its class a member takes 0.3 µs to find."""
+"""As names of the module: finding a member by its class takes 0.3 µs."""
 
 
 class NothingAsked(Struct, frozen=True):
@@ -228,7 +228,7 @@ async def _take_bulk(
     packing: Packing | None,
     spend: Callable[[int], None],
 ) -> bytes:
-    """The encoded answer: who skips thousands of events is told of each."""
+    """The encoded answer, in slices: it lists every event that was skipped, maybe thousands."""
     asked = wire.question(query, BatchAsked)
     config, times = engine.config, engine.accepted_times()
     limits = Limits(

@@ -70,7 +70,7 @@ class Asked:
     budget_s: float | None = None
 
     def read(self, config: Config, *, now_ms: int) -> Json:
-        """What a worker is told of it first."""
+        """What a worker is told about the query first."""
         return {
             "do": "read",
             "text": self.text,

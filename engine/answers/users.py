@@ -310,7 +310,7 @@ class Cohorts:
         )
 
     def accuracy(self, days: Sequence[int]) -> RetentionAccuracy:
-        """Exact, or the standard error of a simple random sample at each told day."""
+        """Exact, or the standard error of a simple random sample for each day that is shown."""
         rate = min(rate for rate, _ in self._shards)
         errors = {}
         if rate < 1:
