@@ -16,13 +16,13 @@ from enum import Enum, auto
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.inspect import BoolType, DictType, IntType, LiteralType, StrType, VarTupleType
 
 from engine.errors import InvalidSetting
+from engine.timebucket import is_zone
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -455,13 +455,11 @@ def _expected(kind: msgspec.inspect.Type) -> str:
 
 def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
     _must_be_addresses(config, origins)
-    try:
-        ZoneInfo(config.timezone)
-    except (KeyError, ValueError, OSError):  # unknown; not a key at all; a folder of zones
+    if not is_zone(config.timezone):
         raise InvalidSetting(
             f"timezone from {origins['timezone']}: expected an IANA zone such as "
             f"Europe/Berlin, got {config.timezone!r}"
-        ) from None
+        )
     for currency, rate in config.currency_rates.items():
         if not rate.is_finite() or rate <= 0 or currency == config.reporting_currency:
             raise InvalidSetting(
