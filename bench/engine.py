@@ -15,8 +15,9 @@ from bench.events import bodies
 from engine import decoding, events
 from engine.config import Config
 from engine.events import AcceptedTimes, Batch, Body, Kind
+from engine.group import Group
 from engine.sequence import Sequencing
-from engine.state import Group, ShardState
+from engine.state import ShardState
 from engine.timebucket import DAY_MS, HOUR_MS, Calendar
 from persistence.journal import Journal
 from persistence.recovery import recover

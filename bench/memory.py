@@ -27,14 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.actors.measures import memory_of
-from engine.codec import SEQUENCE, shard_source
+from engine.codec import SEQUENCE, STATE_FORMAT, Dump, shard_source
 from engine.columns import Keys
 from engine.config import Config
 from engine.decoding import decode_many
 from engine.events import AcceptedTimes
+from engine.group import Group
 from engine.intake import KLL_DAYS, Failure
 from engine.sequence import Sequencing
-from engine.state import STATE_FORMAT, Dump, Group, ShardState
+from engine.state import ShardState
 from engine.timebucket import DAY_MS, HOUR_MS, Calendar
 from persistence.recovery import recover
 from persistence.snapshot import SnapshotStore

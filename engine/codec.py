@@ -1,7 +1,7 @@
-"""State as bytes of a snapshot, msgpack with integers of any size, and whose they are."""
+"""State as bytes of a snapshot: msgpack with integers of any size, and whose state it is."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -11,6 +11,8 @@ _BYTES_32: Final = b"\xc6"
 _BIG_INT: Final = 1
 """Extension type of an integer beyond 64 bits, signed, big-endian: sums of money may be."""
 
+STATE_FORMAT: Final = 1
+"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
 
 SEQUENCE: Final = "sequence"
 """The source that a snapshot has of `engine.sequence`."""
@@ -19,6 +21,16 @@ SEQUENCE: Final = "sequence"
 def shard_source(number: int) -> str:
     """The source that a snapshot has of a shard."""
     return f"shard-{number}"
+
+
+class Dump(NamedTuple):
+    """What a source hands to a snapshot: all it knows, or what changed since its last dump.
+
+    An empty delta says that nothing changed.
+    """
+
+    full: bool
+    chunks: Iterable[bytes]
 
 
 def _extended(value: object) -> msgpack.ExtType:

@@ -33,11 +33,11 @@ from engine.facts import (
     VIEWS,
     Facts,
 )
+from engine.group import Group
 from engine.hashing import hash64, shard_of
 from engine.money import fee_micros, micros, month_micros
 from engine.recent import Hashes, RecentUsers
 from engine.rollups import counters, experiments, names, revenue
-from engine.state import Group
 from engine.timebucket import QUARTER_MS, add_interval
 from engine.totals import Totals
 

@@ -20,8 +20,8 @@ from engine.dedup import IdWindow
 from engine.erasure import Erase, Erasures, Secret
 from engine.events import ABSENT, Batch, Body, Event, correction_ms
 from engine.facts import Facts, Kept, read
+from engine.group import Group
 from engine.sharing import Shared
-from engine.state import Group
 from engine.timebucket import DAY_MS, Calendar
 from engine.totals import Totals
 from engine.waiting import DEAL_EVENTS_MAX, Chunk

@@ -1,17 +1,16 @@
 """Everything one shard knows: fold a group, image an answer, dump, load, expire."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from engine.cells import Dumped, Horizon, Owner, Slot, Slots
-from engine.codec import pack, unpack_all
+from engine.codec import pack
 from engine.columns import Keys, Table, joined
 from engine.config import Config
-from engine.hashing import shard_of
+from engine.group import ALL_KINDS, LISTS, TABLES, Group
 from engine.intake import Failure
-from engine.lately import ActiveUsers
 from engine.rollups import (
     counters,
     experiments,
@@ -21,12 +20,8 @@ from engine.rollups import (
     services,
     users,
 )
-from engine.sharing import Shared
-from engine.subscriptions import Payment
-from engine.timebucket import DAY_MS, MINUTE_MS, Calendar, Span
-from engine.totals import DayTotals, Totals
-
-K = TypeVar("K")
+from engine.timebucket import DAY_MS, Calendar, Span
+from engine.totals import DayTotals
 
 CHUNK_BYTES: Final = 256 * 1024
 """About what a dump gives out at a time, so that the caller may pause between pieces."""
@@ -40,57 +35,8 @@ FACTS_MIN: Final = 1_024
 SHARE_SLACK: Final = 1.02
 """Hashes do not spread quite evenly over shards: none may sample while the whole need not."""
 
-STATE_FORMAT: Final = 1
-"""Of what the shards and the sequence put into a snapshot; docs/formats/state.md."""
-
-TOTALS_DAYS: Final = 14
-"""Days before a start whose live figures are known: more than are told, for a clock may be put
-back."""
-
 STATE: Final = "state"
 ADVANCED: Final[Slot] = ("advanced", 0)
-
-
-@dataclass(slots=True)
-class Group:
-    """One shard's part of what one fsync covered: facts by family, in the order of arrival.
-
-    calls        numbers of pairs by `keys`, instants, latencies as the bits of a float64
-    failures     (number, instant, error code or '') of the calls that failed
-    views, conversions, searches   numbers, instants, and 1 where a search found nothing
-    active       hashes of users as the bits of an int64, instants
-    arrived      how many events came, by `sequence.KINDS`, and `errors` of them
-    facts        how many there are; 0 where nothing of what was covered concerns this shard
-    """
-
-    received_ms: int
-    keys: Keys
-    calls: Table | None = None
-    failures: list[Failure] = field(default_factory=list)
-    views: Table | None = None
-    conversions: Table | None = None
-    searches: Table | None = None
-    active: Table | None = None
-    sales: list[revenue.Fact] = field(default_factory=list)
-    payments: list[Payment] = field(default_factory=list)
-    exposures: list[experiments.Exposure] = field(default_factory=list)
-    goals: list[experiments.Conversion] = field(default_factory=list)
-    sessions: list[users.Finished] = field(default_factory=list)
-    labels: list[names.Fact] = field(default_factory=list)
-    arrived: counters.Arrived | None = None
-    facts: int = 0
-
-    def count(self) -> None:
-        """Say how many facts there are."""
-        tables = (self.calls, self.views, self.conversions, self.searches, self.active)
-        self.facts = sum([table.shape[1] for table in tables if table is not None]) + (
-            len(self.sales)
-            + len(self.payments)
-            + len(self.exposures)
-            + len(self.goals)
-            + len(self.sessions)
-            + len(self.labels)
-        )
 
 
 @dataclass(slots=True)
@@ -100,11 +46,6 @@ class _Waiting:
     tables: list[Table] = field(default_factory=list)
     facts: list[Any] = field(default_factory=list)
     count: int = 0
-
-
-TABLES: Final = ("calls", "views", "conversions", "searches", "active")
-LISTS: Final = ("sales", "payments", "exposures", "goals", "sessions", "labels")
-ALL_KINDS: Final = (*TABLES, *LISTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +87,6 @@ class Answered:
 
     image: Image
     names: Names
-
-
-class Dump(NamedTuple):
-    """What a source hands to a snapshot: all it knows, or what changed since its last dump.
-
-    An empty delta says that nothing changed.
-    """
-
-    full: bool
-    chunks: Iterable[bytes]
 
 
 class _Rollup(Protocol):
@@ -404,7 +335,7 @@ class ShardState:
         yield b"".join(pieces)
 
     def load(self, dumped: dict[str, dict[Slot, Any]], owner: Owner) -> None:
-        """Take back what one former shard dumped (`resolved`): those keys that `owner` says."""
+        """Take back what one former shard dumped, by slot: the keys that are `owner`'s."""
         for family in self._families:
             family.load(dumped.get(family.name, {}), owner)
         # Cells that had expired since they were dumped come back with it, and go again.
@@ -412,106 +343,3 @@ class ShardState:
         if advanced_ms:
             self._hour = -1
             self._advance(max(self._advanced_ms, advanced_ms))
-
-
-def resolved(parts: Iterable[bytes]) -> dict[str, dict[Slot, Any]]:
-    """{family: {slot: its last content}} of one shard's dumps, oldest first."""
-    slots: dict[str, dict[Slot, Any]] = {}
-    for part in parts:
-        for family, slot, content in unpack_all(part):
-            slots.setdefault(family, {})[slot] = content
-    return slots
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """The owner of everything that its former self dumped: the number of shards is the same."""
-
-    shared: Shared = field(default_factory=Shared)
-    unkeyed: bool = True
-
-    def same(self, key: K, /) -> K:
-        return self.shared.same(key)
-
-    def key(self, key: str, /) -> bool:
-        return True
-
-    def hash(self, hash64: int, /) -> bool:
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The owner of one share where the number of shards has changed."""
-
-    shard: int
-    shards: int
-    shared: Shared
-
-    def same(self, key: K, /) -> K:
-        return self.shared.same(key)
-
-    @property
-    def unkeyed(self) -> bool:
-        return self.shard == 0
-
-    def key(self, key: str, /) -> bool:
-        return shard_of(key, self.shards) == self.shard
-
-    def hash(self, hash64: int, /) -> bool:
-        return hash64 % self.shards == self.shard
-
-
-def restore(
-    states: Sequence[ShardState],
-    former: Iterable[dict[str, dict[Slot, Any]]],
-    *,
-    formerly: int,
-    shared: Shared | None = None,
-) -> None:
-    """Load what former shards dumped into fresh `states`, as many as there are now.
-
-    former    of each in turn what `resolved` says; never all of them are in memory together
-    formerly  how many they are
-    shared    the texts of what has been read besides
-    """
-    shared = shared or Shared()
-    if len(states) == formerly:
-        for state, dumped in zip(states, former, strict=True):
-            state.load(dumped, Whole(shared))
-        return
-    for dumped in former:
-        for shard, state in enumerate(states):
-            state.load(dumped, Share(shard, len(states), shared))
-    for state in states:
-        state.is_new_share = True
-
-
-def begin_totals(
-    totals: Totals,
-    states: Sequence[ShardState],
-    config: Config,
-    calendar: Calendar,
-    now_ms: int,
-) -> None:
-    """Take what live figures tell from the cells; of tomorrow there may be some already."""
-    today = calendar.day_of(now_ms)
-    days = range(today - TOTALS_DAYS, today + 2)
-    totals.take(
-        ((day, state.totals_of(day)) for day in days for state in states),
-        (state.counters for state in states),
-        _active(states, config, now_ms),
-    )
-
-
-def _active(states: Sequence[ShardState], config: Config, now_ms: int) -> ActiveUsers:
-    """Who was active in the last minutes; not known where shards hold a sample of users."""
-    active = ActiveUsers(counters.LIVE_MINUTES)
-    first = now_ms // MINUTE_MS - counters.LIVE_MINUTES + 1
-    active.lose(first - 1)
-    for state in states:
-        known = state.active_in(first)
-        if state.users.days.sample_rate < 1:
-            active.lose((now_ms + config.future_ms_max) // MINUTE_MS)
-        active.add(now_ms, ((user, minute * MINUTE_MS) for user, minute in known))
-    return active

@@ -7,13 +7,15 @@ from time import perf_counter
 import msgspec
 
 from engine import events
-from engine.codec import SEQUENCE, shard_source
+from engine.codec import SEQUENCE, STATE_FORMAT, shard_source
 from engine.config import Config
 from engine.erasure import Secret, WrongKey
 from engine.errors import Corruption, TallymarkError
+from engine.group import Group
+from engine.resuming import resolved, restore
 from engine.sequence import Forget, Sequencing
 from engine.sharing import Shared
-from engine.state import STATE_FORMAT, Group, ShardState, resolved, restore
+from engine.state import ShardState
 from engine.timebucket import Calendar
 from persistence import key
 from persistence.aside import real_disk

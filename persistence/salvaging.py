@@ -12,11 +12,11 @@ from operator import not_
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.codec import SEQUENCE, shard_source
+from engine.codec import SEQUENCE, STATE_FORMAT, shard_source
 from engine.config import Config
 from engine.errors import TallymarkError
 from engine.sequence import Sequencing
-from engine.state import STATE_FORMAT, ShardState
+from engine.state import ShardState
 from engine.timebucket import Calendar
 from persistence.audit import JOURNAL_FOLDER, SNAPSHOT_FOLDER, NotADataFolder, undisturbed
 from persistence.files import REAL_DISK

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from engine.codec import Dump
 from engine.errors import TallymarkError
-from engine.state import Dump
 from persistence.files import REAL_DISK, Disk
 from persistence.part import (
     BadFile,

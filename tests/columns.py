@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.columns import Keys, Table
-from engine.state import Group
+from engine.group import Group
 
 KEYS = Keys(1)
 """The numbers of all pairs in tests of one shard."""

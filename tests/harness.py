@@ -12,8 +12,10 @@ from engine.answers.common import Frame, Plan, plan
 from engine.config import Config
 from engine.erasure import KEY_BYTES, Secret
 from engine.events import AcceptedTimes, Batch
+from engine.group import Group
+from engine.resuming import begin_totals, resolved, restore
 from engine.sequence import Sequencing
-from engine.state import Group, Question, ShardState, begin_totals, resolved, restore
+from engine.state import Question, ShardState
 from engine.timebucket import Calendar
 from engine.totals import DayTotals
 

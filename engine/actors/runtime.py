@@ -22,8 +22,9 @@ from engine.errors import JournalFailed, NotReady, Overloaded, TallymarkError
 from engine.events import AcceptedTimes, Batch
 from engine.facts import Kept
 from engine.pseudonyms import Pseudonyms
+from engine.resuming import begin_totals
 from engine.sequence import Sequencing
-from engine.state import ShardState, begin_totals
+from engine.state import ShardState
 from engine.timebucket import DAY_MS, Calendar
 
 ERASURES_RETRY_S: Final = 60

@@ -23,8 +23,8 @@ from engine.distribution import EVENTS, SECONDS, Distribution
 from engine.errors import DiskFull, JournalFailed, TallymarkError
 from engine.events import Batch, Body, Kind
 from engine.facts import Facts
+from engine.group import Group
 from engine.sequence import Sequencing, are_few
-from engine.state import Group
 
 RELEASED_AT_ONCE: Final = 32
 """Acknowledgements without a pause; each may be an answer sent, which takes 10 µs."""

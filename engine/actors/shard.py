@@ -9,8 +9,9 @@ import trio
 from engine.actors.dumping import DumpAsked
 from engine.actors.slicing import Pace
 from engine.distribution import Distribution
+from engine.group import Group
 from engine.sequence import Forget
-from engine.state import Answered, Group, Question, ShardState
+from engine.state import Answered, Question, ShardState
 
 
 @dataclass(slots=True)

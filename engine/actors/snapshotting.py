@@ -10,11 +10,11 @@ import trio
 from engine.actors.dumping import DumpAsked
 from engine.actors.queue import Barrier
 from engine.actors.sequencer import InThread, Journal, Sequencer
+from engine.codec import STATE_FORMAT
 from engine.config import Config
 from engine.distribution import Distribution
 from engine.erasure import Secret
 from engine.errors import TallymarkError
-from engine.state import STATE_FORMAT
 
 
 class Snapshots(Protocol):

@@ -68,6 +68,7 @@ class Step(Struct, frozen=True, kw_only=True, rename="camel"):
 class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
     """Money in `currency`; null with a `reason` where amounts in several cannot be added.
 
+    mrr alone is null where sales can be added, and what recurs is in other currencies.
     topServices is empty where one creator was asked for, unless it was of one service.
     """
 
@@ -175,7 +176,7 @@ class Converter:
 
     def micros(self, by_currency: Mapping[str, int]) -> int | None:
         """The sum in `currency`, rounded half to even once for each currency."""
-        if self.reason is not None:
+        if self.reason is not None or not by_currency.keys() <= self._rates.keys():
             return None
         return sum([self._converted(code, n) for code, n in by_currency.items()])
 
@@ -213,12 +214,17 @@ def figures(
     """Merge the shards' images."""
     whole = revenue.merged(images)
     config = frame.config
-    found = {*whole.now, *whole.mrr_micros, *filter(None, [asked.currency])}
-    converter = Converter(config.reporting_currency, config.currency_rates, found)
+    sold = {*whole.now, *filter(None, [asked.currency])}
+    recurring = set(whole.mrr_micros)
+    # Sales choose the currency: what was subscribed to before the period makes them no mixture.
+    converter = Converter(config.reporting_currency, config.currency_rates, sold or recurring)
     mrr = converter.micros(whole.mrr_micros)
     sales = converter.sales(whole.now)
-    one = None if sales is None or mrr is None else _in_currency(sales, mrr)
-    whole_figures = Figures(
+    reason = converter.reason
+    if reason is None and mrr is None:
+        rated = {config.reporting_currency, *config.currency_rates}
+        reason = _without_mrr(recurring, sold, (recurring | sold) - rated)
+    nulls = Figures(
         gmv=None,
         mrr=None,
         take_rate=None,
@@ -229,17 +235,27 @@ def figures(
         refunds=None,
         fees=None,
         currency=converter.currency,
-        reason=converter.reason,
+        reason=reason,
         by_currency={
             code: _in_currency(whole.now.get(code, NOTHING), whole.mrr_micros.get(code, 0))
-            for code in sorted(found)
+            for code in sorted(sold | recurring)
         },
         top_services=_top(whole.by_service, converter, asked.limit, known),
         period=planned.period.label,
         series=_series(planned, whole.series, converter) if planned.buckets else UNSET,
     )
+    if sales is None:
+        return nulls
+    told = structs.asdict(_in_currency(sales, mrr or 0))
+    return structs.replace(nulls, **told | {"mrr": None if mrr is None else told["mrr"]})
+
+
+def _without_mrr(recurring: set[str], sold: set[str], missing: set[str]) -> str:
+    """Why recurring revenue has no sum beside sales that have one."""
     return (
-        whole_figures if one is None else structs.replace(whole_figures, **structs.asdict(one))
+        f"Recurring revenue is in {', '.join(sorted(recurring))}, the other figures are in "
+        f"{', '.join(sorted(sold))}, and no rate is set for "
+        f"{', '.join(sorted(missing))}: see byCurrency, or set currency_rates."
     )
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from engine.codec import Dump
 from engine.config import Config
 from engine.erasure import erased_in
 from engine.errors import Corruption, TallymarkError
-from engine.state import Dump
 from engine.timebucket import DAY_MS
 from persistence import key
 from persistence.archive import merging

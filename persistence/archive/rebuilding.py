@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.codec import SEQUENCE
+from engine.codec import SEQUENCE, Dump
 from engine.config import Config
 from engine.erasure import Erasures
-from engine.state import Dump
 from persistence.archive import manifest as manifests
 from persistence.archive.archiver import IDS_SOURCE, JOURNAL_FOLDER, Archiver
 from persistence.archive.columns import filed_source_of

@@ -5,10 +5,10 @@ from engine import events
 from engine.cells import OTHER
 from engine.config import Config
 from engine.events import Batch, Kind
+from engine.group import Group
 from engine.hashing import hash64, shard_of
 from engine.rollups import experiments, names, revenue
 from engine.sequence import Sequencing
-from engine.state import Group
 from engine.timebucket import Calendar
 from engine.waiting import DEAL_EVENTS_MAX
 from tests import columns

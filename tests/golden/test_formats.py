@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.codec import Dump
 from engine.erasure import KEY_BYTES, Erase, Secret, Swept, swept
 from engine.events import Body, Kind, replay
 from engine.hashing import hash64
-from engine.state import Dump
 from persistence.journal import Journal
 from persistence.record import Record
 from persistence.snapshot import SnapshotStore

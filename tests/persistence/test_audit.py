@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.codec import Dump
 from engine.errors import Corruption, FolderInUse
 from engine.events import Body, Kind
-from engine.state import Dump
 from persistence.audit import NotADataFolder, audit
 from persistence.journal import Journal
 from persistence.lock import hold

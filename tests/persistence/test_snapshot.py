@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from engine.state import Dump
+from engine.codec import Dump
 from persistence.snapshot import CHAIN_PARTS_MAX, SnapshotFailed, SnapshotStore
 from tests.damage import flip
 from tests.persistence.faulty_disk import FaultyDisk, Stopped

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.state import Dump
+from engine.codec import Dump
 from persistence.audit import audit
 from persistence.snapshot import SnapshotStore
 from tests.damage import flip

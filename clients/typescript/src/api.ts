@@ -233,7 +233,7 @@ export interface RevenueAnswer {
   previous?: RevenueFigures;
 }
 
-/** Money in `currency`; null with a `reason` where amounts in several cannot be added. topServices is empty where one creator was asked for, unless it was of one service. */
+/** Money in `currency`; null with a `reason` where amounts in several cannot be added. mrr alone is null where sales can be added, and what recurs is in other currencies. topServices is empty where one creator was asked for, unless it was of one service. */
 export interface RevenueFigures {
   gmv: number | null;
   mrr: number | null;

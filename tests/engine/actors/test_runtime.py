@@ -10,8 +10,9 @@ from engine.actors.runtime import Engine
 from engine.answers import marketplace, services
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
 from engine.hashing import shard_of
+from engine.resuming import resolved, restore
 from engine.sequence import Sequencing
-from engine.state import ShardState, resolved, restore
+from engine.state import ShardState
 from engine.timebucket import Calendar
 from persistence.journal import Journal
 from persistence.recovery import recover

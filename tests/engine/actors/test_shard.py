@@ -4,11 +4,14 @@ from trio.testing import wait_all_tasks_blocked
 from engine.actors.dumping import DumpAsked
 from engine.actors.shard import Ask, run_shard
 from engine.actors.slicing import Pace
+from engine.codec import Dump
 from engine.config import Config
 from engine.distribution import SECONDS, Distribution
+from engine.group import Group
+from engine.resuming import resolved, restore
 from engine.rollups import experiments, users
 from engine.rollups.marketplace import Question
-from engine.state import Dump, Group, ShardState, resolved, restore
+from engine.state import ShardState
 from engine.timebucket import DAY_MS, Calendar, Span
 from tests import columns
 from tests.columns import KEYS, looks

@@ -110,6 +110,32 @@ def test_a_rate_makes_one_currency_of_two() -> None:
     assert found["byCurrency"]["EUR"]["gmv"] == 19
 
 
+def test_what_subscriptions_are_paid_in_says_nothing_of_sales_in_one_currency() -> None:
+    yearly = {**MONTHLY, "billingInterval": "year", "amount": 120, "currency": "EUR"}
+    house = House().track(NOW_MS - 40 * DAY_MS, yearly).track(NOW_MS, SALE)
+    found = figures(house, granularity="day")
+    assert (found["currency"], found["gmv"], found["avgOrderValue"]) == ("USD", 100, 100)
+    assert [step["gmv"] for step in found["series"]] == [0, 0, 0, 0, 0, 0, 100]
+    assert [top["gmv"] for top in found["topServices"]] == [100]
+    assert found["mrr"] is None
+    assert found["reason"] == (
+        "Recurring revenue is in EUR, the other figures are in USD, and no rate is set for "
+        "EUR: see byCurrency, or set currency_rates."
+    )
+    assert {code: one["mrr"] for code, one in found["byCurrency"].items()} == {
+        "EUR": 10,
+        "USD": 0,
+    }
+    assert house.counters(NOW_MS)["revenue:today"] == found["series"][-1]["gmv"]
+
+
+def test_recurring_revenue_alone_is_told_in_its_one_currency() -> None:
+    house = House().track(NOW_MS - 10 * DAY_MS, {**MONTHLY, "currency": "EUR"})
+    found = figures(house)
+    assert (found["currency"], found["mrr"], found["gmv"]) == ("EUR", 100, 0)
+    assert found["reason"] is None
+
+
 def test_filters_each_alone_and_with_a_currency() -> None:
     house = told(
         {**SALE, "serviceId": "a", "creatorId": "x", "amount": 1},

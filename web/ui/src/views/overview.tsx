@@ -106,7 +106,7 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
   );
   return (
     <section class="panel span-6" aria-label="Revenue">
-      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={304} empty={({ data }) => (data.reason === null ? null : mixedWords(data))}>
+      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={304} empty={({ data }) => (data.gmv === null ? mixedWords(data) : null)}>
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);

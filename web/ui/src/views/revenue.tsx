@@ -39,7 +39,7 @@ export function Revenue({ view }: { view: View }): JSX.Element {
     currency === null ? null : url("/metrics/revenue", { ...view.params, limit: 1 }),
     view.refreshMs,
   );
-  const isMixed = (asked.answer?.data.reason ?? null) !== null;
+  const isMixed = asked.answer?.data.gmv === null;
   const unfiltered = currency === null ? asked : all;
   return (
     <div class="grid">
@@ -119,7 +119,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): 
         label="MRR"
         figure={cash(now?.mrr)}
         title="Payments that recur, per month"
-        line={`on ${monthDay(lastMs, view.zone)}`}
+        line={now?.mrr === null && now.gmv !== null ? "in another currency" : `on ${monthDay(lastMs, view.zone)}`}
       />
       <Stat
         label="Take rate"
