@@ -14,10 +14,12 @@ from typing import Final, Self, TypeVar
 import structlog
 import trio
 
-from engine.config import ADMIN_KEY_VARIABLE, Config, is_loopback
+from engine.config import Config
 from engine.errors import InvalidSetting, TallymarkError
+from engine.resolving import ADMIN_KEY_VARIABLE
 from persistence import keyfile
 from persistence.keys import Entry, KeyStore
+from web.access import is_loopback
 from web.gate import Gate
 from web.grants import Key
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 import click
 
-from engine.config import KEY_VARIABLE
+from engine.resolving import KEY_VARIABLE
 from load.errors import LoadError
 
 if TYPE_CHECKING:

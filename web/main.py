@@ -11,12 +11,14 @@ from typing import Final
 import structlog
 import trio
 
-from engine.config import ADMIN_KEY_VARIABLE, Config, is_loopback
+from engine.config import Config
 from engine.errors import InvalidSetting, TallymarkError
+from engine.resolving import ADMIN_KEY_VARIABLE
 from persistence.files import REAL_DISK
 from persistence.lock import hold
 from persistence.recovery import Recovered, recover
 from web import hosting, logs
+from web.access import is_loopback
 from web.app import create_app
 from web.archiving import Archiving
 from web.collecting import tune_collector

@@ -10,7 +10,7 @@ import click
 import msgspec
 from msgspec.inspect import BoolType, DictType, VarTupleType
 
-from engine.config import SETTINGS, Resolved
+from engine.resolving import SETTINGS, Resolved
 from web import settings
 
 Given = str | bool | tuple[str, ...] | None

@@ -188,7 +188,8 @@ class Snapshotting:
             return covered_seq
         surplus_seq = self._journal.surplus_seq(self._config.archive_backlog_bytes_max)
         lost_seq = min(surplus_seq, covered_seq)
-        if lost_seq > archived_seq:
+        # What lies before first_seq was archived, or told of, when it went.
+        if lost_seq > archived_seq and lost_seq >= self._journal.first_seq:
             reason = "archive_backlog_bytes_max is reached"
             self._log("archive backlog failed", lost_up_to_seq=lost_seq, reason=reason)
         return max(archived_seq, lost_seq)

@@ -148,10 +148,13 @@ _HELD: Final[list[contextlib.ExitStack]] = []
 
 
 def say(said: Said) -> None:
-    """Write one line to standard output."""
+    """Write one line to standard output; the end of the process where nobody reads it."""
     data = encode(said)
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
+    try:
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+    except BrokenPipeError:  # the server was killed, and in a moment so is this process
+        os._exit(1)
 
 
 def _note(event: str, **facts: str | float | None) -> None:

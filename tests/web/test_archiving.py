@@ -14,6 +14,7 @@ import trio
 
 from engine.config import Config
 from persistence.archive import manifest as manifests
+from persistence.archive.talk import Begin, encode
 from tests.archives import House, rows_of
 from tests.living import NOW_MS, Life, batch, config_of, living, view
 from tests.server import ROOT, environment
@@ -117,6 +118,26 @@ async def test_signals_to_the_whole_group_do_not_end_it_before_its_work_is_done(
     manifest = manifests.read(config.data / "archive")
     assert manifest is not None
     assert manifest.covered_seq == 1
+
+
+def test_a_process_whose_server_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "persistence.archive.process"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # as the system closes it, before it ends this process as well
+        process.stdin.write(encode(Begin(config_of(tmp_path), 0)))
+        process.stdin.flush()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
 
 
 async def test_a_damaged_manifest_is_a_failure_that_says_what_to_do(tmp_path: Path) -> None:

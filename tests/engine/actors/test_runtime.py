@@ -332,6 +332,19 @@ async def test_the_journal_is_kept_until_the_archive_holds_it(tmp_path):
     assert "archive backlog failed" not in life.logged
 
 
+async def test_an_archive_that_has_not_said_yet_how_far_it_is_has_lost_nothing(tmp_path):
+    archived = 40
+    async with living(config_of(tmp_path, **SMALL), archived_seq=lambda: archived) as life:
+        await told_in_many_segments(life)
+        first_seq = life.recovered.journal.first_seq
+        assert 20 < first_seq <= 41
+        archived = 0  # a start: what is gone the archive holds, but its process is not up yet
+        await life.engine.accept(batch(view()))
+        await life.engine.checkpoint()
+        assert life.recovered.journal.first_seq == first_seq
+    assert "archive backlog failed" not in life.logged
+
+
 async def test_an_archive_that_lags_too_far_loses_the_oldest_of_the_journal(tmp_path):
     config = config_of(tmp_path, **SMALL, archive_backlog_bytes_max=10_000)
     async with living(config, archived_seq=lambda: 5) as life:
