@@ -1,7 +1,7 @@
 """Names that may have figures of their own: the first ones up to a cap, later ones together.
 
-A pair of names that was admitted before is a number with one look-up; everything else, such as
-a name that is refused, is counted and takes the long way.
+A pair of names that has been admitted is a number, found by one look-up; everything else, such
+as a name that is refused, is counted and takes the long way.
 """
 
 from collections.abc import Generator, Iterable, Sequence

@@ -1,13 +1,13 @@
-"""Who is to be taken out of everything, told so that only this data folder can tell who it was.
+"""Who is to be erased, said in a way that only this data folder can resolve to a person.
 
-An erasure is a *notice* in the journal: a record that is no event and has a number and a place
-in the one order all the same. It names the person by a keyed hash, and carries what state is
-searched by, the 64-bit hash of the id, behind a mask made with the same key. Without the key a
-notice says nothing; with it, as much as the hashes that state holds of everybody else.
+An erasure is a *notice* in the journal: a record that is no event but has a number and a place
+in the order all the same. It names the person by a keyed hash, and carries what state is
+searched by, the 64-bit hash of the id, masked with the same key. Without the key a notice
+reveals nothing; with it, no more than the hashes that state holds of everybody.
 
-Source of the construction: SHA-256 over a key of exactly one block and the id. Whoever does not
-know the key cannot tell ids apart; that such a hash can be lengthened by strangers is of no
-matter, since nothing is authenticated by it. SHA-256, for DuckDB can reckon it too, over rows.
+Construction: SHA-256 over a key of exactly one block, followed by the id. Whoever does not know
+the key cannot tell ids apart. That strangers can extend such a hash does not matter, because it
+authenticates nothing. SHA-256, because DuckDB can compute it too, over rows.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,8 +1,8 @@
-"""Users who were active lately: it spares the facts that tell nothing new of them.
+"""Users who were active lately: it saves the facts that say nothing new about them.
 
-That somebody was active on a day, and until which minute, does not change when it is told again
-for the same day and an earlier instant: nine of ten facts about the users of a busy service.
-What is forgotten here, by chance or at a restart, is only told once more.
+That somebody was active on a day, and until which minute, does not change when the same is said
+again for the same day and an earlier instant: nine of ten facts about the users of a busy
+service. Whatever is forgotten here, by chance or at a restart, is merely said once more.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """What a start makes of dumps: the states of the shards there are now, and live figures of all.
 
-State is kept by key and not by shard, so there may be more shards or fewer than when it was
-dumped: then every shard takes its share of what each former one knew.
+State is kept by key and not by shard, so there may be more or fewer shards than when it was
+dumped: every shard then takes its share of what each former one knew.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
-"""From a journal record to one message per shard: duplicates, numbers, caps, split.
+"""From journal records to one message per shard: duplicates, numbers, caps, split.
 
-Live and replay both call `add` and `deal`, for what lies between the journal and the fold must
-be the same computation: it depends on the records in their order and on nothing else, least of
-all on how many are dealt at a time (tests/properties/test_engine_laws.py).
+Live and replay both call `add` and `deal`, because what lies between the journal and the fold
+must be the same computation: it depends on the records in their order and on nothing else,
+least of all on how many are dealt at a time (tests/properties/test_engine_laws.py).
 """
 
 from collections import deque

@@ -1,9 +1,9 @@
 """Live figures of all shards together: running totals, counted where events are split.
 
-They are what the cells of the shards add up to, day by day (`tests/harness.py` sees to it each
-time that they are asked for), and no snapshot holds them: at a start they are taken from the
-cells, and from then on each event counts here as it does there. So nobody has to fold anything
-to tell them.
+They equal what the cells of the shards add up to, day by day (`tests/harness.py` compares the
+two whenever they are asked for), and no snapshot holds them: at a start they are taken from the
+cells, and from then on each event is counted both here and there. So nothing has to be folded
+to answer with them.
 """
 
 from collections.abc import Iterable, Sequence

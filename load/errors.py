@@ -1,6 +1,7 @@
 """What stops a load command: each failure says what is wrong, where, and what to do.
 
-`load/` speaks HTTP alone and imports nothing of the engine, so it has a root of its own.
+`load/` speaks only HTTP and imports nothing from the engine, so its errors have a root of their
+own.
 """
 
 

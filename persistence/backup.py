@@ -1,4 +1,4 @@
-"""A copy of a data folder, whole in itself, taken while a server may be writing to it.
+"""A consistent copy of a data folder, taken while a server may be writing to it.
 
 Nothing is paused and no lock is taken. Almost every file is never written again once it has
 its name: sealed segments, parts and manifests of snapshots, files of rows. Such a file is

@@ -1,4 +1,4 @@
-"""The disk as persistence uses it: a dozen blocking calls that a test can put itself behind."""
+"""The disk as persistence uses it: a dozen blocking calls that a test can replace."""
 
 import contextlib
 import errno

@@ -1,8 +1,8 @@
 """The journal: groups of bodies appended for good, in segments, and read back in order.
 
-What the rest of Tallymark may assume is the list of public methods, and not that there are
-files: append a group, replay from a number, the last number, trim up to a number. Calls block
-and come one at a time, from whatever thread; the properties may be read at any time.
+The rest of Tallymark may rely on the public methods only, and not on there being files: append
+a group, replay from a number, the last number, trim up to a number. Calls block and come one at
+a time, from whatever thread; the properties may be read at any time.
 
 A record that is not whole is a *torn tail* when nothing whole follows it at the end of the
 newest segment: it is cut off at start. Everywhere else it is damage, and `open` refuses it.

@@ -1,11 +1,11 @@
 """Keys and sessions in the control store: digests at rest, changes that a running server sees.
 
-A key is 32 random bytes, so its SHA-256 is as hard to turn back as it is to guess, and finding
-it costs a microsecond; a slow hash would help whoever wants to keep the server busy.
+A key is 32 random bytes, so its SHA-256 is as hard to invert as the key is to guess, and
+finding it costs a microsecond; a slow hash would help whoever wants to keep the server busy.
 
-The command line changes keys while a server runs. Both have a connection of their own:
-`has_changed` is how the server notices, `acknowledge` how the command learns that it has.
-Every call blocks; of one store a caller makes one at a time. Times are epoch ms.
+The command line changes keys while a server runs, each over its own connection: `has_changed`
+is how the server notices, `acknowledge` how the command learns that it has. Every call blocks,
+and callers make one at a time per store. Times are epoch ms.
 """
 
 import os

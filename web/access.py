@@ -1,4 +1,4 @@
-"""By which names this machine is reached, and from which pages, where that decides who may."""
+"""Which host names and which pages are our own, where that decides who may do what."""
 
 import ipaddress
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""`tallymark forget`: a person is erased by a server, or from a data folder without one."""
+"""`tallymark forget`: erases a person, through a server or from a data folder without one."""
 
 import time
 from collections.abc import Iterator

@@ -1,13 +1,13 @@
 """All connections behind one selector: one task reads, cuts and answers in plain callbacks.
 
-A Trio task for each connection costs as much as all else that is done for a small request
+A Trio task per connection costs as much as everything else that is done for a small request
 (docs/performance.md has the ratio), so one task waits for one selector that holds them all.
 What tasks would give for free is kept by hand in `web.line`: deadlines (swept here),
 back-pressure, order, bounded buffers. A request for a hot route goes to `Takes`; any other
 goes, with its whole connection, to `Elsewhere`, and the connection comes back after the answer.
 
 The selector is edge-triggered: each connection is registered once, and no system call is spent
-on saying that it may or may not be read just now. That needs epoll, so it needs Linux.
+on saying whether it may be read at the moment. That needs epoll, so it needs Linux.
 """
 
 import contextlib

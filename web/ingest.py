@@ -1,7 +1,7 @@
 """One function from the body of POST /track* to its acknowledgement: bytes in, bytes out.
 
-It knows no framework, so that whatever carries a request can call it. Its answers may be read
-by pages of any origin: a key that writes is public, and no cookie counts here.
+It knows no framework, so whatever carries a request can call it. Pages of any origin may read
+its answers: a write key is public, and no cookie counts here.
 """
 
 from collections.abc import Callable, Sequence

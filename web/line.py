@@ -1,7 +1,7 @@
 """One connection as a state machine of plain callbacks: cut into requests, answer in order.
 
 It reads only while it waits for a request, takes one request at a time, and holds at most one
-head, one body and one answer. Nothing raises out of it.
+head, one body and one answer. No exception leaves it.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""The command `tallymark load`: a run, the search for the capacity, the list of profiles."""
+"""The command `tallymark load`: a run, the search for capacity, the list of profiles."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The composition root: what a server is made of, in the order in which it comes and goes."""
+"""The composition root: what a server is made of, in the order of its start and its stop."""
 
 import os
 import resource

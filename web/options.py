@@ -1,4 +1,4 @@
-"""Settings as options of the command line: the main ones are in its help, all are taken."""
+"""Settings as options of the command line: all are accepted, the main ones are in its help."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """Requests for SQL: two paths, two dialects, two forms of refusal.
 
-On /sql a refusal is problem+json like everywhere; on the path of Analytics Engine it is plain
-text, for that is what its clients show, and parameters that they add are ignored there.
+On /sql a refusal is problem+json as everywhere; on the path of Analytics Engine it is plain
+text, because that is what its clients show, and parameters that those clients add are ignored.
 """
 
 import re

@@ -1,7 +1,8 @@
 """Reports: exports that are made while nobody waits, and kept as files for a while.
 
-What was taken is on the disk before it is answered, so a restart, or a crash in the middle,
-makes anew what was not done. A few are made at a time, in the order in which they came.
+A report is on disk before its request is answered, so after a restart, or a crash in the
+middle, whatever was not finished is made again. A few are made at a time, in the order of
+arrival.
 """
 
 import secrets

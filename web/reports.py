@@ -1,4 +1,4 @@
-"""Reports as they are asked for and told of: the bodies of /exports."""
+"""Reports as they are asked for and described: the bodies of /exports."""
 
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union
 

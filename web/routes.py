@@ -1,4 +1,4 @@
-"""The routes as a table, of which the application and its OpenAPI description are made."""
+"""The routes as a table, from which the application and its OpenAPI description are made."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""What waits for the sequencer: requests within bounds, and what has a place between them.
+"""What waits for the sequencer: requests, within bounds, and notices and barriers among them.
 
-Requests that follow each other are read together, a portion at a time, while their events are
-hot, and not when their record is gathered: by then there may be thousands (`engine.facts`).
+Consecutive requests are read together, a portion at a time, while their events are hot, and not
+when their record is gathered: by then there may be thousands of events (`engine.facts`).
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""How many events a second, over the last seconds."""
+"""Events per second, over the last few seconds."""
 
 from collections import deque
 from typing import Final

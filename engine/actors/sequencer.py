@@ -1,8 +1,8 @@
-"""Gather, write, take, release, deal: the one order of everything that changes state.
+"""Gather, write, tally, release, deal: the one order of everything that changes state.
 
-One task makes a record of the batches that wait, has it on disk, counts it and releases the
+One task makes a record of the batches that wait, gets it onto disk, tallies it and releases the
 acknowledgements; what earlier records left is dealt to the shards while the disk is at work.
-Notices and snapshots pass through it too, so they cover a number exactly.
+Notices and snapshots pass through the same task, so they cover a sequence number exactly.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Experiments: from the question to rates with intervals, a verdict, and what it lacks."""
+"""Experiments: from the question to rates with intervals, and a verdict or what it lacks."""
 
 import math
 from collections.abc import Generator, Sequence

@@ -1,4 +1,4 @@
-"""The last minutes: how many events of which kind were received in each of them."""
+"""The last minutes: how many events of each kind were received in each of them."""
 
 from typing import Final, NamedTuple
 

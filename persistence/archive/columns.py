@@ -2,10 +2,10 @@
 
 Three tables of columns. STORED is what a row holds, in this order: the fields of an event under
 their names on the wire, null where absent, and what sorting and pruning need. FILED is how a
-Parquet file holds it: the same, but for ids. An id that is a UUID as they are usually written
-lies in a column of that type, 16 bytes instead of 36, and else as text. SHOWN is what a query
-sees: the 44 columns of Analytics Engine, never null, then every field. What can be said by
-other columns is not stored but made by the query: `select_of` writes it.
+Parquet file holds it: the same except for ids. An id that is a UUID in its usual notation lies
+in a column of that type, 16 bytes instead of 36; any other id is text. SHOWN is what a query
+sees: the 44 columns of Analytics Engine, never null, then every field. Whatever follows from
+other columns is not stored but computed by the query: `select_of` writes it.
 
 `timestamp`, `index1` and `blob2` are stored as they are shown, so that a filter on them reaches
 the files and skips row groups; docs/formats/archive.md says the rest.

@@ -1,4 +1,4 @@
-"""An archive made anew from its own files and from what the journal still holds."""
+"""Rebuilding an archive from its own files and from what the journal still holds."""
 
 import time
 from collections.abc import Callable, Iterator

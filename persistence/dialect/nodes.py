@@ -1,4 +1,4 @@
-"""Nodes of the tree that sqlglot makes: what there is to them, and how they are called."""
+"""Nodes of sqlglot's tree: what they consist of, and what they are called."""
 
 from collections.abc import Iterator
 

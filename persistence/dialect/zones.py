@@ -1,4 +1,4 @@
-"""Time zones: which there are, and the way between an instant and what its clocks show.
+"""Time zones: which there are, and how to get from an instant to local time and back.
 
 Texts are read by the rules by which the reporting zone's days are cut, and never by those of
 the operating system, which may be years older: a day named in SQL is the day of /metrics.
