@@ -15,13 +15,13 @@ from enum import Enum, auto
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, get_type_hints
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec.inspect import BoolType, DictType, IntType, LiteralType, StrType, VarTupleType
 
 from engine.config import RECORD_BODIES_BYTES_MAX, Config
 from engine.errors import InvalidSetting
+from engine.timebucket import is_zone
 
 
 class Source(Enum):
@@ -209,13 +209,11 @@ def _expected(kind: msgspec.inspect.Type) -> str:
 
 def _must_make_sense(config: Config, origins: Mapping[str, str]) -> None:
     _must_be_addresses(config, origins)
-    try:
-        ZoneInfo(config.timezone)
-    except (KeyError, ValueError, OSError):  # unknown; not a key at all; a folder of zones
+    if not is_zone(config.timezone):
         raise InvalidSetting(
             f"timezone from {origins['timezone']}: expected an IANA zone such as "
             f"Europe/Berlin, got {config.timezone!r}"
-        ) from None
+        )
     for currency, rate in config.currency_rates.items():
         if not rate.is_finite() or rate <= 0 or currency == config.reporting_currency:
             raise InvalidSetting(

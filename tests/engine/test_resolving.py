@@ -136,6 +136,11 @@ def test_variables_of_others_and_the_name_of_the_file_are_no_settings() -> None:
         ),
         (
             "TALLYMARK_TIMEZONE",
+            "localtime",  # most systems have a file of that name among their zones
+            "timezone from TALLYMARK_TIMEZONE: expected an IANA zone such as Europe/Berlin",
+        ),
+        (
+            "TALLYMARK_TIMEZONE",
             "../etc/passwd",
             "timezone from TALLYMARK_TIMEZONE: expected an IANA zone such as Europe/Berlin",
         ),
