@@ -30,8 +30,7 @@ from persistence.archive.columns import Gone, Hidden
 from persistence.archive.manifest import Tombstone
 from persistence.archive.talk import Unreadable
 from web.errors import NotFound
-from web.ingest import NothingAsked
-from web.wire import Called, Reply, answered, question
+from web.wire import Called, NothingAsked, Reply, answered, question
 
 PAUSE_S: Final = 2.0
 """Before what did not work is tried again."""

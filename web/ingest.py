@@ -85,10 +85,6 @@ _BULK: Final = Kind.BULK
 """As names of the module: finding a member by its class takes 0.3 µs."""
 
 
-class NothingAsked(Struct, frozen=True):
-    """A route without parameters."""
-
-
 class BatchAsked(Struct, frozen=True, rename="camel"):
     """The parameters of POST /track/batch and /track/bulk; without one all or nothing."""
 
@@ -190,7 +186,7 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     if query:
-        wire.question(query, NothingAsked)
+        wire.question(query, wire.NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
     return Decoded(batch, _taken(None))

@@ -22,11 +22,10 @@ from web.archiving import ArchiveLate
 from web.errors import CutShort, Forbidden, NotFound, ReportUnfinished
 from web.filebytes import FileBytes
 from web.grants import Grant
-from web.ingest import NothingAsked
 from web.making import Makers, Rows
 from web.reports import Told, ToldList
 from web.sqlprocess import Ended
-from web.wire import Called, Reply
+from web.wire import Called, NothingAsked, Reply
 
 WRITE_BYTES: Final = 1024 * 1024
 

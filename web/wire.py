@@ -38,6 +38,10 @@ IGNORED_PARAMETER: Final = "key"
 Asked = TypeVar("Asked", bound=Struct)
 
 
+class NothingAsked(Struct, frozen=True):
+    """A route without parameters."""
+
+
 class Reply(NamedTuple):
     """One whole answer, for whatever carries it: Quart, or a socket of our own.
 

@@ -57,6 +57,7 @@ class Asking:
         config: Config,
         calendar: Calendar,
         inboxes: Sequence[trio.MemorySendChannel[Message]],
+        *,
         clock_ms: Callable[[], int],
         directory: Directory | None,
         raw: RawRows | None,
@@ -65,26 +66,29 @@ class Asking:
         totals: Totals,
         taken_seq: Callable[[], int | None],
     ) -> None:
-        """What is asked of the rest of the engine.
+        """What is needed of the rest of the engine.
 
-        deal       gives shards all that was taken
-        count_now  has all of that in the totals; False where this takes long
+        inboxes    of the shards, in their order
+        directory  None where nothing stands above the names that events carried
+        raw        None where there is no archive
+        deal       hands the shards everything that was taken
+        count_now  counts all of that in the totals; False where it would take long
         taken_seq  the last number that a question must see; None where that is not known
         """
-        self._count_now = count_now
-        self._taken_seq = taken_seq
-        self._counters_turn = trio.Lock()
-        self._counters_begun = 0
-        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
         self.config = config
+        self.pace = Pace(config.slice_ms_max)
         self._calendar = calendar
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._directory = directory
         self._raw = raw
         self._deal = deal
+        self._count_now = count_now
         self._totals = totals
-        self.pace = Pace(config.slice_ms_max)
+        self._taken_seq = taken_seq
+        self._counters_turn = trio.Lock()
+        self._counters_begun = 0
+        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
 
     async def services(self, asked: services.Asked) -> services.Answer:
         """Executions, latencies and errors by service."""
