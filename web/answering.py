@@ -73,7 +73,7 @@ def replied_now(
 ) -> Reply | None:
     """The whole answer, where nobody has to be waited for. Raises as `replied` does.
 
-    It has 2 KB, so nobody packs it.
+    It has 2 KB, too little to compress.
     """
     tells = _LIVE.get(route.name)
     if tells is None:
