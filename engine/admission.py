@@ -1,7 +1,7 @@
 """Names that may have figures of their own: the first ones up to a cap, later ones together.
 
-A pair of names that was admitted before is a number with one look-up; everything else, such as
-a name that is refused, is counted and takes the long way.
+A pair of names that has been admitted is a number, found by one look-up; everything else, such
+as a name that is refused, is counted and takes the long way.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -24,7 +24,7 @@ from engine.events import (
 from engine.timebucket import Calendar
 
 PAIRS_MAX: Final = 131_072
-"""Pairs that have a number, some 400 bytes each; beyond it numbers are given anew."""
+"""Pairs that have a number, some 400 bytes each; beyond it numbering starts again."""
 
 NAME_BYTES: Final = 64
 PAIR_BYTES: Final = 230
@@ -107,7 +107,7 @@ class Admission:
             del self._terms[old]
 
     def make_room(self) -> None:
-        """Begin numbers anew where there are too many; groups keep those they were given."""
+        """Start numbering again if there are too many; groups keep the numbers they have."""
         if len(self.keys) >= PAIRS_MAX:
             self.keys = Keys(self._shards)
             self._numbers.clear()

@@ -1,4 +1,4 @@
-"""Facts split over the shards: numbers and caps, and to whom each goes.
+"""Facts split over the shards: names are numbered and capped, and each fact gets its shard.
 
 It works on columns, one type of event after the other: what numpy and list comprehensions do
 for many events at once costs a fraction of what a loop over them does.

@@ -1,9 +1,9 @@
-"""What is read of events while they are hot: columns, so that the events themselves can go.
+"""What is read from events while they are hot: columns, so that the events themselves can go.
 
 Just decoded, an event and its texts lie in the nearest caches; a millisecond later they do not,
-and then looking a name up costs twice as much, and letting go of an event seven times. So all
-that is counted of most events is read at once, and only what has to be seen by its own name
-(what has no number yet, and the rarer types) is kept as an event until it is dealt.
+and then looking up a name costs twice as much, and freeing an event seven times as much. So
+whatever is counted of most events is read at once; only events that are needed by name later
+(those with a name that has no number yet, and the rarer types) are kept until they are dealt.
 """
 
 from array import array

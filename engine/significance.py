@@ -1,7 +1,7 @@
 """What the counts of an experiment prove: χ², p, intervals, lift, chance to win, sample ratio.
 
 Everything here is a pure function of counts. Rates and shares are 0 to 1 (an answer turns them
-into percent), `None` says that the question has no answer for these counts.
+into percent); `None` means that these counts give no answer to the question.
 
 Sources, and how near they come (tests compare with scipy):
 

@@ -1,6 +1,6 @@
 """Questions about figures: from a query string to a whole answer, for all who carry requests.
 
-Quart and the lane both answer by these, so that no client can tell which of the two it got.
+Quart and the lane both answer through these, so no client can tell which of the two it got.
 """
 
 from collections.abc import Awaitable, Callable, Iterator

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 import click
 import orjson
 
-from engine.config import KEY_VARIABLE, written
 from engine.errors import Corruption, InvalidSetting, TallymarkError
+from engine.resolving import KEY_VARIABLE, written
 from load.errors import LoadError
 from persistence.tabular import Format
 from web import options, settings

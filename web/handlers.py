@@ -253,7 +253,7 @@ class Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return response_of(wire.sent(b"", media=STREAM_MEDIA))
+            return streamed_of(_nothing())
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
         subscriber.grant = g.grant
         return streamed_of(subscriber)
@@ -278,7 +278,7 @@ class Handlers:
         wire.question(request.query_string, NothingAsked)
         stream = self._load_runs.stream(run)
         if request.method == "HEAD":
-            return response_of(wire.sent(b"", media=STREAM_MEDIA))
+            return streamed_of(_nothing())
         return streamed_of(stream)
 
     async def _exported(
@@ -380,7 +380,7 @@ def streamed_of(
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
-    """What HEAD sends of a file."""
+    """What HEAD sends of what is streamed, and has no length that could be told."""
     pieces: tuple[bytes, ...] = ()
     for piece in pieces:
         yield piece

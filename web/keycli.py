@@ -140,7 +140,7 @@ def _store(data: Path | None) -> "Iterator[tuple[KeyStore, Path]]":
 
 
 def _wait(store: "KeyStore", folder: Path) -> None:
-    """Return when a server that runs goes by the change."""
+    """Return once a running server acts on the change."""
     from persistence.lock import is_held
 
     began_s = time.monotonic()

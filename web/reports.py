@@ -1,4 +1,4 @@
-"""Reports as they are asked for and told of: the bodies of /exports."""
+"""Reports as they are asked for and described: the bodies of /exports."""
 
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union
 
@@ -57,7 +57,7 @@ OF_FAMILY: Final = {
 """{family: what a report of its figures takes: the parameters of its route, and the format}"""
 
 KINDS: Final = (SqlReport, EventsReport, *OF_FAMILY.values())
-"""What the body of POST /exports may be, told apart by `family`."""
+"""What the body of POST /exports may be, distinguished by `family`."""
 
 _ANY_KIND: Final[Any] = Union[KINDS]  # noqa: UP007  # of a tuple there is no other way
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])

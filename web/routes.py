@@ -1,4 +1,4 @@
-"""The routes as a table, of which the application and its OpenAPI description are made."""
+"""The routes as a table, from which the application and its OpenAPI description are made."""
 
 from typing import Final
 
@@ -242,7 +242,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=SqlSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*REFUSALS, TooLarge, SlowBody),
+        refusals=(*REFUSALS, SlowBody),
         packs=True,
     ),
     Route(
@@ -265,7 +265,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*REFUSALS, TooLarge, SlowBody),
+        refusals=(*REFUSALS, SlowBody),
         plain=True,
         packs=True,
     ),

@@ -1,4 +1,4 @@
-"""The routes of who signs in: a key becomes a cookie of the page, or a token of a stream."""
+"""The routes for signing in: a key becomes a cookie for the page, or a token for a stream."""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable

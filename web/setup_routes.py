@@ -1,4 +1,4 @@
-"""The routes of what people set up and look at: dashboards, shares, the catalog, the pages."""
+"""The routes for what people set up and look at: dashboards, shares, the catalog, the pages."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""`tallymark sql`: a query to a server, or over the archive of a folder, and a table of it."""
+"""`tallymark sql`: a query to a server, or over the archive of a folder, printed as a table."""
 
 from functools import partial
 from pathlib import Path

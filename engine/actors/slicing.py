@@ -1,4 +1,4 @@
-"""Long computations in slices, so that nobody else on the loop waits longer than one."""
+"""Long computations in slices, so that nothing else on the loop waits longer than one slice."""
 
 from collections import deque
 from collections.abc import Generator, Iterable

@@ -353,7 +353,7 @@ class Cohorts:
         )
 
     def accuracy(self, days: Sequence[int]) -> RetentionAccuracy:
-        """Exact, or the standard error of a simple random sample at each told day."""
+        """Exact, or the standard error of a simple random sample for each day that is shown."""
         errors = {}
         if self.rate < 1:
             for n in (1, 7, 30):

@@ -153,9 +153,9 @@ export interface Envelope {
 
 /** `count` events are kept, duplicates included; `rejected` where skipping was asked. */
 export interface BatchTaken {
+  success?: true;
   count: number;
   rejected?: Fault[];
-  success?: true;
 }
 
 /** GET /metrics/services; `rows` counts the services found, also beyond the limit. */
