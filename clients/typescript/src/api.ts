@@ -354,7 +354,7 @@ export interface ExperimentRow {
   period: string;
 }
 
-/** One variant. Rates, lift and chance are percent; null where they cannot be told. views, conversions events; units, convertedUnits people or sessions interval of unitRate, 95 %, Wilson lift, liftInterval against the first variant, relative, 95 % */
+/** One variant. Rates, lift and chance are percent; null where they are not known. views, conversions events; units, convertedUnits people or sessions interval of unitRate, 95 %, Wilson lift, liftInterval against the first variant, relative, 95 % */
 export interface VariantRow {
   index: number;
   name: string;
