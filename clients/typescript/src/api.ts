@@ -415,11 +415,14 @@ export interface CurvePoint {
   users: number;
 }
 
-/** How exact each figure is. */
+/** How exact each figure is; newUsers in users, churnRate in percent. */
 export interface Accuracy {
   dau: DistinctAccuracy;
   mau: DistinctAccuracy;
+  avgDau: DistinctAccuracy;
+  newUsers: SampleAccuracy;
   retention: RetentionAccuracy;
+  churnRate: SampleAccuracy;
 }
 
 /** How exact a distinct count is: relativeError holds with the probability `level`. */
@@ -427,6 +430,12 @@ export interface DistinctAccuracy {
   exact: boolean;
   relativeError: number;
   level: number;
+}
+
+/** Whether all users are known; the standard error of a figure of a sample, in its unit. */
+export interface SampleAccuracy {
+  exact: boolean;
+  standardError: number;
 }
 
 /** Whether all users are known, or a sample of this rate; standard errors in percent. */
