@@ -26,7 +26,7 @@ Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 class Config(Struct, frozen=True, kw_only=True):
     """Every setting of a server, with its unit in its name.
 
-    A `Config` made by `resolve` is in range and consistent; one made by hand is not checked.
+    One made by `engine.resolving.resolve` is in range and consistent; others are not checked.
     """
 
     # Where it runs
@@ -43,7 +43,7 @@ class Config(Struct, frozen=True, kw_only=True):
     keys_file: str = ""
     """File of keys, one a line, besides those of `tallymark keys`; its owner's alone (0600)."""
     cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may read answers with a key of theirs; events come from any."""
+    """Origins whose pages may read answers, with a key; any origin may send events."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."""
     certfile: str = ""
@@ -62,7 +62,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Lines for people, or one JSON object a line."""
 
     pseudonymise: bool = False
-    """Keep a keyed hash in the place of each userId and sessionId, from the first event on."""
+    """Keep a keyed hash in place of each userId and sessionId, from the first event on."""
 
     # What the figures mean
     timezone: str = "UTC"
@@ -74,9 +74,9 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # How long it is kept
     keep_hours_days: Annotated[int, Meta(ge=1, le=3_660)] = 8
-    """Days for which hours are told apart."""
+    """Days for which figures are kept by the hour."""
     keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 400
-    """Days for which days are told apart; an older event is refused."""
+    """Days for which figures are kept by the day; an older event is refused."""
     archive: bool = True
     """Write every event to the archive of Parquet files, in a process beside the server."""
     raw_keep_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
@@ -86,7 +86,7 @@ class Config(Struct, frozen=True, kw_only=True):
     archive_backlog_bytes_max: Positive = 8192 * MIB
     """Bytes of journal kept for an archive that lags; beyond it events go unarchived."""
     archive_grace_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
-    """Seconds for which a file stays that was merged away: a query may have its name."""
+    """Seconds for which a merged file stays on disk: a query may have been given its name."""
     snapshot_interval_s: Positive = 60
     """Seconds between snapshots; what came after the last one is replayed at a start."""
     segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB
@@ -128,9 +128,9 @@ class Config(Struct, frozen=True, kw_only=True):
     address_requests_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
     """Requests a second other than events from one address, or /64 of IPv6; 0: any number."""
     rate_burst_s: Annotated[int, Meta(ge=1, le=3_600)] = 10
-    """Seconds of these four rates that may be used at once by who was quiet before."""
+    """Seconds of these four rates that may be used at once after a quiet time."""
     failed_keys_per_minute_max: Annotated[int, Meta(ge=1, le=2**20)] = 20
-    """Keys that do not work, from one address; beyond it such a key is told 429 and not 401."""
+    """Wrong keys a minute from one address; beyond it a wrong key gets 429 instead of 401."""
 
     # Load runs
     load_hooks: bool = False
@@ -148,11 +148,11 @@ class Config(Struct, frozen=True, kw_only=True):
     dashboard_bytes_max: Positive = 64 * KIB
     """Bytes of one dashboard as JSON."""
     embed_query_keep_s: Positive = 10
-    """Seconds for which the rows of a shared dashboard's query serve all who look on."""
+    """Seconds for which the rows of a shared dashboard's query serve everybody who looks."""
     catalog_entries_max: Positive = 100_000
     """Services and experiments that may be named in the catalog."""
     db_url: str = ""
-    """Where services have their names: an http(s) address with {id} in it; empty: nowhere."""
+    """Where names of services come from: an http(s) address with {id} in it; empty: nowhere."""
     db_ttl_s: Positive = 3_600
     """Seconds for which a name from `db_url`, or that it has none, is believed."""
     db_timeout_ms: Positive = 2_000
@@ -206,7 +206,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # Reports: exports that are made while nobody waits
     reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 2
-    """Reports that are made at the same time; the others stand in line."""
+    """Reports that are made at the same time; the others wait in line."""
     reports_max: Positive = 200
     """Reports that are kept, those in line among them; beyond it 409."""
     reports_per_owner_max: Positive = 50
@@ -234,16 +234,16 @@ class Config(Struct, frozen=True, kw_only=True):
     categories_max: Positive = 1_000
     """Categories with figures of their own; later ones count in `__other__`."""
     service_categories_max: Positive = 64
-    """Categories told apart within one service; later ones count in `__other__`."""
+    """Categories counted separately within one service; later ones count in `__other__`."""
     service_error_codes_max: Positive = 100
-    """Error codes told apart within one service; later ones count in `__other__`."""
+    """Error codes counted separately within one service; later ones count in `__other__`."""
     search_terms_per_day_max: Positive = 10_000
-    """Search terms told apart within one day; later ones count in `__other__`."""
+    """Search terms counted separately within one day; later ones count in `__other__`."""
     subscriptions_max: Positive = 1_000_000
     """Subscriptions whose last payment is remembered for the recurring revenue."""
     users_exact_max: Positive = 1_000_000
     """Users up to which cohorts are exact; beyond it a uniform sample of this size."""
     erasures_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
-    """People who are taken out of the archive at the same time; beyond it 503."""
+    """People who can be in the course of being erased at the same time; beyond it 503."""
     experiment_units_max: Positive = 1_000_000
     """Units of one experiment up to which it is exact; beyond it a sample of this size."""

@@ -30,7 +30,7 @@ SWEPT: Final = 2
 
 _ERASE: Final = Struct("<B32s16s")  # ERASE, name, masked
 _SWEPT: Final = Struct("<BQ")  # SWEPT, up to which number
-_MASKED: Final = Struct("<QQ")  # hash64, zeros by which a wrong key is told
+_MASKED: Final = Struct("<QQ")  # hash64, zeros that reveal a wrong key
 
 KIND: Final = "erasures"
 """Of what the sequence puts into a snapshot."""
@@ -57,7 +57,7 @@ class Erase(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """A notice: the archive has let go of all who were erased up to this number."""
+    """A notice: the archive no longer holds anybody who was erased up to this number."""
 
     seq: int
 
@@ -75,7 +75,7 @@ class Secret:
         """Tells keys apart, and nothing else."""
 
     def key_for(self, purpose: str) -> bytes:
-        """A key of its own, from which the key of the folder cannot be told."""
+        """A key of its own, from which the folder's key cannot be derived."""
         return _derived(self._key, purpose.encode())
 
     def name_of(self, user_id: str) -> bytes:
@@ -113,7 +113,7 @@ def erased_in(notice: bytes) -> bytes | None:
 
 
 def swept(seq: int) -> bytes:
-    """The notice that the archive has let go of all who were erased up to `seq`."""
+    """The notice that the archive no longer holds anybody who was erased up to `seq`."""
     return _SWEPT.pack(SWEPT, seq)
 
 

@@ -360,7 +360,7 @@ class HashIndex(Slots):
     def drop_dead(self, segment: int, alive: bytes) -> None:
         """Drop the hashes of one of SEGMENTS parts whose payload is not alive.
 
-        With the last part, a table that is nine tenths empty is made anew: at 10 million ids
+        With the last part, a table that is nine tenths empty is rebuilt: at 10 million ids
         that were, it takes some 30 ms.
         """
         buckets = len(self._rows)

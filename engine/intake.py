@@ -233,7 +233,7 @@ class Intakes:
         intake = of_hour.get(number)
         if intake is None:
             intake = self._made_for(keys.pairs[number], cut)
-            # Making it may have let go of all others.
+            # Making it may have dropped all others.
             self._by_number.setdefault(cut[0], {})[number] = intake
         return intake
 

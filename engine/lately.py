@@ -15,7 +15,7 @@ USERS_MAX: Final = 1 << 16
 """Users held at the most: some 200 bytes each."""
 
 LET_GO_MAX: Final = 1_024
-"""Users let go at a time: a tenth of a millisecond."""
+"""Users dropped at a time: a tenth of a millisecond."""
 
 
 class ActiveUsers:

@@ -28,7 +28,7 @@ class Pseudonyms:
         }
 
     def of_user(self, user_id: str) -> str:
-        """What stands in the place of a userId."""
+        """What stands in place of a userId."""
         return self._of(USER, user_id)
 
     def applied(self, batch: Batch) -> Batch:

@@ -22,8 +22,8 @@ from engine.totals import Totals
 K = TypeVar("K")
 
 TOTALS_DAYS: Final = 14
-"""Days before a start whose live figures are known: more than are told, for a clock may be put
-back."""
+"""Days before a start whose live figures are known: more than are shown, because a clock may be
+put back."""
 
 
 def resolved(parts: Iterable[bytes]) -> dict[str, dict[Slot, Any]]:

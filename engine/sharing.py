@@ -10,7 +10,7 @@ K = TypeVar("K")
 
 
 class Shared:
-    """What was read so far; to be let go of when all is read."""
+    """What was read so far; to be dropped once everything is read."""
 
     __slots__ = ("_known",)
 

@@ -78,7 +78,7 @@ class Totals:
         minutes: Iterable[Counters],
         active: ActiveUsers,
     ) -> None:
-        """Begin anew, with what the shards say: each of some days, and of the last minutes."""
+        """Start again with what the shards say about some days and about the last minutes."""
         self._days = {}
         for day, totals in days:
             self._of(day).add(totals)

@@ -118,7 +118,7 @@ class Units:
         self._recent.clear()
 
     def forget(self, unit: int) -> None:
-        """Let go of one unit; its row stays, empty, until rows are numbered anew."""
+        """Forget one unit; its row stays, empty, until rows are numbered again."""
         self._index_recent()
         row = self._index.remove(unit)
         if row is None:

@@ -221,7 +221,7 @@ class UserDays:
                 self._sketch_of(day).add_many(users[days == day].tolist())
 
     def forget(self, user: int) -> Generator[None, None, None]:
-        """Let go of one user, in steps: the row stays, empty, until rows are numbered anew.
+        """Forget one user, in steps: the row stays, empty, until rows are numbered again.
 
         What a HyperLogLog has seen it goes on counting; it holds nobody.
         """

@@ -32,4 +32,4 @@ class UnreadableHistory(LoadError):
 
 
 class ProgressMismatch(LoadError):
-    """A progress file that tells of another import than the one that was asked for."""
+    """A progress file that belongs to another import than the one asked for."""

@@ -1,4 +1,4 @@
-"""Latencies as HDR histograms: recorded in microseconds, told in milliseconds, merged exactly.
+"""Latencies as HDR histograms: recorded in microseconds, shown in milliseconds, merged exactly.
 
 Source: HdrHistogram (Gil Tene), in its Python port. Three significant figures: what is reported
 is at most 0.1 % above what was recorded, from 1 µs to an hour, after any number of merges. A

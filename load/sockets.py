@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 class NotHttp(Exception):
-    """What was received is no answer that this parser reads."""
+    """What was received is not an answer that this parser reads."""
 
 
 def parse(data: bytes | bytearray) -> Answer | None:

@@ -105,7 +105,7 @@ def audit(folder: Path) -> Audit:
 
 
 class _Pretending(Disk):
-    """Reads what is there; says that all is well when told to change it, and changes nothing.
+    """Reads what is there; pretends to succeed when asked to change it, and changes nothing.
 
     It shows a single manifest if given one, so that each snapshot is tried as if alone.
     """

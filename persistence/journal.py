@@ -38,7 +38,7 @@ SLOW_WRITE_S: Final = 0.015
 """Longer than a process waits for its next turn on a busy machine, which is 5 to 9 ms."""
 
 SLOW_S: Final = 1.0
-"""After a write that took so long, for so long nothing is begun: a thread had better wait."""
+"""After a write that took so long, for so long nothing is begun: better that a thread waits."""
 
 
 class _ForGood:
@@ -152,7 +152,7 @@ class Journal:
         self._have(received_ms, bodies)
 
     def can_begin(self, bodies: Sequence[Body]) -> bool:
-        """Whether `begin` would not wait for the disk, as far as that can be told."""
+        """Whether `begin` would not wait for the disk, as far as that can be known."""
         growing = self._growing
         return (
             growing is not None
@@ -277,7 +277,7 @@ class Journal:
         self._ends_closed = True
 
     def close(self) -> None:
-        """Sync, end the newest segment with a closing record, and let go of the file.
+        """Sync, end the newest segment with a closing record, and close the file.
 
         The closing record holds no bodies. It turns a later flaw in the last real record from
         an apparent tear into damage that is found. Raises as `append` does; then what was

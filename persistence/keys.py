@@ -186,13 +186,13 @@ class KeyStore:
         return cast(int, self._db.execute("SELECT made FROM key_changes").fetchone()[0])
 
     def acknowledge(self, changes: int) -> None:
-        """Say that the server goes by all changes up to this one."""
+        """Say that the server acts on all changes up to this one."""
         with writing(self._db) as db:
             db.execute("UPDATE key_changes SET applied = ?", (changes,))
 
     @property
     def is_applied(self) -> bool:
-        """Whether no server runs that still goes by keys of before."""
+        """Whether no running server still acts on former keys."""
         (row,) = self._db.execute("SELECT made <= applied OR server IS NULL FROM key_changes")
         return bool(row[0])
 

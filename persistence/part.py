@@ -116,7 +116,7 @@ class PartFile:
         self._file.finish()
 
     def abandon(self) -> None:
-        """Leave nothing of it, as far as the disk lets go; raises nothing."""
+        """Remove it as far as the disk allows; raises nothing."""
         self._file.abandon()
 
 

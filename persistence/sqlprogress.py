@@ -17,7 +17,7 @@ EVERY_S: Final = 0.5
 """Between two tellings."""
 
 UNFINISHED: Final = 99
-"""The most that is told before the end."""
+"""The most that is reported before the end."""
 
 _IO: Final = Path("/proc/self/io")
 

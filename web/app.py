@@ -230,7 +230,7 @@ def _answer_other_origins(app: Application, gate: Gate) -> None:
 
 
 def _pack_answers(app: Application) -> None:
-    """Before all else that is done after: it makes a whole answer anew."""
+    """Runs before all other after-handlers, because it replaces the whole answer."""
 
     async def after(response: ResponseTypes) -> ResponseTypes:
         route = _ROUTES.get(request.endpoint or "")

@@ -114,7 +114,7 @@ class Archiving:
         return self._covered_seq
 
     def trimmable_seq(self) -> int | None:
-        """Up to where the journal is no longer needed; None: the archive does not matter."""
+        """Up to where the journal is no longer needed; None if the archive is off."""
         return None if self._state == "off" else self._trimmable_seq
 
     async def fresh(self, seq: int, *, deadline_s: float = FRESH_DEADLINE_S) -> None:

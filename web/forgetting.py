@@ -30,8 +30,7 @@ from persistence.archive.columns import Gone, Hidden
 from persistence.archive.manifest import Tombstone
 from persistence.archive.talk import Unreadable
 from web.errors import NotFound
-from web.ingest import NothingAsked
-from web.wire import Called, Reply, answered, question
+from web.wire import Called, NothingAsked, Reply, answered, question
 
 PAUSE_S: Final = 2.0
 """Before what did not work is tried again."""
@@ -114,7 +113,7 @@ class Forgetting:
         self._got_on = trio.Event()  # something more is done, or was tried
 
     async def forget(self, user_id: str) -> Progress:
-        """Erase a person; from the return on no answer tells of what came before.
+        """Erase a person; once it returns no answer shows what came before.
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed: then nothing has happened.
         """

@@ -81,7 +81,7 @@ class Gate:
             if key.is_used and not key.is_live:
                 self._last_used.append(digest)
         self._keys = keys
-        # A key that was revoked is no reason to open the doors: asked for once, always.
+        # Revoking a key does not open the doors again: once keys were needed, they always are.
         self.is_asked = bool(entries) or self._is_exposed
         self.writers.clear()
         self._known.clear()

@@ -9,19 +9,20 @@ from typing import Any, Protocol
 from quart import Response, g, request
 from quart.wrappers.response import ResponseBody
 
+from engine.answers.families import FAMILIES
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
 from web import body, exports, health, ingest, openapi, packing, queries, sql, tables, wire
 from web.answering import Answers, figures_of, replied, whole
 from web.control import Control
 from web.control import Handler as Handled
-from web.embedding import FAMILIES, Embedding, ShownAsked
+from web.embedding import Embedding, ShownAsked
 from web.exporting import Exports
 from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
 from web.forgetting import ErasureRoutes, Forgetting
 from web.headers import DATA_HEADERS
-from web.ingest import Acceptor, Kind, NothingAsked
+from web.ingest import Acceptor, Kind
 from web.live import STREAM_MEDIA, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
@@ -34,7 +35,7 @@ from web.route import Route
 from web.routes import ROUTES
 from web.shownsql import ShownQueries
 from web.sql import Archived, Sql
-from web.wire import Reply
+from web.wire import NothingAsked, Reply
 
 Handler = Callable[..., Awaitable[Response]]
 

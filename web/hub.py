@@ -62,16 +62,16 @@ class Takes(Protocol):
     """What the hub asks of whoever takes the hot routes."""
 
     def body_bytes_max(self, line: Line, head: Head) -> int | None:
-        """What the body of this request may have; None where it is not for a hot route.
+        """The bytes that the body of this request may have; None if it is not for a hot route.
 
-        Raises the TallymarkError for which it is not even read.
+        Raises the TallymarkError with which it is refused unread.
         """
 
     def take(self, line: Line, head: Head, content: bytes) -> None:
-        """Have it answered, now or later, but once."""
+        """Answer it, now or later, exactly once."""
 
     def refusal(self, error: TallymarkError, head: Head | None) -> Reply:
-        """How a refusal is worded; without a head nobody knows for which route."""
+        """The wording of a refusal; without a head its route is not known."""
 
 
 class Hub:
@@ -161,7 +161,7 @@ class Hub:
             self.now_s = trio.current_time()
             pause_at = perf_counter() + HOLD_S
             # Until nothing is there: more comes in the meantime, and a turn of the loop costs
-            # ten times as much as to look once more.
+            # ten times as much as looking once more.
             while self._serve_some() and perf_counter() < pause_at:
                 pass
 
@@ -191,7 +191,7 @@ class Hub:
     # -- connections --------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Accept, again where accepting had been given up for a moment."""
+        """Accept connections; resumes where accepting had been given up for a moment."""
         for listener in self._listeners.values():
             with contextlib.suppress(FileExistsError):
                 self._poller.register(listener, select.EPOLLIN)

@@ -82,11 +82,7 @@ class Kind(Enum):
 
 _ONE: Final = Kind.ONE
 _BULK: Final = Kind.BULK
-"""By names of the module: by its class a member takes 0.3 µs to find."""
-
-
-class NothingAsked(Struct, frozen=True):
-    """A route without parameters."""
+"""As names of the module: finding a member by its class takes 0.3 µs."""
 
 
 class BatchAsked(Struct, frozen=True, rename="camel"):
@@ -190,7 +186,7 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     if query:
-        wire.question(query, NothingAsked)
+        wire.question(query, wire.NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
     return Decoded(batch, _taken(None))
@@ -229,7 +225,7 @@ async def _take_bulk(
     packing: Packing | None,
     spend: Callable[[int], None],
 ) -> bytes:
-    """The encoded answer: who skips thousands of events is told of each."""
+    """The encoded answer, in slices: it lists every event that was skipped, maybe thousands."""
     asked = wire.question(query, BatchAsked)
     config, times = engine.config, engine.accepted_times()
     limits = Limits(

@@ -149,7 +149,7 @@ def _store(data: Path | None, *, makes: bool = False) -> "Iterator[tuple[KeyStor
 
 
 def _wait(store: "KeyStore", folder: Path) -> None:
-    """Return when a server that runs goes by the change."""
+    """Return once a running server acts on the change."""
     from persistence.lock import is_held
 
     began_s = time.monotonic()

@@ -225,7 +225,7 @@ def _log_recovery(recovered: Recovered) -> None:
 
 
 def _log_of_engine(event: str, **facts: object) -> None:
-    """What the engine tells of its life; trouble says `failed` in its name."""
+    """Logs what the engine reports about itself; trouble says `failed` in its name."""
     write = log.warning if event.endswith("failed") else log.info
     write(event, **facts)
 

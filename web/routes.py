@@ -3,6 +3,7 @@
 from typing import Final
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.answers.families import FAMILIES
 from engine.errors import (
     DiskFull,
     InvalidDocument,
@@ -22,7 +23,6 @@ from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports, forgetting
 from web.archiving import ArchiveLate
-from web.embedding import FAMILIES
 from web.errors import (
     LoadHooksOff,
     LoadRunUnderWay,

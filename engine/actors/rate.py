@@ -4,7 +4,7 @@ from collections import deque
 from typing import Final
 
 RATE_S: Final = 10
-"""Seconds over which the rate of events is told."""
+"""Seconds over which the rate of events is measured."""
 
 
 class Rate:

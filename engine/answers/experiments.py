@@ -25,7 +25,7 @@ from engine.significance import Arm
 from engine.timebucket import DAY_MS, FAR_MS
 
 RELATIVE_LIFT: Final = 0.10
-"""The lift that `unitsNeeded` is told for."""
+"""The lift that `unitsNeeded` refers to."""
 
 
 class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
@@ -35,7 +35,7 @@ class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
 
 
 class VariantRow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One variant. Rates, lift and chance are percent; null where they cannot be told.
+    """One variant. Rates, lift and chance are percent; null where they are not known.
 
     views, conversions   events; units, convertedUnits  people or sessions
     interval             of unitRate, 95 %, Wilson

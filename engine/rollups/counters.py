@@ -26,7 +26,7 @@ class Arrived(NamedTuple):
 
 
 class Counters:
-    """A ring of minutes by the time of receipt: it shows what arrives, not what is told."""
+    """A ring of minutes by time of receipt: it shows what arrives, whenever that happened."""
 
     name: Final = "counters"
 

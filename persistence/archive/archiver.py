@@ -288,7 +288,7 @@ class Upkeep:
         pause_s: float = 1.0,
         told: Callable[[], object] = lambda: None,
     ) -> None:
-        """told  called when people who were erased have left some more files"""
+        """told  called whenever erased people are gone from some more files"""
         self._archiver = archiver
         self._told = told
         self._pause_s = pause_s

@@ -105,7 +105,7 @@ IDS: Final = (
 
 UUID: Final = "UUID"
 UUID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-"""An id is filed as a UUID if it is of this form, so that its text can be told again."""
+"""An id is filed as a UUID if it has this form, so that its text can be restored."""
 
 
 class Filed(NamedTuple):
@@ -206,7 +206,7 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
 
 
 class Gone(NamedTuple):
-    """Somebody whose rows of before number `seq` nobody may see, although files hold them.
+    """Somebody whose rows before number `seq` nobody may see, although files hold them.
 
     name     what `Hidden.salt` and the userId make under SHA-256, in hexadecimal digits
     user_id  the id itself where it is known, which is some ten times as quick

@@ -17,7 +17,7 @@ from persistence.archive.salvaging import flaw_of
 from persistence.archive.talk import Unreadable
 
 Stamp = tuple[int, int, int] | None
-"""By which a file that was changed is told; None where there is no file."""
+"""What reveals that a file was changed; None if there is no file."""
 
 
 class Damage:

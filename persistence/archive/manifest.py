@@ -77,7 +77,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True):
-    """Somebody whose rows of before number `seq` are to go; `name` as `engine.erasure` has it,
+    """Somebody whose rows before number `seq` are to go; `name` as `engine.erasure` has it,
     in hexadecimal digits."""
 
     name: str

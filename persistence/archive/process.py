@@ -144,7 +144,7 @@ def _take_hold(folder: Path) -> None:
 
 
 _HELD: Final[list[contextlib.ExitStack]] = []
-"""Keeps the lock from being collected, and so let go of."""
+"""Keeps the lock from being collected, and thereby released."""
 
 
 def say(said: Said) -> None:

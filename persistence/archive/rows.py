@@ -41,7 +41,7 @@ OWNERS: Final = ("service_id", "experiment_id")
 """The fields of which the first that a type has is `blob2`, and the index."""
 
 SENDERS: Final = ("user_id", "session_id", "search_query")
-"""The fields of which, where there is no owner, the first that is there is the index."""
+"""The fields of which the first that is present is the index, if there is no owner."""
 
 
 class Kind(NamedTuple):

@@ -33,7 +33,7 @@ def aggregate(
     read: Read | None,
     interval: int,
 ) -> Made:
-    """An aggregate as it tells of all rows.
+    """An aggregate that describes all rows.
 
     value     as SQL of a DOUBLE: what is added up, or averaged
     parts     its arguments, and its condition behind them

@@ -1,7 +1,9 @@
 """The list of settings is the one that operators read."""
 
+import re
+
 from engine.config import Config
-from engine.resolving import SETTINGS, written
+from engine.resolving import AT_MOST, SETTINGS, written
 from tests.server import ROOT
 
 MANUAL = ROOT / "docs" / "configuration.md"
@@ -13,3 +15,8 @@ def test_the_manual_names_every_setting_with_its_default_and_no_other() -> None:
     assert sorted(stated) == sorted(
         (name, written(getattr(Config(), name))) for name in SETTINGS
     )
+
+
+def test_the_manual_names_every_setting_that_must_fit_into_another() -> None:
+    rule = re.compile(r"^- `(\w+)` must not exceed `(\w+)`\.$", re.MULTILINE)
+    assert sorted(rule.findall(MANUAL.read_text())) == sorted(AT_MOST)

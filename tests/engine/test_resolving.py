@@ -7,7 +7,7 @@ import pytest
 
 from engine.config import RECORD_BODIES_BYTES_MAX, RECORD_EVENTS_MAX, Config
 from engine.errors import InvalidSetting
-from engine.resolving import Layer, Source, from_environ, resolve, written
+from engine.resolving import AT_MOST, Layer, Source, from_environ, resolve, written
 
 FILE = "tallymark.toml"
 
@@ -189,22 +189,7 @@ def test_a_misspelt_setting_is_refused_in_the_spelling_of_its_source() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("smaller", "larger"),
-    [
-        ("keep_hours_days", "keep_days"),
-        ("event_text_bytes_max", "body_bytes_max"),
-        ("body_bytes_max", "queue_bytes_max"),
-        ("body_bytes_max", "segment_bytes_max"),
-        ("event_text_bytes_max", "bulk_line_bytes_max"),
-        ("bulk_line_bytes_max", "bulk_bytes_max"),
-        ("group_bytes_max", "segment_bytes_max"),
-        ("batch_events_max", "queue_events_max"),
-        ("group_events_max", "queue_events_max"),
-        ("stream_subscribers_max", "connections_max"),
-        ("service_categories_max", "categories_max"),
-    ],
-)
+@pytest.mark.parametrize(("smaller", "larger"), AT_MOST)
 def test_what_must_fit_into_another_is_refused_one_beyond_it(smaller: str, larger: str) -> None:
     limit = min(getattr(Config(), larger), RECORD_BODIES_BYTES_MAX - 1)
     elsewhere = {"queue_bytes_max": 2**40, larger: limit}
