@@ -335,7 +335,7 @@ export interface ExperimentsAnswer {
   range?: Range;
 }
 
-/** One experiment. unitKind what is counted as one: a user, a session, both (mixed), or, without ids, an event, whose figures are too sure of themselves unitsNeeded units per variant to tell a lift of 10 % with a power of 80 % daysNeeded days until then at the present pace sampleRate 1 unless units are a sample */
+/** One experiment. unitKind what is counted as one: a user, a session, both (mixed), or, without ids, an event, whose figures are too sure of themselves unitsNeeded units per variant to tell a lift of 10 % with a power of 80 % daysNeeded days until then at the present pace; null where that many are never kept sampleRate 1 unless units are a sample */
 export interface ExperimentRow {
   experimentId: string;
   experimentName: string;
