@@ -23,7 +23,7 @@ from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
 from web.gate import Gate
 from web.grants import STRANGER, Asking
-from web.handlers import Answer, Handlers, Service, Shared, packed, response_of
+from web.handlers import Handlers, Service, Shared
 from web.headers import shared
 from web.ingest import Kind
 from web.live import Live
@@ -31,6 +31,7 @@ from web.loadruns import LoadRuns
 from web.making import Makers
 from web.meter import NO_ROUTE, Meter
 from web.reporting import Reports
+from web.responses import Answer, packed, response_of
 from web.route import Rest
 from web.routes import NO_SUCH, ROUTES
 from web.scratch import scratch_engine
