@@ -43,11 +43,11 @@ log: Final = structlog.get_logger()
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
 _ROUTES: Final = {route.name: route for route in ROUTES}
 _NEVER_COUNTED: Final = frozenset({"health", "ready"})
-"""Whoever watches over the service never asks too often."""
+"""Monitoring never counts as asking too often."""
 
 _PREFLIGHT_METHODS: Final = ("GET", "POST")
 PREFLIGHT_S: Final = 600
-"""For how long a page need not ask again what it may."""
+"""For how long a page need not repeat its preflight."""
 
 
 class Application(QuartTrio):
@@ -86,7 +86,7 @@ class Application(QuartTrio):
     def create_url_adapter(self, request: object) -> MapAdapter | None:
         """Route by method and path alone.
 
-        Quart's own reads Host and query too, where what is no UTF-8 ends in a bare 500.
+        Quart's own also reads Host and query, where bytes that are not UTF-8 end in a bare 500.
         """
         if not isinstance(request, Request):
             return None

@@ -139,7 +139,7 @@ class Live:
             subscriber.end()
 
     def enter(self, subscriber: "Subscriber") -> None:
-        """Take a place; where there is none any more the stream ends at once."""
+        """Take a place; if none is left the stream ends at once."""
         if self._ended or len(self._subscribers) >= self._subscribers_max:
             subscriber.end()
             return

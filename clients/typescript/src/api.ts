@@ -678,7 +678,7 @@ export interface SnapshotHealth {
   ageS: number | null;
 }
 
-/** How the archive does; `lag` counts events that are on the disk and not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
+/** How the archive is doing; `lag` counts events that are on disk but not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
 export interface ArchiveHealth {
   state: string;
   process: number | null;
