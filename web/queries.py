@@ -16,6 +16,7 @@ from engine.config import Config
 from engine.errors import InvalidQuestion, NotReady, Overloaded, TallymarkError, TooLarge
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from web import body, wire
+from web.headers import INTERVAL_HEADER, MARK_HEADERS
 from web.sql import Asked, Sql, TooManyQueries
 from web.wire import Internal, Reply
 
@@ -32,18 +33,9 @@ REFUSALS: Final[tuple[type[TallymarkError], ...]] = (
 PLAIN: Final = "text/plain; charset=utf-8"
 COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql")
 QUOTED: Final = "output_format_json_quote_64bit_integers"
-INTERVAL_HEADER: Final = "Tallymark-Sample-Interval"
-"""The N of a sample: one row in N was read, where a query has a budget."""
 
 CREDENTIALS: Final = {401: 10_000, 403: 9_109}
 """{status: code} of a refusal of credentials, by which Cloudflare's clients know them."""
-
-MARK_HEADERS: Final = {
-    "estimate": "Tallymark-Estimated-Columns",
-    "sample": "Tallymark-Sample-Columns",
-}
-"""Which columns tell of all rows as well as a sample can, and which of the sample alone: their
-places, from 1."""
 
 _BUDGET: Final = re.compile(r"([1-9][0-9]{0,5})(ms|s)")
 _ANY_BYTES: Final = "surrogateescape"
