@@ -25,7 +25,7 @@ export interface Home {
   links: Record<string, string>;
 }
 
-/** One call of a service; `latency_ms` counts whether or not it succeeded. */
+/** One call of a service; its latency counts whether or not it succeeded. */
 export interface ServiceExecution {
   eventType: "service_execution";
   eventId?: string | null;
@@ -61,7 +61,7 @@ export interface RevenueTransaction {
   subscriptionId?: string | null;
 }
 
-/** One search; a `result_count` of 0 makes it a search that found nothing. */
+/** One search; a result count of 0 makes it a search that found nothing. */
 export interface MarketplaceSearch {
   eventType: "marketplace_search";
   eventId?: string | null;
