@@ -248,7 +248,7 @@ def _units_needed(arms: Sequence[Arm]) -> int | None:
 def _days_needed(
     arms: Sequence[Arm], needed: int | None, elapsed_ms: int, kept_max: float
 ) -> int | None:
-    """None also where a sample is kept before there are enough of them: it never grows so far."""
+    """None also if a sample starts before there are enough of them: it never grows so far."""
     fewest = min(arm.units for arm in arms)
     if needed is None or not fewest or elapsed_ms <= 0:
         return None
