@@ -1,7 +1,7 @@
 """Names that may have figures of their own: the first ones up to a cap, later ones together.
 
-A pair of names that was admitted before is a number with one look-up; everything else, such as
-a name that is refused, is counted and takes the long way.
+A pair of names that has been admitted is a number, found by one look-up; everything else, such
+as a name that is refused, is counted and takes the long way.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -24,7 +24,7 @@ from engine.events import (
 from engine.timebucket import Calendar
 
 PAIRS_MAX: Final = 131_072
-"""Pairs that have a number, some 400 bytes each; beyond it numbers are given anew."""
+"""Pairs that have a number, some 400 bytes each; beyond it numbering starts again."""
 
 NAME_BYTES: Final = 64
 PAIR_BYTES: Final = 230
@@ -57,7 +57,7 @@ class Cap:
         return len(self.names) + count <= self.limit or len(self.names) >= self.limit
 
     def meet(self, name: str) -> None:
-        """Admit `name` if there is room; whoever is refused is counted when it is admitted."""
+        """Admit `name` if there is room; a refusal is counted by `admit`, which follows."""
         if name not in self.names and len(self.names) < self.limit:
             self.names.add(name)
             self.added.append(name)
@@ -76,7 +76,7 @@ class Cap:
 
 @dataclass(slots=True)
 class Terms(Cap):
-    """The search terms of one day; `numbers` of those pairs that nothing of is refused."""
+    """The search terms of one day; `numbers` has the pairs of which no name was refused."""
 
     numbers: dict[RawPair, int] = field(default_factory=dict)
 
@@ -101,13 +101,13 @@ class Admission:
         }
 
     def begin(self, day: int, start_ms: int, end_ms: int) -> None:
-        """The day, [start_ms, end_ms), on which most searches of now were made; forgets old."""
+        """Begin the day [start_ms, end_ms), on which most searches now fall; drops old ones."""
         self._today = (day, start_ms, end_ms)
         for old in [known for known in self._terms if known < day - self._keep_days]:
             del self._terms[old]
 
     def make_room(self) -> None:
-        """Begin numbers anew where there are too many; groups keep those they were given."""
+        """Start numbering again if there are too many; groups keep the numbers they have."""
         if len(self.keys) >= PAIRS_MAX:
             self.keys = Keys(self._shards)
             self._numbers.clear()
@@ -115,7 +115,7 @@ class Admission:
                 terms.numbers.clear()
 
     def has_room(self, named: int, unnumbered: int) -> bool:
-        """Whether so many new names would all be admitted, or none: else their order decides.
+        """Whether so many new names would all be admitted, or none; else their order decides.
 
         named       events that carry a name, and no pair that may have a number
         unnumbered  events whose pair has none

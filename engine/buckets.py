@@ -1,9 +1,9 @@
 """Exact counts of non-negative numbers in fixed buckets of ratio 1.01, small and quick to add.
 
-A value's bucket is known for certain, so the value of any rank is known to 1 %, whatever the
-distribution and after any number of merges; merging adds integers, so its order is of no matter
-and equal contents are equal bytes. (The idea is that of HdrHistogram and DDSketch; fixed edges
-in place of a fitted logarithm make the numbers reproducible on every machine.)
+A value's bucket is known for certain, so the value of any rank is known to within 1 %, whatever
+the distribution and after any number of merges. Merging adds integers, so its order does not
+matter, and equal contents are equal bytes. (The idea is that of HdrHistogram and DDSketch;
+fixed edges in place of a computed logarithm make the numbers reproducible on every machine.)
 
 Bucket 0 holds 0 alone, bucket 1 the subnormal numbers, bucket n ≥ 2 the values v with
 `EDGES[n] <= v < EDGES[n + 1]`, where EDGES[2] = 2**-1022 and each further edge is the one

@@ -1,4 +1,4 @@
-"""State as bytes of a snapshot: msgpack with integers of any size, and whose state it is."""
+"""State as the bytes of a snapshot: msgpack with integers of any size, by source."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple

@@ -1,7 +1,8 @@
 """Facts as columns: numbered keys, tables dealt out to shards, and grouped by cell and key.
 
-Facts that are tuples cost as much to make and to take apart as to count, and thousands that
-wait lie scattered over megabytes; columns of 64-bit integers numpy handles many at a time.
+Tuples cost as much to make and to take apart as the facts in them cost to count, and thousands
+of waiting tuples lie scattered over megabytes; numpy handles columns of 64-bit integers many at
+a time.
 """
 
 from array import array

@@ -32,10 +32,10 @@ from engine.events import (
 )
 
 FAULTS_MAX: Final = 100
-"""Faults listed in one refusal; a batch with more is told the first hundred."""
+"""Faults listed in one refusal; of a batch with more, the first hundred."""
 
 FAULT_CHARS_MAX: Final = 300
-"""Letters of one fault's message, which may repeat what was sent."""
+"""Characters of one fault's message, which may quote what was sent."""
 
 
 Document = TypeVar("Document")
@@ -56,7 +56,7 @@ a letter out of place, though the grammar allows it and an unknown field may hol
 
 
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for it; a ValidationError is a DecodeError too."""
+"""What msgspec raises for bytes that are not JSON; a ValidationError is a DecodeError too."""
 
 
 def decode_one(body: bytes, *, times: AcceptedTimes, text_bytes_max: int) -> Batch:
@@ -129,7 +129,7 @@ def decode_lenient(
 
 
 def decode_document(body: bytes, kind: type[Document]) -> Document:
-    """A JSON document that is no event. Raises MalformedBody or InvalidDocument."""
+    """A JSON document that is not an event. Raises MalformedBody or InvalidDocument."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as refusal:

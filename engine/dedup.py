@@ -7,9 +7,10 @@ an id is remembered while it is among the last `ids_max` ids and younger than `k
 the most for a sixteenth more of either and one call. A new id is taken
 for a known one when their 64 bits agree: once in 1.8e12 ids while the window holds 10 million.
 
-A deterministic function of the calls (hashes, received_ms): replay answers as live did. Where a
-generation is forgotten its ids stay in the table, dead, until their segment is rebuilt; each
-call looks through a segment while there may be such, so that a trickle drops them too.
+A deterministic function of the calls (hashes, received_ms): replay answers as live did. When a
+generation is forgotten, its ids stay in the table, dead, until their segment is rebuilt; while
+there may be dead ids, each call looks through one segment, so that a trickle of events removes
+them too.
 
 Measured 2026-11-22, one shared, noisy 2-core machine, ns of processor time an id:
 

@@ -1,4 +1,4 @@
-"""How often which sizes occurred, by fixed bounds: 0.2 µs a value, and no object for any."""
+"""Histograms of sizes and times with fixed bounds: 0.2 µs per value, and no object for any."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

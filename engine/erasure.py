@@ -1,13 +1,13 @@
-"""Who is to be taken out of everything, told so that only this data folder can tell who it was.
+"""Who is to be erased, said in a way that only this data folder can resolve to a person.
 
-An erasure is a *notice* in the journal: a record that is no event and has a number and a place
-in the one order all the same. It names the person by a keyed hash, and carries what state is
-searched by, the 64-bit hash of the id, behind a mask made with the same key. Without the key a
-notice says nothing; with it, as much as the hashes that state holds of everybody else.
+An erasure is a *notice* in the journal: a record that is no event but has a number and a place
+in the order all the same. It names the person by a keyed hash, and carries what state is
+searched by, the 64-bit hash of the id, masked with the same key. Without the key a notice
+reveals nothing; with it, no more than the hashes that state holds of everybody.
 
-Source of the construction: SHA-256 over a key of exactly one block and the id. Whoever does not
-know the key cannot tell ids apart; that such a hash can be lengthened by strangers is of no
-matter, since nothing is authenticated by it. SHA-256, for DuckDB can reckon it too, over rows.
+Construction: SHA-256 over a key of exactly one block, followed by the id. Whoever does not know
+the key cannot tell ids apart. That strangers can extend such a hash does not matter, because it
+authenticates nothing. SHA-256, because DuckDB can compute it too, over rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ SWEPT: Final = 2
 
 _ERASE: Final = Struct("<B32s16s")  # ERASE, name, masked
 _SWEPT: Final = Struct("<BQ")  # SWEPT, up to which number
-_MASKED: Final = Struct("<QQ")  # hash64, zeros by which a wrong key is told
+_MASKED: Final = Struct("<QQ")  # hash64, zeros that reveal a wrong key
 
 KIND: Final = "erasures"
 """Of what the sequence puts into a snapshot."""
@@ -57,7 +57,7 @@ class Erase(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """A notice: the archive has let go of all who were erased up to this number."""
+    """A notice: the archive no longer holds anybody who was erased up to this number."""
 
     seq: int
 
@@ -75,7 +75,7 @@ class Secret:
         """Tells keys apart, and nothing else."""
 
     def key_for(self, purpose: str) -> bytes:
-        """A key of its own, from which the key of the folder cannot be told."""
+        """A key of its own, from which the folder's key cannot be derived."""
         return _derived(self._key, purpose.encode())
 
     def name_of(self, user_id: str) -> bytes:
@@ -113,7 +113,7 @@ def erased_in(notice: bytes) -> bytes | None:
 
 
 def swept(seq: int) -> bytes:
-    """The notice that the archive has let go of all who were erased up to `seq`."""
+    """The notice that the archive no longer holds anybody who was erased up to `seq`."""
     return _SWEPT.pack(SWEPT, seq)
 
 

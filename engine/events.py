@@ -26,7 +26,7 @@ SKEW_MS_MIN: Final = 1_000
 """A sender's clock that is off by less is believed: the way here takes time too."""
 
 SENT_AT_MS_END: Final = 253_402_300_800_000
-"""10000-01-01T00:00Z: a clock that is years off is mended, a number that is no time is not."""
+"""10000-01-01T00:00Z: a clock that is years off is corrected, a number beyond it is no time."""
 
 ABSENT: Final = -1
 """In a list of instants: the event carries none, so it happened when it was received."""
@@ -259,7 +259,7 @@ def replay(kind: int, body: bytes) -> Batch:
 
 
 def correction_ms(received_ms: int, sent_at_ms: int) -> int:
-    """What to add to a sender's instants: 0 where its clock is right or was not told."""
+    """What to add to a sender's instants: 0 if its clock is right or not known."""
     if sent_at_ms == ABSENT:
         return 0
     skew_ms = received_ms - sent_at_ms

@@ -1,10 +1,10 @@
-"""From 64-bit hashes to small numbers: a hash table in flat arrays that answers by batches.
+"""From 64-bit hashes to small numbers: a hash table in flat arrays, queried in batches.
 
-Open addressing over buckets of 8 slots (Knuth, vol. 3, 6.4): a key lies in the first bucket,
-from its home on, that had room, and a bucket is filled from the left. So one comparison of all
-homes tells of a whole batch which keys are there and where the others belong; the few whose
-bucket is full go on to the next one. The lower 30 bits of a hash choose the home, in their
-order (not the upper ones, by which samples are taken: those that stay would crowd together).
+Open addressing over buckets of 8 slots (Knuth, vol. 3, 6.4): a key lies in the first bucket
+with room, from its home bucket on, and a bucket is filled from the left. So a single comparison
+with the home buckets says for a whole batch which keys are there and where the others belong;
+the few whose bucket is full go on to the next one. The lower 30 bits of a hash choose the home,
+in their order. (The upper bits choose samples: the keys of a sample would crowd together.)
 
 Measured 2026-11-22, one shared, noisy 2-core machine, `claim`, ns of processor time an id:
 
@@ -360,7 +360,7 @@ class HashIndex(Slots):
     def drop_dead(self, segment: int, alive: bytes) -> None:
         """Drop the hashes of one of SEGMENTS parts whose payload is not alive.
 
-        With the last part, a table that is nine tenths empty is made anew: at 10 million ids
+        With the last part, a table that is nine tenths empty is rebuilt: at 10 million ids
         that were, it takes some 30 ms.
         """
         buckets = len(self._rows)

@@ -1,8 +1,9 @@
 """Calls on their way into the cells that count them: what waits, and where it goes.
 
 Latencies wait as plain columns and reach the sketches of hour, day and both sums by the
-hundred: one by one costs several times as much. Failures are counted at once, and a question
-brings in what waits for the rows that it shows, and counts what waits for others.
+hundred; one by one they would cost several times as much. Failures are counted at once. A
+question brings in what waits for the rows that it shows, and merely counts what waits for
+others.
 """
 
 from array import array
@@ -232,7 +233,7 @@ class Intakes:
         intake = of_hour.get(number)
         if intake is None:
             intake = self._made_for(keys.pairs[number], cut)
-            # Making it may have let go of all others.
+            # Making it may have dropped all others.
             self._by_number.setdefault(cut[0], {})[number] = intake
         return intake
 

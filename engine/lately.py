@@ -1,8 +1,9 @@
 """Distinct users of the last minutes, of all shards together: exact as long as they are few.
 
-Each is held with the last minute in which it was active, and each minute with those of whom it
-is the last, so that nobody has to be asked for a figure that is wanted many times a second.
-Where users are too many it says that it does not know; the shards, which hold all, are asked.
+Each user is held with the last minute in which it was active, and each minute with the users
+whose last minute it is, so a figure that is wanted many times a second needs no question to the
+shards. When there are too many users to hold, this says that it does not know, and the shards,
+which hold all, are asked.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ USERS_MAX: Final = 1 << 16
 """Users held at the most: some 200 bytes each."""
 
 LET_GO_MAX: Final = 1_024
-"""Users let go at a time: a tenth of a millisecond."""
+"""Users dropped at a time: a tenth of a millisecond."""
 
 
 class ActiveUsers:

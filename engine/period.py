@@ -1,4 +1,4 @@
-"""The stretches of time people ask for: periods of two parameters, and steps of a series."""
+"""The stretches of time that people ask for: periods, and the steps of a series."""
 
 import re
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Ids of people replaced by keyed hashes before anything is kept: the same id, the same hash.
 
 A pseudonym has the form of a UUID, which the archive keeps in 16 bytes. Bodies are encoded
-anew, so fields that Tallymark does not know go. Where it is off, it costs nothing.
+again, so fields that Tallymark does not know are dropped. When this is off it costs nothing.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Pseudonyms:
         }
 
     def of_user(self, user_id: str) -> str:
-        """What stands in the place of a userId."""
+        """What stands in place of a userId."""
         return self._of(USER, user_id)
 
     def applied(self, batch: Batch) -> Batch:

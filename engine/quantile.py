@@ -101,7 +101,7 @@ class Quantile(NamedTuple):
 
 
 class Latencies:
-    """Some latencies with their sums, which several sketches can take without reckoning anew.
+    """Some latencies with what several sketches need of them, computed once.
 
     values_ms  1-d float64, not empty, finite and ≥ 0, our own copy
     """

@@ -1,8 +1,8 @@
-"""Users who were active lately: it spares the facts that tell nothing new of them.
+"""Users who were active lately: it saves the facts that say nothing new about them.
 
-That somebody was active on a day, and until which minute, does not change when it is told again
-for the same day and an earlier instant: nine of ten facts about the users of a busy service.
-What is forgotten here, by chance or at a restart, is only told once more.
+That somebody was active on a day, and until which minute, does not change when the same is said
+again for the same day and an earlier instant: nine of ten facts about the users of a busy
+service. Whatever is forgotten here, by chance or at a restart, is merely said once more.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ SLOT_MASK: Final = np.uint64(SLOTS - 1)
 
 
 class RecentUsers:
-    """Until when it is told already, on the present day, that a user was active."""
+    """Up to which instant of the present day it is already known that a user was active."""
 
     __slots__ = ("_end_ms", "_hashes", "_start_ms", "_until_ms")
 
@@ -31,7 +31,7 @@ class RecentUsers:
         self._start_ms = self._end_ms = 0
 
     def begin(self, start_ms: int, end_ms: int) -> None:
-        """A new day, of instants in [start_ms, end_ms): whatever was told is of another one."""
+        """Begin a day, of instants in [start_ms, end_ms), for which nothing is known yet."""
         self._until_ms.fill(0)
         self._start_ms, self._end_ms = start_ms, end_ms
 
@@ -42,7 +42,7 @@ class RecentUsers:
             self._hashes[slot] = 0
 
     def news(self, hashes: Hashes, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Positions of the facts that are not told yet; from now on they are.
+        """Positions of the facts that say something new; from now on it is known.
 
         Of another day than the present one all are, every time.
         """

@@ -1,7 +1,7 @@
 """What a start makes of dumps: the states of the shards there are now, and live figures of all.
 
-State is kept by key and not by shard, so there may be more shards or fewer than when it was
-dumped: then every shard takes its share of what each former one knew.
+State is kept by key and not by shard, so there may be more or fewer shards than when it was
+dumped: every shard then takes its share of what each former one knew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ from engine.totals import Totals
 K = TypeVar("K")
 
 TOTALS_DAYS: Final = 14
-"""Days before a start whose live figures are known: more than are told, for a clock may be put
-back."""
+"""Days before a start whose live figures are known: more than are shown, because a clock may be
+put back."""
 
 
 def resolved(parts: Iterable[bytes]) -> dict[str, dict[Slot, Any]]:

@@ -1,8 +1,8 @@
-"""From a journal record to one message per shard: duplicates, numbers, caps, split.
+"""From journal records to one message per shard: duplicates, numbers, caps, split.
 
-Live and replay both call `add` and `deal`, for what lies between the journal and the fold must
-be the same computation: it depends on the records in their order and on nothing else, least of
-all on how many are dealt at a time (tests/properties/test_engine_laws.py).
+Live and replay both call `add` and `deal`, because what lies between the journal and the fold
+must be the same computation: it depends on the records in their order and on nothing else,
+least of all on how many are dealt at a time (tests/properties/test_engine_laws.py).
 """
 
 from collections import deque
@@ -33,8 +33,8 @@ TAKE_EVENTS_MAX: Final = 1_024
 """Events after which no further batch is taken in the same step: about a millisecond."""
 
 SPLIT_EVENTS_MIN: Final = 64
-"""As how many events what was split counts at the least: shards are told of each chunk by
-itself, which takes as long for one event, and whoever asks them next waits for all that."""
+"""As how many events a split chunk counts at the least: shards are handed each separately; that
+takes as long for one event, and whoever asks them next waits for all of it."""
 
 COUNTED_NOW_MAX: Final = 2
 """Chunks that are split in one step for a question, each 1.5 ms of work."""
@@ -50,7 +50,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """What each shard is told of somebody who is erased; `owner` is the shard of the user."""
+    """Tells each shard to forget somebody who is erased; `owner` is the shard of the user."""
 
     user: int
     owner: int
@@ -92,8 +92,8 @@ class Sequencing:
     def read(self, received_ms: int, batches: Sequence[Batch]) -> Iterator[Facts]:
         """What the batches of one record say, some at a time; it changes nothing.
 
-        The batches are needed no longer then, and their events had better go: it may be a while
-        until what they say is dealt.
+        The batches are no longer needed then, and it is best to free their events: it may be a
+        while until what they say is dealt.
         """
         for portion in portions(batches):
             events, times_ms = _told(received_ms, portion)
@@ -106,8 +106,8 @@ class Sequencing:
     def keep(self, batches: Sequence[Batch]) -> Kept:
         """What some batches say, read before it is known when their record will be written.
 
-        Their first events would be cold by then. Their senders' clocks must not be told, for
-        what they are off by is not known yet either.
+        Their first events would be cold by then. They must not carry their sender's clock:
+        by how much that is off is not known yet either.
         """
         events: list[Event] = []
         times_ms: list[int] = []
@@ -121,8 +121,8 @@ class Sequencing:
     def add(self, received_ms: int, facts: Facts) -> None:
         """Take what was read of a record; it waits to be dealt together with the next ones.
 
-        How many are dealt at a time is of no matter to any answer, and it is a matter of speed:
-        of 2,000 events each costs little more than half of what it does of 250.
+        How many are dealt at a time affects no answer, only the speed: of 2,000 events each
+        costs little more than half of what it costs among 250.
         """
         self._tally.events += len(facts)
         chunk = self._with_room_for(received_ms, len(facts))
@@ -170,7 +170,7 @@ class Sequencing:
     def deal_due(self) -> Generator[list[Group], None, None]:
         """Split what can wait no longer: all but the last DEAL_EVENTS_MAX events or fewer.
 
-        So does what is split already, for whoever asked for a figure alone.
+        Chunks that were split already, for a figure that was asked for, are included.
         """
         while self.has_due:
             yield self._next()
@@ -190,7 +190,7 @@ class Sequencing:
         return self._split(chunk)
 
     def note(self, seq: int, received_ms: int, notice: bytes) -> Forget | None:
-        """Take a notice, once all that came before it has been dealt; whom shards forget.
+        """Take a notice, once all that came before it is dealt; returns whom the shards forget.
 
         What comes for the same id from now on is new. Event ids stay known, as bare hashes, so
         that a sender who tries again does not bring back what is gone. Raises WrongKey.
@@ -208,7 +208,7 @@ class Sequencing:
         return None
 
     def count_now(self) -> bool:
-        """Have all that waits counted in the totals, if that is done in a few ms; whether."""
+        """Count all that waits in the totals if that takes a few ms; returns whether it did."""
         if len(self._waiting) > COUNTED_NOW_MAX:
             return False
         self._catch_up()
@@ -226,7 +226,7 @@ class Sequencing:
         return self._admission.over_cap()
 
     def _catch_up(self) -> None:
-        # Without handing anything out: who asks for a figure sends no groups to shards.
+        # Without handing anything out: a question for a figure sends no groups to shards.
         while self._waiting:
             chunk = self._waiting.popleft()
             self._dealt_events += max(len(chunk), SPLIT_EVENTS_MIN)
@@ -311,7 +311,7 @@ def _told(received_ms: int, batches: Iterable[Batch]) -> tuple[list[Event], list
 
 
 def are_few(batches: Sequence[Batch]) -> bool:
-    """Whether a record of these batches had better be put off."""
+    """Whether it is better to put off reading a record of these batches."""
     return sum(len(batch.events) for batch in batches) < READ_EVENTS_MIN
 
 

@@ -1,7 +1,7 @@
-"""One object for each text and each key that is read back, as where they were counted live.
+"""One object for each text and each key that is read back, as when they were counted live.
 
-Texts come off the disk once for each cell that they are a key of: a service of 400 days and
-their hours would have its id 600 times, at 60 bytes, and the pair with its category around it.
+Texts are read once for every cell whose key they are part of: a service with 400 days and their
+hours would have its id 600 times, at 60 bytes each, and as often the pair with its category.
 """
 
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ K = TypeVar("K")
 
 
 class Shared:
-    """What was read so far; to be let go of when all is read."""
+    """What was read so far; to be dropped once everything is read."""
 
     __slots__ = ("_known",)
 

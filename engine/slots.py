@@ -1,8 +1,9 @@
 """Buckets of slots for 64-bit hashes, one by one: the memory under `HashIndex`, and its growth.
 
 A table grows in place and without a pause. The homes of a larger table lie in the same order,
-only further apart, so it is stretched from its end: buckets from `_boundary` on are laid out
-anew already, those before are not, and each call moves the boundary by some thousand slots.
+only further apart, so the table is stretched from its end: buckets from `_boundary` on have
+been laid out anew, those before it have not, and each call moves the boundary by some thousand
+slots.
 
 A key whose PROBED buckets are all full goes to a dict; by chance there is none, but hashes may
 be chosen. While there is one, batches are handled one by one: slower, and never quadratic.

@@ -1,7 +1,8 @@
-"""Subscriptions: what was paid and refunded for each, so that MRR is told for any past day.
+"""Subscriptions: what was paid and refunded for each, so that MRR is known for any past day.
 
-One row a payment. A refund alone may be that of a one-time order, or one that came before its
-payment: it is remembered, in a number of its own, and takes no place of a subscription.
+One row per payment. A refund without a payment may belong to a one-time order, or have arrived
+before its payment: such refunds are remembered, up to a number of their own, and take no place
+of a subscription.
 """
 
 from collections.abc import Generator, Sequence

@@ -1,9 +1,9 @@
 """Live figures of all shards together: running totals, counted where events are split.
 
-They are what the cells of the shards add up to, day by day (`tests/harness.py` sees to it each
-time that they are asked for), and no snapshot holds them: at a start they are taken from the
-cells, and from then on each event counts here as it does there. So nobody has to fold anything
-to tell them.
+They equal what the cells of the shards add up to, day by day (`tests/harness.py` compares the
+two whenever they are asked for), and no snapshot holds them: at a start they are taken from the
+cells, and from then on each event is counted both here and there. So nothing has to be folded
+to answer with them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -78,7 +78,7 @@ class Totals:
         minutes: Iterable[Counters],
         active: ActiveUsers,
     ) -> None:
-        """Begin anew, with what the shards say: each of some days, and of the last minutes."""
+        """Start again with what the shards say about some days and about the last minutes."""
         self._days = {}
         for day, totals in days:
             self._of(day).add(totals)

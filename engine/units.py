@@ -1,6 +1,6 @@
 """The units of one experiment: which variant each saw first, and whether it converted after.
 
-Exact until `halve` is called; then those whose hash lies above a threshold are let go, and
+Exact until `halve` is called; then the units whose hash lies above a threshold are dropped, and
 the sample that stays is uniform: rates and lifts need no correction, their intervals widen.
 Nothing here depends on the order in which events arrive.
 """
@@ -118,7 +118,7 @@ class Units:
         self._recent.clear()
 
     def forget(self, unit: int) -> None:
-        """Let go of one unit; its row stays, empty, until rows are numbered anew."""
+        """Forget one unit; its row stays, empty, until rows are numbered again."""
         self._index_recent()
         row = self._index.remove(unit)
         if row is None:

@@ -1,10 +1,10 @@
 """Which users were active on which days: exact up to a bound, from there on a uniform sample.
 
 Every user has a row; every day has a bit for each row. Distinct users of a stretch of days are
-then the bits of an OR, retention and churn those of an AND: 50 bytes a user for 400 days, and
-microseconds a question. When there are more users than `rows_max`, those whose hash lies above
-a threshold are let go (it halves each time), and counts are divided by the share that is left;
-the distinct counts then come from one UserSketch a day, which has seen everybody.
+then the bits of an OR, retention and churn those of an AND: 50 bytes per user for 400 days, and
+microseconds per question. When there are more users than `rows_max`, those whose hash lies
+above a threshold are dropped (it halves each time), and counts are divided by the share that is
+left; distinct counts then come from one UserSketch per day, which has seen everybody.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -221,7 +221,7 @@ class UserDays:
                 self._sketch_of(day).add_many(users[days == day].tolist())
 
     def forget(self, user: int) -> Generator[None, None, None]:
-        """Let go of one user, in steps: the row stays, empty, until rows are numbered anew.
+        """Forget one user, in steps: the row stays, empty, until rows are numbered again.
 
         What a HyperLogLog has seen it goes on counting; it holds nobody.
         """

@@ -1,1 +1,1 @@
-"""What sends events over HTTP: the demonstration marketplace and the import of history."""
+"""What sends events over HTTP: the demonstration, the import of history, and load runs."""

@@ -1,8 +1,8 @@
 """Those who look while others write: `python -m load.audience` asks for metrics and listens.
 
-Queries come open loop, at even distances, and their latency counts from the intended instant;
-subscribers of GET /stream stay for the whole run, and a second without a frame is counted.
-It is told what to do, and tells, as `load.worker` does.
+Queries are sent open-loop, at even distances, and their latency counts from the intended
+instant; subscribers of GET /stream stay for the whole run, and every second without a frame is
+counted. It is started and reports as `load.worker` does.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""The highest rate that a server holds: doubled until it does not, then halved in between."""
+"""The highest rate that a server can hold: doubled until it cannot, then found by bisection."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

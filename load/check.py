@@ -1,8 +1,8 @@
 """Whether the server counts exactly what it acknowledged: its own figures before and after.
 
-What a run sends is labelled, so most figures are asked for it alone, and other data in the
-server does not matter. Two have no label: all events of /health, and sessions; where others
-write at the same time they are bounds from below.
+What a run sends is labelled, so most figures are asked for this label alone, and other data in
+the server does not matter. Two figures have no label, all events of /health and sessions; if
+others write at the same time these are lower bounds.
 """
 
 import datetime as dt

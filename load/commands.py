@@ -1,6 +1,7 @@
 """The two commands that send, `demo` and `import`, with a progress bar on a terminal.
 
-Plain functions: the command line gives them its words already parsed, and prints a LoadError.
+Plain functions: the command line passes them its options already parsed, and prints a
+LoadError.
 """
 
 import datetime as dt

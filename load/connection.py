@@ -88,7 +88,7 @@ class Endpoint(NamedTuple):
 
     @classmethod
     def of(cls, target: Target) -> "Endpoint":
-        """Raises Unreachable for what is no URL, LoadError for what is no key."""
+        """Raises Unreachable for what is not a URL, LoadError for what is not a key."""
         try:
             parts = urlsplit(target.url)
             port = parts.port

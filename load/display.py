@@ -21,7 +21,7 @@ _HISTORY: Final = 60
 def live(
     console: Console, *, title: str, duration_s: float
 ) -> Iterator[Callable[[Second], None]]:
-    """A table of the last seconds, told one after the other; silent without a terminal."""
+    """A table of the last seconds, one after the other; silent without a terminal."""
     seconds: list[Second] = []
     if not console.is_terminal:
         yield seconds.append

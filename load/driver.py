@@ -5,8 +5,8 @@ latency counts from there. One that finds no free connection waits, and the wait
 its latency: no slow answer hides how many others it kept from being asked (no coordinated
 omission).
 
-Whoever drives it, `load.sockets` over HTTP or `drive` over a sink, calls `take` when
-`next_ns` has come and something is free to send it, and then `acknowledge`, `refuse` or `lose`.
+Whoever drives it, `load.sockets` over HTTP or `drive` over a sink, calls `take` once `next_ns`
+has come and something is free to send, and then `acknowledge`, `refuse` or `lose`.
 """
 
 import itertools

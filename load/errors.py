@@ -1,6 +1,7 @@
 """What stops a load command: each failure says what is wrong, where, and what to do.
 
-`load/` speaks HTTP alone and imports nothing of the engine, so it has a root of its own.
+`load/` speaks only HTTP and imports nothing from the engine, so its errors have a root of their
+own.
 """
 
 
@@ -31,4 +32,4 @@ class UnreadableHistory(LoadError):
 
 
 class ProgressMismatch(LoadError):
-    """A progress file that tells of another import than the one that was asked for."""
+    """A progress file that belongs to another import than the one asked for."""

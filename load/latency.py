@@ -1,9 +1,10 @@
-"""Latencies as HDR histograms: recorded in microseconds, told in milliseconds, merged exactly.
+"""Latencies as HDR histograms: recorded in microseconds, shown in milliseconds, merged exactly.
 
-Source: HdrHistogram (Gil Tene), by its Python port. Three significant figures: what is told is
-at most 0.1 % above what was recorded, from 1 µs to an hour, after any number of merges. One
-takes 140 KB of memory, a millisecond to make, 1 µs a value to record, and a few hundred bytes
-encoded: so senders keep plain lists for a second, and whoever gathers them makes histograms.
+Source: HdrHistogram (Gil Tene), in its Python port. Three significant figures: what is reported
+is at most 0.1 % above what was recorded, from 1 µs to an hour, after any number of merges. A
+histogram takes 140 KB of memory, a millisecond to make, 1 µs per value to record, and a few
+hundred bytes encoded: so senders keep plain lists for a second, and whoever gathers them makes
+histograms.
 """
 
 from collections.abc import Iterable, Sequence

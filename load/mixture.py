@@ -1,6 +1,6 @@
 """Seeded events as a marketplace sends them live, about 250 bytes each as JSON.
 
-All that they name begins with a label, so that a server can be asked for them alone.
+Every name in them begins with a label, so that a server can be asked for these events alone.
 """
 
 from collections.abc import Iterator

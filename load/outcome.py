@@ -184,7 +184,7 @@ class Outcome(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Gathering:
-    """Puts together what the processes tell, and hands on each second when all have told it."""
+    """Adds up what the processes report, and hands on each second once all have reported it."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class Gathering:
         self._close_if_whole(heard.second)
 
     def end(self) -> None:
-        """Hand on the seconds of which not every worker told."""
+        """Hand on the seconds that not every worker has reported."""
         for second in sorted(self._told):
             self._close(second)
         self.seconds.sort(key=lambda one: one.second)

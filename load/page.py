@@ -1,4 +1,4 @@
-"""A run as one HTML page that stands by itself: figures, plots, counts, and no script."""
+"""A run as one self-contained HTML page: figures, plots, counts, and no script."""
 
 from collections.abc import Sequence
 from html import escape

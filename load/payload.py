@@ -1,4 +1,4 @@
-"""Bodies that are encoded once, and into which only ids and times are patched.
+"""Bodies that are encoded once; only ids and times are patched in.
 
 In every event the id ends, and the timestamp follows, with the same bytes for the whole body:
 `<number of the request>","timestamp":<now>`. So a body is its fixed parts joined by that stamp,

@@ -1,7 +1,7 @@
 """What is sent when: profiles from TOML, those of the package and a user's own.
 
-A profile tells the shape of a run (its phases, as multiples of the rate), what it sends, and
-who listens meanwhile; and defaults for what the command line may say otherwise.
+A profile gives the shape of a run (its phases, as multiples of the rate), what it sends, who
+listens meanwhile, and defaults for what the command line may override.
 """
 
 import tomllib

@@ -74,7 +74,7 @@ class ImportProgress(Struct, kw_only=True, rename="camel", forbid_unknown_fields
             ) from None
 
     def continues(self, earlier: Self) -> bool:
-        """Whether `earlier` tells of this very import.
+        """Whether `earlier` belongs to this very import.
 
         Another file, event type or server: no. A corrected mapping: yes. Raises
         ProgressMismatch where the rest would be shifted by other days than the first rows.

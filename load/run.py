@@ -186,7 +186,7 @@ async def _attend(plan: Plan, crew: _Crew, gathered: Gathering) -> None:
 
 
 class _Process:
-    """A process of ours: it is told things, and says lines."""
+    """A process of ours, which is sent lines and answers with lines."""
 
     def __init__(self, process: trio.Process) -> None:
         assert process.stdin is not None
@@ -219,7 +219,7 @@ def _ended_early() -> LoadError:
 
 @asynccontextmanager
 async def _process(module: str, job: Struct) -> AsyncIterator[_Process]:
-    """A process that was told its job; it does not outlive the block."""
+    """A process that has been given its job; it does not outlive the block."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", module], stdin=PIPE, stdout=PIPE
     )

@@ -1,4 +1,4 @@
-"""Sends events in batches over a few kept connections, again and again until acknowledged.
+"""Sends events in batches over a few kept connections, repeating each until it is acknowledged.
 
 A batch may be sent twice, after a 503 or where a connection broke before its answer: every
 event must carry an eventId, by which the server counts it once. Memory is bounded by one batch

@@ -1,8 +1,8 @@
-"""Drives a run over HTTP/1.1 with as little work as there can be: raw sockets, one selector.
+"""Drives a run over HTTP/1.1 with as little work as possible: raw sockets, one selector.
 
-A request is one `send` of bytes joined from fixed parts, an answer mostly one `recv`, of which
-only status, length and success are looked at. So a generator needs less than the server that
-it measures; the worker says how much in `cpu_s`.
+A request is one `send` of bytes joined from fixed parts; an answer is mostly one `recv`, of
+which only the status, the length and `success` are looked at. So a generator needs less CPU
+than the server that it measures; the worker reports how much in `cpu_s`.
 """
 
 import errno
@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 class NotHttp(Exception):
-    """What was received is no answer that this parser reads."""
+    """What was received is not an answer that this parser reads."""
 
 
 def parse(data: bytes | bytearray) -> Answer | None:

@@ -1,7 +1,7 @@
 """One sending process: `python -m load.worker`, told what to do by lines of JSON.
 
 It reads its job, opens its connections, says `{"ready": true}`, reads the instant to start at,
-and then writes one line a second and one at the end. A parent that goes away ends it.
+and then writes one line per second and one at the end. It ends when its parent goes away.
 """
 
 import gc

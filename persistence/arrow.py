@@ -1,7 +1,7 @@
 """Rows as an Arrow IPC stream, from what the database hands over without copying it.
 
-nanoarrow writes the format in 3 MB where pyarrow takes 171. It knows the stream and not the
-file with a footer (Feather), so that is what both names of the format mean here.
+nanoarrow writes the format in 3 MB, where pyarrow takes 171. It knows the stream but not the
+file with a footer (Feather), so the stream is what both names of the format mean here.
 """
 
 import io

@@ -1,10 +1,11 @@
-"""A sync that the kernel makes while we go on, without a thread that would wait for it.
+"""A sync that the kernel carries out while we go on, without a thread that waits for it.
 
-A thread costs more than its waiting: for each record it takes Python's lock from the loop some
-times and gives it back, which came to an eighth of all that events cost (decision 0010). Linux
-can sync aside (io_submit(2) with IOCB_CMD_FDSYNC, since 4.18) and tell it by a file that any
-selector can wait for. Its libraries do not show that call, so it is made by its number; where
-the kernel refuses, `real_disk` is one that cannot, and a thread waits.
+A thread costs more than its waiting: for each record it takes Python's lock from the loop
+several times and gives it back, which came to an eighth of everything that events cost
+(decision 0010). Linux can sync in the background (io_submit(2) with IOCB_CMD_FDSYNC, since
+4.18) and report it through a file that any selector can wait for. Its libraries do not offer
+that call, so it is made by number; if the kernel refuses it, `real_disk` returns a disk that
+cannot do it, and a thread waits.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """What a data folder holds and whether it is sound, found out without changing a byte.
 
-The journal and the snapshots are read by the same code that reads them at a start, over a disk
-that pretends to write. So what this says is what a start would do.
+The journal and the snapshots are read by the same code that reads them at a start, on top of a
+disk that only pretends to write. So this reports what a start would do.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _NO_HANDLE: Final = -1
 
 
 class NotADataFolder(TallymarkError):
-    """There is no journal in the folder, so nothing can be said about it."""
+    """The folder lacks what a server writes into every one, so nothing can be said about it."""
 
     title = "Not a data folder"
 
@@ -105,7 +105,7 @@ def audit(folder: Path) -> Audit:
 
 
 class _Pretending(Disk):
-    """Reads what is there; says that all is well when told to change it, and changes nothing.
+    """Reads what is there; pretends to succeed when asked to change it, and changes nothing.
 
     It shows a single manifest if given one, so that each snapshot is tried as if alone.
     """

@@ -1,4 +1,4 @@
-"""A copy of a data folder, whole in itself, taken while a server may be writing to it.
+"""A consistent copy of a data folder, taken while a server may be writing to it.
 
 Nothing is paused and no lock is taken. Almost every file is never written again once it has
 its name: sealed segments, parts and manifests of snapshots, files of rows. Such a file is
@@ -43,7 +43,7 @@ STAGING: Final = ".backup-"
 """How the folder begins in whose subfolders files are pinned; removed at the end."""
 
 TRIES: Final = 20
-"""Times that a list is read anew, because what it lists was replaced while it was pinned."""
+"""Times that a list is read again because a file in it was replaced while it was pinned."""
 
 
 class BackupFailed(TallymarkError):
@@ -230,7 +230,7 @@ def _pin_rows(folder: Path, pinned: Path) -> None:
 
 
 def _copy_others(data: Path, staging: Path) -> None:
-    """What lies beside the folders and is no lock, nor the control store with its log."""
+    """Files beside the folders, except the lock and the control store with its log."""
     for path in data.iterdir():
         if path.is_file() and path.name != LOCK_NAME and CONTROL_NAME not in path.name:
             shutil.copy2(path, staging / path.name)

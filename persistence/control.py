@@ -1,11 +1,11 @@
 """The control store: dashboards, the catalog's names and secrets, in one SQLite file.
 
 What people set up by hand, a few hundred small rows: unlike events they are changed and removed
-one by one, so they do not belong into a journal. Every call blocks; a caller makes one at a
-time. The keys in the same file have a door of their own, `persistence.keys`.
+one by one, so they do not belong in a journal. Every call blocks, and callers make one at a
+time. The keys in the same file are reached through `persistence.keys`.
 
 Contents are JSON that the caller has checked; only what the store itself must compare (id,
-name, revision) stands in columns. Times are epoch ms and come from the caller.
+name, revision) has columns of its own. Times are epoch ms and come from the caller.
 """
 
 import secrets

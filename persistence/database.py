@@ -1,7 +1,7 @@
-"""The SQLite file of the control store: how it is opened, and a transaction that is kept whole.
+"""The SQLite file of the control store: how it is opened, and transactions on it.
 
 SQLite looks after its own files and syncs, which do not go through `persistence.files`. Every
-call blocks; of one connection a caller makes one at a time.
+call blocks, and callers make one at a time per connection.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""What the process of an export is asked, and how it begins to answer.
+"""What the export process is asked, and how it begins to answer.
 
-Apart from `persistence.exportworker`, so that who asks does not load the database.
+Separate from `persistence.exportworker`, so that the server does not load the database.
 """
 
 from typing import Final

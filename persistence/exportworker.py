@@ -1,9 +1,10 @@
 """The process that writes one export of events: rows of the archive to its output, and ends.
 
-A question comes on standard input, one JSON object (`Wanted`). Its files are opened at once:
-the archive may merge them away at any time, and what is open stays. Standard output then has
-one line, `ready` or `gone` where a file was not there any more, and behind `ready` the export.
-Only the exit code 0 says that it is whole. No text of a user is run: filters are parameters.
+A request comes on standard input, as one JSON object (`Wanted`). Its files are opened at once:
+the archive may merge them away at any time, and what is open stays readable. Standard output
+then has one line, `ready`, or `gone` if a file was no longer there, and after `ready` the
+export. Only the exit code 0 says that it is complete. No text of a user is run: filters are
+parameters.
 """
 
 import os

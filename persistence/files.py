@@ -1,4 +1,4 @@
-"""The disk as persistence uses it: a dozen blocking calls that a test can put itself behind."""
+"""The disk as persistence uses it: a dozen blocking calls that a test can replace."""
 
 import contextlib
 import errno
@@ -176,7 +176,7 @@ class WholeFile:
         self._disk.rename(self._growing, self._path)
 
     def abandon(self) -> None:
-        """Leave nothing of it, as far as the disk lets go; raises nothing."""
+        """Remove it as far as the disk allows; raises nothing."""
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The segment that grows: records go in whole or not at all, and a failed sync ends it."""
+"""The segment being written: records go in whole or not at all, and a failed sync ends it."""
 
 import contextlib
 import errno

@@ -1,8 +1,8 @@
 """The journal: groups of bodies appended for good, in segments, and read back in order.
 
-What the rest of Tallymark may assume is the list of public methods, and not that there are
-files: append a group, replay from a number, the last number, trim up to a number. Calls block
-and come one at a time, from whatever thread; the properties may be read at any time.
+The rest of Tallymark may rely on the public methods only, and not on there being files: append
+a group, replay from a number, the last number, trim up to a number. Calls block and come one at
+a time, from whatever thread; the properties may be read at any time.
 
 A record that is not whole is a *torn tail* when nothing whole follows it at the end of the
 newest segment: it is cut off at start. Everywhere else it is damage, and `open` refuses it.
@@ -38,7 +38,7 @@ SLOW_WRITE_S: Final = 0.015
 """Longer than a process waits for its next turn on a busy machine, which is 5 to 9 ms."""
 
 SLOW_S: Final = 1.0
-"""After a write that took so long, for so long nothing is begun: a thread had better wait."""
+"""After a write that took so long, for so long nothing is begun: better that a thread waits."""
 
 
 class _ForGood:
@@ -152,7 +152,7 @@ class Journal:
         self._have(received_ms, bodies)
 
     def can_begin(self, bodies: Sequence[Body]) -> bool:
-        """Whether `begin` would not wait for the disk, as far as that can be told."""
+        """Whether `begin` would not wait for the disk, as far as that can be known."""
         growing = self._growing
         return (
             growing is not None
@@ -277,7 +277,7 @@ class Journal:
         self._ends_closed = True
 
     def close(self) -> None:
-        """Sync, end the newest segment with a closing record, and let go of the file.
+        """Sync, end the newest segment with a closing record, and close the file.
 
         The closing record holds no bodies. It turns a later flaw in the last real record from
         an apparent tear into damage that is found. Raises as `append` does; then what was

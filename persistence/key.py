@@ -14,7 +14,7 @@ MODE: Final = 0o600
 
 
 class UnusableKey(TallymarkError):
-    """The file of the key is no key, or others may read it."""
+    """The key file does not hold a key, or others may read it."""
 
     title = "Unusable key"
 

@@ -1,4 +1,4 @@
-"""A file of keys beside the control store: for whoever has secrets brought by other means."""
+"""A file of keys beside the control store, for secrets that come by other means."""
 
 import stat
 from pathlib import Path

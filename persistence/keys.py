@@ -1,11 +1,11 @@
 """Keys and sessions in the control store: digests at rest, changes that a running server sees.
 
-A key is 32 random bytes, so its SHA-256 is as hard to turn back as it is to guess, and finding
-it costs a microsecond; a slow hash would help whoever wants to keep the server busy.
+A key is 32 random bytes, so its SHA-256 is as hard to invert as the key is to guess, and
+finding it costs a microsecond; a slow hash would help whoever wants to keep the server busy.
 
-The command line changes keys while a server runs. Both have a connection of their own:
-`has_changed` is how the server notices, `acknowledge` how the command learns that it has.
-Every call blocks; of one store a caller makes one at a time. Times are epoch ms.
+The command line changes keys while a server runs, each over its own connection: `has_changed`
+is how the server notices, `acknowledge` how the command learns that it has. Every call blocks,
+and callers make one at a time per store. Times are epoch ms.
 """
 
 import os
@@ -186,13 +186,13 @@ class KeyStore:
         return cast(int, self._db.execute("SELECT made FROM key_changes").fetchone()[0])
 
     def acknowledge(self, changes: int) -> None:
-        """Say that the server goes by all changes up to this one."""
+        """Say that the server acts on all changes up to this one."""
         with writing(self._db) as db:
             db.execute("UPDATE key_changes SET applied = ?", (changes,))
 
     @property
     def is_applied(self) -> bool:
-        """Whether no server runs that still goes by keys of before."""
+        """Whether no running server still acts on former keys."""
         (row,) = self._db.execute("SELECT made <= applied OR server IS NULL FROM key_changes")
         return bool(row[0])
 

@@ -1,13 +1,13 @@
-"""What is kept beside bytes so that a few of them, damaged, can be computed from the others.
+"""Redundancy kept beside bytes: a few damaged ones can be computed from the others.
 
-The bytes lie in blocks, and these in LANES lanes in turn: block n in lane n % LANES. Kept is
-the CRC of each block, and of each lane the exclusive or of its blocks, as a RAID of level 4
-keeps it of its disks (Patterson, Gibson, Katz, 1988). The CRCs say which blocks are bad; one
-bad block in a lane is the exclusive or of the others and what was kept. So a flipped bit is
-mended, a bad sector, and up to FOLD_BYTES - BLOCK_BYTES in a row; of FOLD_BYTES in all,
-everything.
+The bytes lie in blocks, assigned to LANES lanes in turn: block n to lane n % LANES. Kept are
+the CRC of each block and, for each lane, the exclusive or of its blocks, as RAID 4 keeps
+it for its disks (Patterson, Gibson, Katz, 1988). The CRCs say which blocks are bad; a
+single bad block in a lane is the exclusive or of the others and of what was kept. So it can
+mend a flipped bit, a bad sector, up to FOLD_BYTES - BLOCK_BYTES bytes in a row, and in data of
+up to FOLD_BYTES everything.
 
-It takes FOLD_BYTES, or as many bytes as there are where these are fewer, and 4 for each block.
+It takes FOLD_BYTES, or as many bytes as the data if that is less, and 4 for each block.
 """
 
 from array import array

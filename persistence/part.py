@@ -1,7 +1,7 @@
-"""The files of a snapshot: what each is, which version, its bytes, and what tells them damaged.
+"""The files of a snapshot: kind, version, contents, and the checksums that reveal damage.
 
 A manifest is written at once, with its length and CRC in front. A part is written as its bytes
-come, so both follow them, behind what a few damaged bytes can be mended with.
+come, so both follow them, after the redundancy with which a few damaged bytes can be mended.
 
 docs/formats/snapshot.md draws the bytes; tests/golden/ pins them.
 """
@@ -116,7 +116,7 @@ class PartFile:
         self._file.finish()
 
     def abandon(self) -> None:
-        """Leave nothing of it, as far as the disk lets go; raises nothing."""
+        """Remove it as far as the disk allows; raises nothing."""
         self._file.abandon()
 
 

@@ -75,7 +75,7 @@ class Record(NamedTuple):
 
     @property
     def notice(self) -> bytes | None:
-        """What it says where it is no event (`engine.erasure`); it then says nothing else."""
+        """Its content if it is a notice (`engine.erasure`); it then holds nothing else."""
         bodies = self.bodies
         return bodies[0].data if bodies and bodies[0].kind == Kind.NOTICE else None
 

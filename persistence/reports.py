@@ -1,8 +1,8 @@
-"""Reports on the disk: for each what was asked and how far it is, and the file that came of it.
+"""Reports on disk: for each, what was asked for, its progress, and the file that came of it.
 
 A folder with `<id>.json`, which is replaced as a whole at each step, `<id>.part` while rows are
-written, and `<id>.rows` once they are whole. What a crash has interrupted stands there as
-queued, and is made anew; nothing here is needed by anything else.
+written, and `<id>.rows` once they are complete. A report that a crash interrupted is still
+queued there, and is made again; nothing else needs this folder.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A data folder made of a backup, which is proved by a start before it gets its name."""
+"""A data folder made from a backup, proved by a start before it gets its name."""
 
 import shutil
 from pathlib import Path

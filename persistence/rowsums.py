@@ -1,12 +1,12 @@
-"""Checksums of the rows of the control store, so that a changed letter is found.
+"""Checksums of the rows of the control store, so that even a changed letter is found.
 
-`PRAGMA integrity_check` finds a page that is none any more, and knows nothing of a letter
-within a text. So triggers keep a CRC-32 of each row in a table beside, in the very transaction
-that writes the row, whatever statement writes it; one more row holds that of the schema. A row
-that was lost or has appeared is found as well as one that has changed.
+`PRAGMA integrity_check` finds a page that has stopped being one, but not a changed letter
+within a text. So triggers keep a CRC-32 of each row in a table beside it, in the very
+transaction that writes the row, whatever statement writes it; one more row holds that of the
+schema. Rows that were lost or have appeared are found as well as rows that have changed.
 
 The triggers call a function that `install` adds to a connection. The sqlite3 shell has no such
-function: it can read the store and copy it, and not write to it.
+function: it can read and copy the store, but not write to it.
 """
 
 import sqlite3

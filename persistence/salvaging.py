@@ -1,9 +1,10 @@
-"""A snapshot made of what is left of one, where a start is refused and there is no backup.
+"""A snapshot made from what is left of others, when a start is refused and no backup exists.
 
-The journal reaches back to the older of two snapshots, so where neither can be read what they
+The journal reaches back to the older of two snapshots, so if neither can be read, what they
 counted is gone. But a snapshot has a part for each shard and one for what is known of events,
-and seldom are all of them bad: each that is whole is kept, one of which only the beginning is
-whole as it was then, and in the place of the others stands what a new folder begins with.
+and seldom are all of them bad. Each part that is whole is kept; one of which only the beginning
+is whole is kept as it was at that point; the others are replaced by what a new folder begins
+with.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""How much of the rows a query with a time budget reads: one of so many, by powers of two.
+"""How many of the rows a query with a time budget reads: one in N, N a power of two.
 
-A query is run over a small sample first, and then over larger ones as long as what the runs
-took says that the next one is over in time. What a run takes is a part for reading, which a
-sample does not shorten, and a part that goes with the rows of the sample.
+A query is run over a small sample first, and then over larger ones for as long as the earlier
+runs suggest that the next one will be over in time. The time of a run is one part for reading,
+which a sample does not shorten, and one part proportional to the rows of the sample.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
-"""What a process that runs foreign queries gives up, for good, before it reads the first one.
+"""What a process that runs queries of users gives up, for good, before it reads the first one.
 
-Everywhere: memory, files above 0 bytes, a share of the processor. On Linux also: to outlive its
-parent, and by a filter of system calls (seccomp) to start a program or another process, to open
-a socket, to open any file for writing, and to change names in a folder. DuckDB needs none of
-that, and if a query found a way around the allow-list, there would be nothing behind it.
+Everywhere: memory, writing to files, a share of the processor. On Linux also outliving its
+parent and, by a filter of system calls (seccomp), starting a program or another process,
+opening a socket, opening any file for writing, and changing names in a folder. DuckDB needs
+none of that, and a query that found a way around the allow-list would gain nothing by it.
 """
 
 import ctypes

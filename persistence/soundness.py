@@ -1,12 +1,12 @@
-"""All that is wrong with a data folder: which file, from which byte on, and why.
+"""Everything that is wrong with a data folder: which file, from which byte on, and why.
 
-`persistence.audit` says what a start would do, and ends at the first byte that stops one. This
-looks at every file by itself, so that no flaw hides another; it changes nothing.
+`persistence.audit` says what a start would do, and ends at the first byte that prevents one.
+This module looks at every file by itself, so that no flaw hides another; it changes nothing.
 
-Where bytes are covered by one checksum the offset is where these bytes begin: a record of the
-journal, a file of a snapshot behind its magic, a sixteenth of a file of the archive, a frame of
-the control store's log. In the control store itself it is a page where SQLite finds none, and 0
-where a row is not what was written: the reason says which.
+The offset is where the bytes that share a failed checksum begin: a record of the journal, a
+file of a snapshot after its magic, a sixteenth of a file of the archive, a frame of the log of
+the control store. In the control store itself it is a page that SQLite cannot make sense of,
+and 0 for a row that is not what was written: the reason says which.
 """
 
 import re

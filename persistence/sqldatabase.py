@@ -1,4 +1,4 @@
-"""The database of the process of SQL: it reads the files of one query, and nothing else."""
+"""The database of the SQL process: it reads the files of one query, and nothing else."""
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Rows as the bodies of answers: JSON, JSONEachRow, TabSeparated, CSV; `arrow` has the rest.
 
-Values come as `persistence.dialect.query` has the database show them: times are texts already,
-integers of 64 bits are texts where they shall be quoted. What is no number leaves as null.
+Values come as `persistence.dialect.query` has the database return them: times are texts
+already, and so are 64-bit integers that are to be quoted. What is not a number becomes null.
 """
 
 import csv

@@ -1,8 +1,8 @@
-"""How far a query is, in percent, told while it runs.
+"""How far a query has got, in percent, while it runs.
 
-DuckDB reckons it for what has to be done before the first row is there, and stands still while
-rows go out as they are read. Of those queries the bytes that were read tell it, as a share of
-what the columns take in all files: where some of that is skipped, the end comes early.
+DuckDB estimates it for what has to be done before the first row is there, and stands still
+while rows go out as they are read. For such queries it is the bytes read so far, as a share of
+what their columns take in all files; if some of these are skipped, the end comes early.
 """
 
 import threading
@@ -17,7 +17,7 @@ EVERY_S: Final = 0.5
 """Between two tellings."""
 
 UNFINISHED: Final = 99
-"""The most that is told before the end."""
+"""The most that is reported before the end."""
 
 _IO: Final = Path("/proc/self/io")
 

@@ -308,7 +308,7 @@ def _late(limits: Limits) -> InvalidQuery:
 
 
 def _told(error: duckdb.Error) -> InvalidQuery:
-    """What the database refused, in words of ours: its own name paths and itself."""
+    """What the database refused, in our words: its own mention paths and itself."""
     match error:
         case duckdb.OutOfMemoryException():
             return InvalidQuery(_TOO_MUCH_MEMORY)

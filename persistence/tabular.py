@@ -1,6 +1,6 @@
-"""Rows as files: CSV that a spreadsheet may open, a JSON array, a JSON object a line.
+"""Rows as files: CSV that is safe in a spreadsheet, a JSON array, one JSON object per line.
 
-A text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV
+A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV
 injection); numbers stay numbers. `persistence.exportworker` has the same rule in SQL.
 """
 

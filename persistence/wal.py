@@ -1,9 +1,9 @@
-"""SQLite's write-ahead log, read as SQLite reads it when it opens the file next.
+"""SQLite's write-ahead log, read as SQLite will read it when it next opens the file.
 
-SQLite takes the frames up to the first one whose checksum is wrong, and leaves out the rest
-without a word: that is how a torn tail ends, and how every later change goes when a byte in the
-middle goes bad. As in our journal, what is whole behind the bad bytes tells the two apart: a
-transaction that was committed later. Format: sqlite.org/fileformat2.html §4.
+SQLite takes the frames up to the first one whose checksum is wrong, and silently ignores the
+rest: that is right for a torn tail, and loses every later change when a byte in the middle goes
+bad. As in our journal, what is whole after the bad bytes tells the two apart: a transaction
+that was committed later. Format: sqlite.org/fileformat2.html §4.
 """
 
 import struct

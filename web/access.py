@@ -1,5 +1,6 @@
-"""By which names this machine is reached, and from which pages, where that decides who may."""
+"""Which host names and which pages are our own, where that decides who may do what."""
 
+import ipaddress
 from collections.abc import Collection
 from typing import Final
 
@@ -8,6 +9,14 @@ from web.errors import Forbidden, Misdirected
 _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 LOCAL_NAMES: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`; any name but localhost may lead anywhere."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def must_be_our_host(host: str | None, allowed_hosts: Collection[str]) -> None:

@@ -1,6 +1,6 @@
-"""How much somebody may ask for, send, and try: by key, and by address.
+"""How much somebody may ask for, send, and try: per key, and per address.
 
-The limits are of `engine.config`; `web.rates` counts.
+The limits are settings (`engine.config`); `web.rates` counts.
 """
 
 from collections.abc import Callable

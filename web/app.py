@@ -254,7 +254,7 @@ def _bound_answers(app: Application) -> None:
 
 
 def _pack_answers(app: Application) -> None:
-    """Before all else that is done after: it makes a whole answer anew."""
+    """Runs before all other after-handlers, because it replaces the whole answer."""
 
     async def after(response: ResponseTypes) -> ResponseTypes:
         route = _ROUTES.get(request.endpoint or "")

@@ -1,4 +1,4 @@
-"""What `tallymark archive` prints: the archive by days, its flaws, what was done to it."""
+"""What `tallymark archive` prints: the archive day by day, its flaws, what was done to it."""
 
 from collections import defaultdict
 from pathlib import Path

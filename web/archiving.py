@@ -1,6 +1,6 @@
 """The archive as the server sees it: a process that is kept alive, and the files it wrote.
 
-Ingest never waits for it. Once a second the process is told how far the journal is on the disk;
+Ingest never waits for it. Twice a second the process is told how far the journal is on disk;
 `fresh` tells it at once and waits until files cover a number. The journal is trimmed only up to
 `trimmable_seq`, so whatever happens to the process, it can go on where it was.
 """
@@ -114,7 +114,7 @@ class Archiving:
         return self._covered_seq
 
     def trimmable_seq(self) -> int | None:
-        """Up to where the journal is no longer needed; None: the archive does not matter."""
+        """Up to where the journal is no longer needed; None if the archive is off."""
         return None if self._state == "off" else self._trimmable_seq
 
     async def fresh(self, seq: int, *, deadline_s: float = FRESH_DEADLINE_S) -> None:

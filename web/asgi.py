@@ -1,4 +1,4 @@
-"""Quart-Trio's side of a connection, mended in three places, and its request."""
+"""Quart-Trio's side of a connection, corrected in three places, and its request."""
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent

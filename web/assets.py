@@ -1,7 +1,6 @@
-"""Files of the built page: read and packed once, then sent from memory alone.
+"""Files of the built page: read and compressed once, then sent from memory.
 
-A request's path is a key of a dict and never a path of the disk, so there is nothing that `..`
-could lead to.
+A request's path is a key of a dict and never a path on disk, so `..` leads nowhere.
 """
 
 import gzip

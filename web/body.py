@@ -1,10 +1,10 @@
 """A request's body: read whole within bytes and seconds, or thrown away within them.
 
-The time is absolute, for a sender that drips one byte at a time is never late by any single
-read. What is too large is still read for a moment before it is refused: an answer to a sender
-that is still sending is followed by a reset of the connection, which may overtake the answer.
-Answering only then also keeps apart our refusal and that of the parser, which Hypercorn does
-not survive at the same instant.
+The deadline is absolute, because a sender that drips one byte at a time is never late for any
+single read. What is too large is still read for a moment before it is refused: an answer to a
+sender that is still sending is followed by a reset of the connection, which may overtake the
+answer. Waiting that long also keeps our refusal apart from the parser's, because Hypercorn does
+not survive both at the same instant.
 """
 
 from collections.abc import AsyncIterator

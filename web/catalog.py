@@ -1,7 +1,7 @@
 """The catalog: names that people gave to services, experiments and variants.
 
-They win over the names that events carry. All of them are in memory, where answers look them up
-on the event loop; the control store keeps them.
+They take precedence over names that events carry. All of them are in memory, where answers look
+them up on the event loop; the control store keeps them.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """A chunked body, read strictly and piece by piece, wherever the network cuts it.
 
 RFC 9112 §7.1. Stricter than that in three places, where parsers are known to disagree: sizes
-have at most 8 hexadecimal digits and no blanks, extensions hold nothing below a blank, and the
-trailer is thrown away, but its lines must be whole.
+have at most 8 hexadecimal digits and no spaces, extensions hold no control characters, and the
+lines of the trailer, which is thrown away, must still be whole.
 """
 
 import re

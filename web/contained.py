@@ -1,8 +1,8 @@
 """Hypercorn's handling of a connection, contained: nothing a client does ends the server.
 
-Hypercorn's own `serve` runs every connection in one nursery, and lets exceptions of a single
-connection through: a body over the limit, cut off by its sender, raises BusyResourceError and
-ends the server, with exit code 0 (Hypercorn 0.18). So only its `TCPServer` is used, one for a
+Hypercorn's own `serve` runs every connection in one nursery and lets exceptions of a single
+connection through: a body over the limit that its sender cuts off raises BusyResourceError and
+ends the server, with exit code 0 (Hypercorn 0.18). So only its `TCPServer` is used, one per
 connection, each contained. tests/web/test_hosting.py and test_main.py send what killed it.
 """
 

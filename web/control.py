@@ -1,4 +1,4 @@
-"""What people set up, as one part of the house: keys, dashboards, the catalog, look-ups."""
+"""What people set up, as one component: keys, dashboards, the catalog, look-ups."""
 
 from collections.abc import Awaitable, Callable
 from typing import Self

@@ -1,4 +1,4 @@
-"""Dashboards: what one may hold, and the routes that keep, share and carry them over."""
+"""Dashboards: what one may hold, and the routes that store, share, export and import them."""
 
 import re
 import secrets

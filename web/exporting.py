@@ -1,7 +1,8 @@
-"""Exports of events: a process for each, whose output goes to the client as it comes.
+"""Exports of events: one process each, whose output goes to the client as it comes.
 
-The limits of user SQL do not hold here: an export has no bound but its deadline. What a client
-does not take stays in the pipe, and the process waits; what it leaves takes the process along.
+The limits of user SQL do not apply here: an export is bounded only by its deadline. What a
+client does not take stays in the pipe, and the process waits; a client that leaves ends the
+process.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What `tallymark verify` says of a data folder, for people and for machines."""
+"""What `tallymark verify` says about a data folder, for people and for machines."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`tallymark forget`: a person is erased by a server, or from a data folder without one."""
+"""`tallymark forget`: erases a person, through a server or from a data folder without one."""
 
 import time
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def from_folder(user_id: str, config: Config) -> None:
     if not (config.data / JOURNAL_FOLDER).is_dir():
         raise LoadError(f"{config.data} is no data folder: there is no journal in it.")
     manifest = manifests.read(config.data / ARCHIVE_FOLDER)
-    # Nobody reads along, so files need not stay that are written anew.
+    # Nobody reads at the same time, so former files need not stay.
     config = msgspec.structs.replace(config, archive=manifest is not None, archive_grace_s=0)
     with hold(config.data):
         trio.run(_forget, user_id, config)

@@ -1,7 +1,7 @@
-"""People who are erased: gone from every answer at once, and from the disk in the end.
+"""Erasing people: they are gone from every answer at once, and from the disk in the end.
 
-`forget` journals the erasure; from there on nothing that is asked tells of the person. What
-then is to be done has an order, as each step leans on the one before, and a start takes it up:
+`forget` journals the erasure; from then on no answer shows the person. What is left to do has
+an order, because each step relies on the one before, and a start takes it up again:
 
     a snapshot         state as it is without the person
     the archive        writes files anew; the process does so by itself (persistence/archive)
@@ -9,10 +9,11 @@ then is to be done has an order, as each step leans on the one before, and a sta
     a second snapshot  may follow the first, and the older of the two is without the person
     the journal        lets go of what is before the erasure
 
-A damaged file of the archive holds up that one step: the notice then names those alone of whom
-it has let go, nobody else may wait, and the rest is done when the file is mended or gone.
+A damaged file of the archive holds up that one step: the notice then names only the people whom
+the archive has removed, others need not wait, and the rest is done when the file is repaired or
+gone.
 
-Several that come together go through it together.
+Erasures that come together go through it together.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,8 +30,7 @@ from persistence.archive.columns import Gone, Hidden
 from persistence.archive.manifest import Tombstone
 from persistence.archive.talk import Unreadable
 from web.errors import NotFound
-from web.ingest import NothingAsked
-from web.wire import Called, Reply, answered, question
+from web.wire import Called, NothingAsked, Reply, answered, question
 
 PAUSE_S: Final = 2.0
 """Before what did not work is tried again."""
@@ -113,7 +113,7 @@ class Forgetting:
         self._got_on = trio.Event()  # something more is done, or was tried
 
     async def forget(self, user_id: str) -> Progress:
-        """Erase a person; from the return on no answer tells of what came before.
+        """Erase a person; once it returns no answer shows what came before.
 
         Raises Overloaded, NotReady, DiskFull or JournalFailed: then nothing has happened.
         """

@@ -1,7 +1,7 @@
 """The head of a request, read strictly: one reader for both lanes, before either sees a byte.
 
-What two parsers read differently is how requests are smuggled past one of them, so whatever is
-ambiguous is refused here: httptools (llhttp) is strict about most of it, and what it leaves
+Requests are smuggled past a parser by what another parser reads differently, so whatever is
+ambiguous is refused here. httptools (llhttp) is strict about most of it, and what it leaves
 open is checked beside it. Sources: RFC 9112 §2-7, and what httptools 0.9 and h11 0.16 were seen
 to accept, which tests/web/test_framing.py holds case by case.
 """

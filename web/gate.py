@@ -1,9 +1,9 @@
-"""Who may: every credential becomes a grant here, for both lanes, or is refused.
+"""Who may do what: every credential becomes a grant here, for both lanes, or is refused.
 
-Keys are found by their digest. What was found is remembered by the very text of the header, so
-a client that repeats its head costs one look-up; all of that is forgotten as soon as a key is
-added or revoked, and a grant knows whether its key still works. Where there never was a key,
-whoever reaches this machine by its own names may do everything.
+Keys are found by their digest. What was found is remembered under the very text of the header,
+so a client that repeats its head costs one look-up; all of that is forgotten as soon as a key
+is added or revoked, and a grant knows whether its key still works. As long as there has never
+been a key, whoever reaches this machine by one of its own names may do everything.
 """
 
 import hmac
@@ -81,7 +81,7 @@ class Gate:
             if key.is_used and not key.is_live:
                 self._last_used.append(digest)
         self._keys = keys
-        # A key that was revoked is no reason to open the doors: asked for once, always.
+        # Revoking a key does not open the doors again: once keys were needed, they always are.
         self.is_asked = bool(entries) or self._is_exposed
         self.writers.clear()
         self._known.clear()

@@ -1,4 +1,4 @@
-"""What somebody may, and what is said where that is too little."""
+"""What somebody may do, and what the refusal says where that is not enough."""
 
 from collections.abc import Mapping
 from math import inf

@@ -9,19 +9,20 @@ from typing import Any, Protocol
 from quart import Response, g, request
 from quart.wrappers.response import ResponseBody
 
+from engine.answers.families import FAMILIES
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
 from web import body, exports, health, ingest, openapi, packing, queries, sql, tables, wire
 from web.answering import Answers, figures_of, replied, whole
 from web.control import Control
 from web.control import Handler as Handled
-from web.embedding import FAMILIES, Embedding, ShownAsked
+from web.embedding import Embedding, ShownAsked
 from web.exporting import Exports
 from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
 from web.forgetting import ErasureRoutes, Forgetting
 from web.headers import DATA_HEADERS
-from web.ingest import Acceptor, Kind, NothingAsked
+from web.ingest import Acceptor, Kind
 from web.live import STREAM_MEDIA, Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
@@ -35,7 +36,7 @@ from web.routes import ROUTES
 from web.shownsql import ShownQueries
 from web.sql import Archived, Sql
 from web.untaken import Untaken
-from web.wire import Reply
+from web.wire import NothingAsked, Reply
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -258,7 +259,7 @@ class Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return response_of(wire.sent(b"", media=STREAM_MEDIA))
+            return streamed_of(_nothing())
         subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
         subscriber.grant = g.grant
         return streamed_of(subscriber)
@@ -283,7 +284,7 @@ class Handlers:
         wire.question(request.query_string, NothingAsked)
         stream = self._load_runs.stream(run)
         if request.method == "HEAD":
-            return response_of(wire.sent(b"", media=STREAM_MEDIA))
+            return streamed_of(_nothing())
         return streamed_of(stream)
 
     async def _exported(
@@ -385,7 +386,7 @@ def streamed_of(
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
-    """What HEAD sends of a file."""
+    """What HEAD sends of what is streamed, and has no length that could be told."""
     pieces: tuple[bytes, ...] = ()
     for piece in pieces:
         yield piece

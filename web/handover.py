@@ -1,4 +1,4 @@
-"""One request for Hypercorn, off a connection that is ours: its bytes, and not one more.
+"""One request for Hypercorn, off a connection of ours: its bytes, and not one more.
 
 Hypercorn sees a stream that holds exactly one request. The end of that request is found here,
 by the same strict reading as on the fast lane, so the two can never disagree about where the

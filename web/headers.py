@@ -1,4 +1,4 @@
-"""What answers tell browsers about themselves, besides what is in them."""
+"""Headers that tell browsers what they may do with an answer."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the service says of itself: whether it lives, whether it is ready, and how it goes."""
+"""What the service says about itself: whether it lives, is ready, and how it is doing."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What stands at `/` for whoever looks there first: the way to everything else."""
+"""What `/` answers to whoever looks there first: the way to everything else."""
 
 from typing import Final
 

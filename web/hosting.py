@@ -1,4 +1,4 @@
-"""The listeners, and the life of what serves them: the lane and Hypercorn, or that alone."""
+"""The listeners, and the life of what serves them: lane and Hypercorn, or only Hypercorn."""
 
 import contextlib
 import errno

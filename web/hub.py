@@ -1,13 +1,13 @@
 """All connections behind one selector: one task reads, cuts and answers in plain callbacks.
 
-A Trio task for each connection costs as much as all else that is done for a small request
+A Trio task per connection costs as much as everything else that is done for a small request
 (docs/performance.md has the ratio), so one task waits for one selector that holds them all.
 What tasks would give for free is kept by hand in `web.line`: deadlines (swept here),
 back-pressure, order, bounded buffers. A request for a hot route goes to `Takes`; any other
 goes, with its whole connection, to `Elsewhere`, and the connection comes back after the answer.
 
 The selector is edge-triggered: each connection is registered once, and no system call is spent
-on saying that it may or may not be read just now. That needs epoll, so it needs Linux.
+on saying whether it may be read at the moment. That needs epoll, so it needs Linux.
 """
 
 import contextlib
@@ -63,16 +63,16 @@ class Takes(Protocol):
     """What the hub asks of whoever takes the hot routes."""
 
     def body_bytes_max(self, line: Line, head: Head) -> int | None:
-        """What the body of this request may have; None where it is not for a hot route.
+        """The bytes that the body of this request may have; None if it is not for a hot route.
 
-        Raises the TallymarkError for which it is not even read.
+        Raises the TallymarkError with which it is refused unread.
         """
 
     def take(self, line: Line, head: Head, content: bytes) -> None:
-        """Have it answered, now or later, but once."""
+        """Answer it, now or later, exactly once."""
 
     def refusal(self, error: TallymarkError, head: Head | None) -> Reply:
-        """How a refusal is worded; without a head nobody knows for which route."""
+        """The wording of a refusal; without a head its route is not known."""
 
 
 class Hub:
@@ -165,7 +165,7 @@ class Hub:
             self.now_s = trio.current_time()
             pause_at = perf_counter() + HOLD_S
             # Until nothing is there: more comes in the meantime, and a turn of the loop costs
-            # ten times as much as to look once more.
+            # ten times as much as looking once more.
             while self._serve_some() and perf_counter() < pause_at:
                 pass
 
@@ -195,7 +195,7 @@ class Hub:
     # -- connections --------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Accept, again where accepting had been given up for a moment."""
+        """Accept connections; resumes where accepting had been given up for a moment."""
         for listener in self._listeners.values():
             with contextlib.suppress(FileExistsError):
                 self._poller.register(listener, select.EPOLLIN)

@@ -1,7 +1,7 @@
 """One function from the body of POST /track* to its acknowledgement: bytes in, bytes out.
 
-It knows no framework, so that whatever carries a request can call it. Its answers may be read
-by pages of any origin: a key that writes is public, and no cookie counts here.
+It knows no framework, so whatever carries a request can call it. Pages of any origin may read
+its answers: a write key is public, and no cookie counts here.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,11 +85,7 @@ class Kind(Enum):
 
 _ONE: Final = Kind.ONE
 _BULK: Final = Kind.BULK
-"""By names of the module: by its class a member takes 0.3 µs to find."""
-
-
-class NothingAsked(Struct, frozen=True):
-    """A route without parameters."""
+"""As names of the module: finding a member by its class takes 0.3 µs."""
 
 
 class BatchAsked(Struct, frozen=True, rename="camel"):
@@ -107,12 +103,12 @@ class Taken(Struct, frozen=True):
     success: Literal[True] = True
 
 
-class BatchTaken(Struct, frozen=True):
+class BatchTaken(Struct, frozen=True, kw_only=True):
     """`count` events are kept, duplicates included; `rejected` where skipping was asked."""
 
+    success: Literal[True] = True
     count: int
     rejected: list[Fault] | UnsetType = UNSET
-    success: Literal[True] = True
 
 
 class Decoded(NamedTuple):
@@ -193,7 +189,7 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     if query:
-        wire.question(query, NothingAsked)
+        wire.question(query, wire.NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
     return Decoded(batch, _taken(None))
@@ -211,12 +207,13 @@ def _decode_many(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     batch, rejected = decode_lenient(
         body, events_max=events_max, times=times, text_bytes_max=text_bytes_max
     )
-    return Decoded(batch, _answered(wire.encode(BatchTaken(len(batch.events), rejected))))
+    answer = BatchTaken(count=len(batch.events), rejected=rejected)
+    return Decoded(batch, _answered(wire.encode(answer)))
 
 
 @cache  # the same few dozen answers all day
 def _taken(count: int | None) -> Reply:
-    return _answered(wire.encode(Taken() if count is None else BatchTaken(count)))
+    return _answered(wire.encode(Taken() if count is None else BatchTaken(count=count)))
 
 
 def _answered(content: bytes) -> Reply:
@@ -231,7 +228,7 @@ async def _take_bulk(
     packing: Packing | None,
     spend: Callable[[int], None],
 ) -> bytes:
-    """The encoded answer: who skips thousands of events is told of each."""
+    """The encoded answer, in slices: it lists every event that was skipped, maybe thousands."""
     asked = wire.question(query, BatchAsked)
     config, times = engine.config, engine.accepted_times()
     limits = Limits(
@@ -250,7 +247,7 @@ async def _take_bulk(
         spend(count)
         if kept:
             await engine.accept_kept(kept)
-    answer = BatchTaken(count, rejected if skip else UNSET)
+    answer = BatchTaken(count=count, rejected=rejected if skip else UNSET)
     return b"".join(await engine.pace.run(collected(wire.pieces(answer, rows="rejected"))))
 
 

@@ -1,8 +1,8 @@
-"""Keeps the gate by the keys that there are: of the store, of a file, of the environment.
+"""Keeps the gate up to date with the keys of the store, of a file and of the environment.
 
 Keys change while the server runs: `tallymark keys` writes to the store from a process of its
-own, somebody edits the file. Both are looked at every LOOK_S, and a command that has changed a
-key is told when the server goes by it.
+own, and somebody may edit the file. Both are checked every LOOK_S, and a command that has
+changed a key is told once the server acts on it.
 """
 
 import sqlite3
@@ -14,10 +14,12 @@ from typing import Final, Self, TypeVar
 import structlog
 import trio
 
-from engine.config import ADMIN_KEY_VARIABLE, Config, is_loopback
+from engine.config import Config
 from engine.errors import InvalidSetting, TallymarkError
+from engine.resolving import ADMIN_KEY_VARIABLE
 from persistence import keyfile
 from persistence.keys import Entry, KeyStore
+from web.access import is_loopback
 from web.gate import Gate
 from web.grants import Key
 

@@ -1,7 +1,7 @@
 """One connection as a state machine of plain callbacks: cut into requests, answer in order.
 
 It reads only while it waits for a request, takes one request at a time, and holds at most one
-head, one body and one answer. Nothing raises out of it.
+head, one body and one answer. No exception leaves it.
 """
 
 import socket
@@ -63,7 +63,7 @@ _STREAM: Final = State.STREAM
 _ELSEWHERE: Final = State.ELSEWHERE
 _LAST: Final = State.LAST
 _CLOSED: Final = State.CLOSED
-"""By names of the module: by its class a member takes 0.3 µs to find, 30 times a request."""
+"""As names of the module: finding a member by its class takes 0.3 µs, 30 times a request."""
 
 
 class Keeper(Protocol):
@@ -93,7 +93,7 @@ class Keeper(Protocol):
     def release(self, size: int) -> None: ...
 
     def take(self, line: "Line", head: Head, content: bytes) -> None:
-        """Have it answered by `line.answer`, `refuse` or `stream`, now or later, but once."""
+        """Answer it by `line.answer`, `refuse` or `stream`, now or later, exactly once."""
 
     def send_elsewhere(self, line: "Line", head: Head, behind: bytes) -> None: ...
 
@@ -175,7 +175,7 @@ class Line:
     # -- reading ------------------------------------------------------------------------------
 
     def ready(self, *, can_read: int, is_ending: int, can_send: int) -> None:
-        """The selector says what there is to be done, by bits that are not zero."""
+        """What the selector reports, each as bits that are not zero."""
         if can_read:
             self._is_readable = True
         if is_ending:
@@ -213,7 +213,7 @@ class Line:
         """One step; whether there may be another."""
         state = self.state
         if state is _HEAD:
-            # Whoever does not take one answer gets no other: they may be large.
+            # No further answer for a client that has not taken the last: they may be large.
             return not self._unsent and (
                 (self._received != b"" and self._cut_head()) or self._receive()
             )
@@ -244,7 +244,7 @@ class Line:
         return True
 
     def _recv(self) -> bytes | None:
-        """What there is; None where nothing is, or nothing will be any more."""
+        """What has come; None if nothing has, or nothing will any more."""
         try:
             received = self.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
@@ -460,7 +460,7 @@ class Line:
         if self.state is _LAST:
             self._hang_up()
         elif self.state is _HEAD and self._keeper.is_stopping and END not in self._received:
-            self.end()  # it was not idle when the others were closed, and is now
+            self.end()  # it was not idle when the idle ones were closed, and is now
         elif self.state is _HEAD:
             self.deadline = self._keeper.now_s + (HEAD_S if self._received else IDLE_S)
         else:
@@ -490,7 +490,7 @@ class Line:
         self.advance()
 
     def end(self) -> None:
-        """All has been said by whoever had the connection, and nothing follows."""
+        """Whoever had the connection has sent everything, and nothing follows."""
         if self.state is not _CLOSED:
             self._say_last(b"")
 
@@ -512,7 +512,7 @@ class Line:
             gone()
 
     def _hold(self, size: int) -> None:
-        """What is held counts, not what is announced: announcing costs nothing."""
+        """Bytes count once they are held, not when announced: announcing costs nothing."""
         self._keeper.reserve(size)
         self._reserved += size
 

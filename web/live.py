@@ -1,7 +1,7 @@
-"""The live counters as a stream of server-sent events: one frame a tick, shared by all.
+"""The live counters as a stream of server-sent events: one frame per tick, shared by all.
 
-Memory is bounded by the number of subscribers: each holds one slot for the newest frame, and
-one who reads slowly finds only that. Frames carry absolute figures, so a lost one is no loss.
+Memory is bounded by the number of subscribers: each holds one slot for the newest frame, and a
+slow reader finds only that. Frames carry absolute figures, so a lost frame is no loss.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

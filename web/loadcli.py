@@ -1,4 +1,4 @@
-"""The command `tallymark load`: a run, the search for the capacity, the list of profiles."""
+"""The command `tallymark load`: a run, the search for capacity, the list of profiles."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 import click
 
-from engine.config import KEY_VARIABLE
+from engine.resolving import KEY_VARIABLE
 from load.errors import LoadError
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from web import ingest, wire
 from web.ingest import Acceptor, Kind
 
 LABEL: Final = "load-run"
-"""Names everything that a run sends, so that live figures can be told apart from it."""
+"""Names everything that a run sends, so that live figures can be told from it."""
 
 SEED: Final = 2025
 DRAIN_NS: Final = 5 * SECOND_NS

@@ -1,7 +1,7 @@
 """The load runs of a process, for whoever asks at /load/runs: one at a time, within hard caps.
 
-They share the process with everybody else. That is what they are for, and why they are off
-unless `load_hooks` says otherwise.
+They share the process with everything else. That is their purpose, and why they are off unless
+`load_hooks` says otherwise.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""What is logged and how: structured lines on stderr, one for each event of the process's life.
+"""What is logged and how: structured lines on stderr, one per event in the life of the process.
 
 Requests are not logged. The words of the lines (`starting`, `listening on …`, `recovered`,
 `ready`, `snapshot written`, `stopping`, `stopped`) are an interface: operators match on them.

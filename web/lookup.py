@@ -1,7 +1,8 @@
-"""Names of services from a database service over HTTP (`db_url`), fetched behind the answers.
+"""Names of services from a database service over HTTP (`db_url`), fetched in the background.
 
-An answer never waits for it: it takes what is known, and what is not is looked up for the next
-one. A source that fails is left alone for a while, longer each time, and what was known stays.
+An answer never waits for it: it takes what is known, and names that are missing are looked up
+for the next answer. A source that fails is left alone for a while, longer each time, and what
+was known stays.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The composition root: what a server is made of, in the order in which it comes and goes."""
+"""The composition root: what a server is made of, in the order of its start and its stop."""
 
 import os
 import resource
@@ -11,12 +11,14 @@ from typing import Final
 import structlog
 import trio
 
-from engine.config import ADMIN_KEY_VARIABLE, Config, is_loopback
+from engine.config import Config
 from engine.errors import InvalidSetting, TallymarkError
+from engine.resolving import ADMIN_KEY_VARIABLE
 from persistence.files import REAL_DISK
 from persistence.lock import hold
 from persistence.recovery import Recovered, recover
 from web import hosting, logs
+from web.access import is_loopback
 from web.app import create_app
 from web.archiving import Archiving
 from web.collecting import tune_collector
@@ -225,7 +227,7 @@ def _log_recovery(recovered: Recovered) -> None:
 
 
 def _log_of_engine(event: str, **facts: object) -> None:
-    """What the engine tells of its life; trouble says `failed` in its name."""
+    """Logs what the engine reports about itself; trouble says `failed` in its name."""
     write = log.warning if event.endswith("failed") else log.info
     write(event, **facts)
 

@@ -1,4 +1,4 @@
-"""How the rows of a report come about: as pieces of its file, whatever it is of."""
+"""Making the rows of a report, as pieces of its file, whatever it contains."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing

@@ -1,7 +1,7 @@
-"""Answers counted: how long they took by route, and the refusals by route and problem.
+"""Counts answers: how long they took by route, and refusals by route and problem.
 
-Whoever carries requests counts each answer once, so that one meter knows all of them. The
-names of routes come from a fixed list, never from a request: what is counted stays small.
+Both lanes count each answer here, once, so one meter knows all of them. The names of routes
+come from a fixed list, never from a request, so the number of counters stays small.
 """
 
 from collections import Counter

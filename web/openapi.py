@@ -85,7 +85,7 @@ class _Schemas:
 
 
 def _short(name: str) -> str:
-    """`ServicesAnswer` for `engine.answers.services.Answer`, as namesakes are told apart."""
+    """`ServicesAnswer` for `engine.answers.services.Answer`, to keep namesakes apart."""
     *_, family, own = ("", *name.split("."))
     return family.capitalize() + own
 

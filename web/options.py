@@ -1,4 +1,4 @@
-"""Settings as options of the command line: the main ones are in its help, all are taken."""
+"""Settings as options of the command line: all are accepted, the main ones are in its help."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import click
 import msgspec
 from msgspec.inspect import BoolType, DictType, VarTupleType
 
-from engine.config import SETTINGS, Resolved
+from engine.resolving import SETTINGS, Resolved
 from web import settings
 
 Given = str | bool | tuple[str, ...] | None

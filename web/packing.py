@@ -1,7 +1,8 @@
-"""Answers packed for whoever takes that: one decision for the lane and for Quart.
+"""Compression of answers for clients that accept it: one decision for the lane and for Quart.
 
-Only routes that say so (`Route.packs`) have their answers packed: what a packed answer weighs
-tells something of what is in it, so none of them holds a token (docs/security.md).
+Only routes that say so (`Route.packs`) have their answers compressed: the length of a
+compressed answer reveals something about its content, so none of them holds a token
+(docs/security.md).
 
 CPU of one packing, an answer of GET /metrics/services with 1,000 services, 364 KB (2026-11-30,
 x86_64, least of 15; the levels of zlib beside what is used here):

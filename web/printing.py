@@ -1,4 +1,4 @@
-"""Rows of texts as columns, for people at a terminal."""
+"""Tables of text, for people at a terminal."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """Requests for SQL: two paths, two dialects, two forms of refusal.
 
-On /sql a refusal is problem+json like everywhere; on the path of Analytics Engine it is plain
-text, for that is what its clients show, and parameters that they add are ignored there.
+On /sql a refusal is problem+json as everywhere; on the path of Analytics Engine it is plain
+text, because that is what its clients show, and parameters that those clients add are ignored.
 """
 
 import re
@@ -13,7 +13,7 @@ import orjson
 from msgspec import Meta, Struct
 
 from engine.config import Config
-from engine.errors import InvalidQuestion, NotReady, Overloaded, TallymarkError
+from engine.errors import InvalidQuestion, NotReady, Overloaded, TallymarkError, TooLarge
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from web import body, wire
 from web.sql import Asked, Sql, TooManyQueries
@@ -89,13 +89,21 @@ class CompatibleAsked(CompatibleSent, frozen=True):
 
 
 async def sent(chunks: AsyncIterator[bytes], stated_bytes: int | None, config: Config) -> str:
-    """The query that a body is, whatever its Content-Type. Raises TooLarge, InvalidQuery."""
-    content = await body.read(
-        chunks,
-        stated_bytes=stated_bytes,
-        bytes_max=config.sql_text_bytes_max,
-        deadline_s=config.body_deadline_s,
-    )
+    """The query that a body is, whatever its Content-Type.
+
+    Raises QueryTooLong, InvalidQuery, SlowBody.
+    """
+    try:
+        content = await body.read(
+            chunks,
+            stated_bytes=stated_bytes,
+            bytes_max=config.sql_text_bytes_max,
+            deadline_s=config.body_deadline_s,
+        )
+    except TooLarge:
+        raise QueryTooLong(
+            f"The query has more than {config.sql_text_bytes_max} bytes, the most that is read."
+        ) from None
     return _decoded(content)
 
 

@@ -1,9 +1,9 @@
-"""How much somebody may do in a second: buckets that fill evenly and may go into debt.
+"""How much somebody may do per second: buckets that fill evenly and may go into debt.
 
 A bucket is one number, the instant at which it will be full again (the virtual scheduling of
 GCRA, ITU-T I.371), so a hundred thousand of them are a dictionary of floats. Whoever has one
-unit left is let in, and pays afterwards for what it turned out to be; so a batch larger than
-the bucket is taken, and waited for by those after it.
+unit left is let in, and pays afterwards for what the request turned out to be; so a batch
+larger than the bucket is taken, and the requests after it wait for it.
 """
 
 from collections.abc import Callable, Hashable

@@ -1,8 +1,8 @@
-"""What rollups have no sums of, answered from the rows of the archive, as long as they last.
+"""Sums that rollups do not keep, computed from the rows of the archive while it has them.
 
-The question is a query like those of users, in a process like theirs; its texts are quoted as
-literals of the dialect. Sums come by quarters of an hour, which every zone's hours and days
-are made of.
+The question is a query like those of users, run in a process like theirs; its texts are quoted
+as literals of the dialect. Sums come by quarter hour, of which the hours and days of every zone
+consist.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the commands that read ask a server: one request, its answer, or why there is none."""
+"""Questions of the commands to a server: one request, its answer, or why there is none."""
 
 import urllib.error
 import urllib.request

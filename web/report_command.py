@@ -1,6 +1,6 @@
-"""`tallymark export --sql`: all rows of a query into a file, and how far that is on the way.
+"""`tallymark export --sql`: all rows of a query into a file, with progress on the way.
 
-A server makes a report of it, which is removed once it is here; a folder is read at once.
+A server makes a report, which is removed there once it has arrived; a folder is read directly.
 """
 
 import time

@@ -1,7 +1,8 @@
 """Reports: exports that are made while nobody waits, and kept as files for a while.
 
-What was taken is on the disk before it is answered, so a restart, or a crash in the middle,
-makes anew what was not done. A few are made at a time, in the order in which they came.
+A report is on disk before its request is answered, so after a restart, or a crash in the
+middle, whatever was not finished is made again. A few are made at a time, in the order of
+arrival.
 """
 
 import secrets
@@ -21,11 +22,10 @@ from web.archiving import ArchiveLate
 from web.errors import CutShort, Forbidden, NotFound, ReportUnfinished
 from web.filebytes import FileBytes
 from web.grants import Grant
-from web.ingest import NothingAsked
 from web.making import Makers, Rows
 from web.reports import Told, ToldList
 from web.sqlprocess import Ended
-from web.wire import Called, Reply
+from web.wire import Called, NothingAsked, Reply
 
 WRITE_BYTES: Final = 1024 * 1024
 
@@ -187,7 +187,7 @@ class Reports:
                     nursery.start_soon(self._work)
 
     def end(self) -> None:
-        """Give up what is being made; the next start makes it anew."""
+        """Give up what is being made; the next start makes it again."""
         self._life.cancel()
 
     async def _work(self) -> None:
@@ -372,7 +372,7 @@ class Reports:
         """Have it known, and on the disk as far as that takes it."""
         try:
             await self._in_thread(lambda: self._store.keep(report))
-        except OSError as error:  # a restart would make it anew
+        except OSError as error:  # a restart would make it again
             self._log("report failed", id=report.id, reason=error.strerror or str(error))
         if report.id in self._reports:
             self._reports[report.id] = report

@@ -1,15 +1,15 @@
-"""Reports as they are asked for and told of: the bodies of /exports."""
+"""Reports as they are asked for and described: the bodies of /exports."""
 
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union
 
 import msgspec
 from msgspec import Meta, Struct
 
+from engine.answers.families import FAMILIES
 from engine.errors import Fault, InvalidDocument, MalformedBody
 from engine.timebucket import iso
 from persistence.reports import Report, Status
 from persistence.tabular import TextFormat
-from web.embedding import FAMILIES
 from web.exports import EventsChosen
 
 HOUR_MS: Final = 3_600_000
@@ -57,7 +57,7 @@ OF_FAMILY: Final = {
 """{family: what a report of its figures takes: the parameters of its route, and the format}"""
 
 KINDS: Final = (SqlReport, EventsReport, *OF_FAMILY.values())
-"""What the body of POST /exports may be, told apart by `family`."""
+"""What the body of POST /exports may be, distinguished by `family`."""
 
 _ANY_KIND: Final[Any] = Union[KINDS]  # noqa: UP007  # of a tuple there is no other way
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])

@@ -8,7 +8,7 @@ from werkzeug.routing import BaseConverter
 
 from engine.errors import TallymarkError
 from web.grants import Needed
-from web.ingest import NothingAsked
+from web.wire import NothingAsked
 
 Refusals = tuple[type[TallymarkError], ...]
 

@@ -1,8 +1,9 @@
-"""The routes as a table, of which the application and its OpenAPI description are made."""
+"""The routes as a table, from which the application and its OpenAPI description are made."""
 
 from typing import Final
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.answers.families import FAMILIES
 from engine.errors import (
     DiskFull,
     InvalidDocument,
@@ -22,7 +23,6 @@ from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports, forgetting
 from web.archiving import ArchiveLate
-from web.embedding import FAMILIES
 from web.errors import (
     LoadHooksOff,
     LoadRunUnderWay,
@@ -242,7 +242,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=SqlSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*REFUSALS, TooLarge, SlowBody),
+        refusals=(*REFUSALS, SlowBody),
         packs=True,
     ),
     Route(
@@ -265,7 +265,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         asked=CompatibleSent,
         takes=(str,),
         takes_media=("text/plain",),
-        refusals=(*REFUSALS, TooLarge, SlowBody),
+        refusals=(*REFUSALS, SlowBody),
         plain=True,
         packs=True,
     ),

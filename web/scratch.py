@@ -1,4 +1,4 @@
-"""An engine for one purpose and a while: memory of its own, and a journal that is deleted."""
+"""A temporary engine: memory of its own, and a journal that is deleted afterwards."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""The routes of who signs in: a key becomes a cookie of the page, or a token of a stream."""
+"""The routes for signing in: a key becomes a cookie for the page, or a token for a stream."""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable
@@ -9,10 +9,9 @@ from persistence.keys import Role
 from web import wire
 from web.errors import Forbidden
 from web.grants import Grant
-from web.ingest import NothingAsked
 from web.keyring import Keyring
 from web.visits import COOKIE, SECURE_COOKIE, SESSION_MS, TOKEN_MS, token_in
-from web.wire import Called, Reply
+from web.wire import Called, NothingAsked, Reply
 
 
 class Session(Struct, frozen=True, kw_only=True, rename="camel"):

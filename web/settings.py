@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.config import CONFIG_VARIABLE, Layer, Resolved, Source, from_environ, resolve
 from engine.errors import InvalidSetting
+from engine.resolving import CONFIG_VARIABLE, Layer, Resolved, Source, from_environ, resolve
 
 DEFAULT_FILE: Final = Path("tallymark.toml")
 """Read when it is there and no other file is named."""

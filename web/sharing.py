@@ -1,4 +1,4 @@
-"""Share links: a token that opens one dashboard, and nothing else, until it is taken back."""
+"""Share links: a token that opens one dashboard and nothing else, until sharing is ended."""
 
 import hmac
 import secrets

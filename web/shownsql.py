@@ -1,8 +1,8 @@
-"""The queries that shared dashboards hold: run as they are stored, once for all who look on.
+"""The queries of shared dashboards: run as they are stored, once for everybody who looks.
 
-A link may hang in a hundred frames, so an answer is kept for a while and a query that runs is
-run for everybody who asks for it meanwhile. Whoever looks on can name a query, and never write
-one: what names it is a digest of its text, which a changed dashboard no longer shows.
+A link may be shown in a hundred frames, so an answer is kept for a while, and a query that is
+running answers everybody who asks for it meanwhile. A viewer can name a query but never write
+one: its name is a digest of its text, which a changed dashboard no longer shows.
 """
 
 import math

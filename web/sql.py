@@ -1,8 +1,8 @@
 """User SQL: a few worker processes, each with one query at a time, and one more kept warm.
 
-A query has a deadline from the moment a worker takes it. The worker interrupts itself then;
-half a second later it is killed, whatever it does, and the one that was kept warm takes its
-place. A worker that ends by itself takes nothing with it but the query that ended it.
+A query has a deadline from the moment a worker takes it. At the deadline the worker interrupts
+itself; half a second later it is killed, whatever it is doing, and the warm one takes its
+place. A worker that crashes takes nothing with it but the query that crashed it.
 """
 
 import time
@@ -36,7 +36,7 @@ LATEST_MS: Final = 2**53
 
 
 class TooManyQueries(Overloaded):
-    """As many queries wait as may."""
+    """No more queries may wait."""
 
     status = 429
     title = "Too many queries"
@@ -70,7 +70,7 @@ class Asked:
     budget_s: float | None = None
 
     def read(self, config: Config, *, now_ms: int) -> Json:
-        """What a worker is told of it first."""
+        """What a worker is told about the query first."""
         return {
             "do": "read",
             "text": self.text,
@@ -122,7 +122,7 @@ class Sql:
 
     @property
     def process_ids(self) -> list[int]:
-        """Of the workers that wait for a query."""
+        """The process ids of the workers that wait for a query."""
         return [worker.pid for worker in self._warm]
 
     async def run(

@@ -1,4 +1,4 @@
-"""A process that runs SQL, seen from here; `persistence.sqlworker` is what runs in it."""
+"""A process that runs SQL, seen from the server; `persistence.sqlworker` is what runs in it."""
 
 import os
 import subprocess

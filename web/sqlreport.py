@@ -1,7 +1,7 @@
-"""The rows of a report that is made by SQL: a process of its own, behind the same walls.
+"""The rows of a report made by SQL: a process of its own, behind the same walls.
 
-What holds for a query that somebody waits for holds here, but for its deadline, and for how
-much it may answer.
+The same rules apply as for a query that somebody waits for, except for its deadline and for the
+size of its answer.
 """
 
 from collections.abc import AsyncGenerator

@@ -1,7 +1,7 @@
 """Answers of the metric families as flat tables.
 
-A table has the series where a granularity was asked for, else the rows of the answer's list.
-Where an answer is figures and several lists, its table has all of them, each row with its
+A table has the series if a granularity was asked for, else the rows of the answer's list. If an
+answer consists of figures and several lists, its table has all of them, each row with its
 `kind`. A figure inside another has a dot in its name, `latency.p95`.
 """
 

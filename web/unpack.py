@@ -1,7 +1,7 @@
-"""Packed bodies: gzip and zstd unpacked in small steps, up to a limit and never beyond it.
+"""Compressed bodies: gzip and zstd unpacked in small steps, up to a limit and never beyond it.
 
-What a body says of its own size is not believed: steps end when the limit is passed. After the
-packed data nothing may follow, and nothing of it may be missing. gzip is RFC 1952, one member;
+What a body claims as its own size is not believed: steps end when the limit is passed. Nothing
+may follow the compressed data, and nothing of it may be missing. gzip is RFC 1952, one member;
 zstd is RFC 8878, one frame, with the window that RFC 9659 allows on the wire.
 """
 

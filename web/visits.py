@@ -1,7 +1,7 @@
 """Who has signed in: sessions of the page's cookie, and tokens that open one stream.
 
-Both are secrets of our making that are kept by their digest alone, and end with the key that
-they were swapped for.
+Both are secrets that we generate and keep only as digests, and they end with the key that they
+were swapped for.
 """
 
 import secrets

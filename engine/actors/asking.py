@@ -57,6 +57,7 @@ class Asking:
         config: Config,
         calendar: Calendar,
         inboxes: Sequence[trio.MemorySendChannel[Message]],
+        *,
         clock_ms: Callable[[], int],
         directory: Directory | None,
         raw: RawRows | None,
@@ -65,26 +66,29 @@ class Asking:
         totals: Totals,
         taken_seq: Callable[[], int | None],
     ) -> None:
-        """What is asked of the rest of the engine.
+        """What is needed of the rest of the engine.
 
-        deal       gives shards all that was taken
-        count_now  has all of that in the totals; False where this takes long
+        inboxes    of the shards, in their order
+        directory  None where nothing stands above the names that events carried
+        raw        None where there is no archive
+        deal       hands the shards everything that was taken
+        count_now  counts all of that in the totals; False where it would take long
         taken_seq  the last number that a question must see; None where that is not known
         """
-        self._count_now = count_now
-        self._taken_seq = taken_seq
-        self._counters_turn = trio.Lock()
-        self._counters_begun = 0
-        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
         self.config = config
+        self.pace = Pace(config.slice_ms_max)
         self._calendar = calendar
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._directory = directory
         self._raw = raw
         self._deal = deal
+        self._count_now = count_now
         self._totals = totals
-        self.pace = Pace(config.slice_ms_max)
+        self._taken_seq = taken_seq
+        self._counters_turn = trio.Lock()
+        self._counters_begun = 0
+        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
 
     async def services(self, asked: services.Asked) -> services.Answer:
         """Executions, latencies and errors by service."""
@@ -125,7 +129,7 @@ class Asking:
         return await self._raw.sales(asked)
 
     async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer:
-        """The funnel, and what is looked for most."""
+        """The funnel, and what is searched for most."""
         planned = plan(asked, self._frame())
 
         async def figures(of: Plan) -> marketplace.Figures:
@@ -160,10 +164,10 @@ class Asking:
         return answer
 
     def counters_now(self) -> counters.Values | None:
-        """What `counters` tells, at once; None where anybody has to be waited for.
+        """The answer of `counters`, at once; None if anything has to be waited for.
 
-        What was told before is told again as long as nothing came since, and the minute is the
-        same. Else what waits is counted, and no shard is needed: totals run.
+        The last answer is given again as long as nothing has come since and the minute is the
+        same. Otherwise what waits is counted, and no shard is needed: the totals are running.
         """
         frame = self._frame()
         sees = self._sees(frame)
@@ -184,8 +188,8 @@ class Asking:
     async def counters(self) -> counters.Values:
         """Live figures by name; nobody may change them.
 
-        Where shards have to be asked there is one answer at a time, for many ask at once and
-        often; whoever asked before it began shares it: it sees all that they were acknowledged.
+        When shards have to be asked there is one answer at a time, because many ask at once and
+        often. Whoever asked before it began shares it: it sees all that was acknowledged then.
         """
         told = self.counters_now()
         if told is not None:
@@ -220,7 +224,7 @@ class Asking:
         images: list[Any] = []
         carried: Names = {}
         for ask in asks:
-            if not ask.answered.is_set():  # a wait for what is there takes a turn, too
+            if not ask.answered.is_set():  # waiting takes a turn even if it is there
                 await ask.answered.wait()
             assert ask.reply is not None
             images.append(ask.reply.image)

@@ -1,9 +1,9 @@
-"""Dumps on their way to the disk: a part at a time, as it is made, and no more than has room.
+"""Dumps on their way to disk: written as they are made, never more in memory than has room.
 
-The owner of a state makes a portion, and the next one once there is room for it: of all that a
-snapshot writes, some megabytes are in memory. Until its last portion is handed out an owner
-does nothing else, so a disk that is slow holds it up; what changed in a few minutes fits
-whole into the room.
+The owner of a state makes one portion at a time, the next one once there is room for it, so a
+snapshot never has more than some megabytes in memory. Until its last portion is handed out an
+owner does nothing else, so a slow disk holds it up; what changed in a few minutes fits into the
+room whole.
 """
 
 from collections.abc import Iterable

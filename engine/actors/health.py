@@ -1,4 +1,4 @@
-"""What the engine says of itself: rates, depths with their limits, sizes and ages."""
+"""What the engine says about itself: rates, depths with their limits, sizes and ages."""
 
 from collections.abc import Sequence
 from typing import Self

@@ -1,4 +1,4 @@
-"""What the engine counts and times besides its health, for whoever draws curves of it."""
+"""What the engine counts and times besides its health, for whoever plots it."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass

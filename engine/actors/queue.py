@@ -1,7 +1,7 @@
-"""What waits for the sequencer: requests within bounds, and what has a place between them.
+"""What waits for the sequencer: requests, within bounds, and notices and barriers among them.
 
-Requests that follow each other are read together, a portion at a time, while their events are
-hot, and not when their record is gathered: by then there may be thousands (`engine.facts`).
+Consecutive requests are read together, a portion at a time, while their events are hot, and not
+when their record is gathered: by then there may be thousands of events (`engine.facts`).
 """
 
 from collections import deque
@@ -58,7 +58,7 @@ Read = Callable[[Sequence[Batch]], Kept]
 
 @dataclass(slots=True, eq=False)
 class Portion:
-    """Requests that stay together, for what they bring is read together.
+    """Requests that stay together, because what they bring is read together.
 
     is_open  whether more may come to it
     """
@@ -72,7 +72,7 @@ class Portion:
     def of(cls, waiting: Waiting) -> Self:
         """The first of some, or one that stays alone."""
         batch = waiting.batch
-        # What the sender's clock is off by is told when its record is.
+        # By how much the sender's clock is off is known only with the time of its record.
         is_open = batch is not None and batch.sent_at_ms == ABSENT
         return cls([waiting], waiting.events, waiting.bytes, is_open)
 
@@ -83,7 +83,7 @@ class Portion:
         self.bytes += waiting.bytes
 
     def read(self, read: Read) -> None:
-        """Have all read that they bring, and let go of it."""
+        """Read everything that they bring, and free it."""
         self.is_open = False
         batches = [waiting.batch for waiting in self.waiting if waiting.batch is not None]
         for waiting in self.waiting:
@@ -93,7 +93,7 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is no event, and has a number and a place in the order all the same."""
+    """Something that is no event but has a number and a place in the order all the same."""
 
     content: bytes
     released: Released

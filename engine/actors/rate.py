@@ -1,10 +1,10 @@
-"""How many events a second, over the last seconds."""
+"""Events per second, over the last few seconds."""
 
 from collections import deque
 from typing import Final
 
 RATE_S: Final = 10
-"""Seconds over which the rate of events is told."""
+"""Seconds over which the rate of events is measured."""
 
 
 class Rate:

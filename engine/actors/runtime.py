@@ -30,11 +30,11 @@ from engine.timebucket import DAY_MS, Calendar
 ERASURES_RETRY_S: Final = 60
 
 TIMES_MS: Final = 100
-"""For how long the same instants are accepted: the limits of these are minutes and years."""
+"""For how long the bounds of accepted instants are reused: these are minutes and years away."""
 
 
 MEMORY_KEPT_S: Final = 30.0
-"""For how long what the parts occupy is told again before it is looked at again."""
+"""For how long the last look at what the parts occupy is reported again."""
 
 
 class Engine(Asking):
@@ -89,13 +89,13 @@ class Engine(Asking):
             config,
             calendar,
             inboxes,
-            clock_ms,
-            directory,
-            raw,
-            self._dealt,
-            sequencing.count_now,
-            sequencing.totals,
-            lambda: self.taken_seq if self._is_running else None,
+            clock_ms=clock_ms,
+            directory=directory,
+            raw=raw,
+            deal=self._dealt,
+            count_now=sequencing.count_now,
+            totals=sequencing.totals,
+            taken_seq=lambda: self.taken_seq if self._is_running else None,
         )
         begin_totals(sequencing.totals, states, config, calendar, self._started_ms)
         self._outboxes = [inbox for _, inbox in channels]
@@ -230,7 +230,7 @@ class Engine(Asking):
         await self._take_notice(self._secret.erase(user_id))
 
     async def swept(self, seq: int) -> None:
-        """Remember that the archive has let go of all who were erased up to `seq`.
+        """Remember that the archive no longer holds anybody who was erased up to `seq`.
 
         It takes a number, so that a snapshot may follow a snapshot also where no event comes.
         """

@@ -1,8 +1,8 @@
-"""Gather, write, take, release, deal: the one order of everything that changes state.
+"""Gather, write, tally, release, deal: the one order of everything that changes state.
 
-One task makes a record of the batches that wait, has it on disk, counts it and releases the
+One task makes a record of the batches that wait, gets it onto disk, tallies it and releases the
 acknowledgements; what earlier records left is dealt to the shards while the disk is at work.
-Notices and snapshots pass through it too, so they cover a number exactly.
+Notices and snapshots pass through the same task, so they cover a sequence number exactly.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ RELEASED_AT_ONCE: Final = 32
 
 
 class Journal(Protocol):
-    """What the sequencer needs of a log: it may as well be a replicated one elsewhere."""
+    """What the sequencer needs of a log, which may as well be a replicated one elsewhere."""
 
     @property
     def last_seq(self) -> int: ...
@@ -214,7 +214,7 @@ class Sequencer:
             self._journal_thread.release()
 
     def note(self, failure: TallymarkError) -> None:
-        """Take no event any more where another use of the journal has found that it failed."""
+        """Take no more events if another use of the journal has found that it failed."""
         if isinstance(failure, JournalFailed):
             self.failure = failure
 
@@ -237,12 +237,12 @@ class Sequencer:
                     for inbox, group in zip(self._inboxes, groups, strict=True):
                         if group.facts:
                             await put(inbox, group)
-                    if self._sequencing.has_waiting:  # the last is no reason to pause
+                    if self._sequencing.has_waiting:  # no reason to pause after the last
                         await trio.lowlevel.checkpoint()
                     started = perf_counter()
 
     async def _take_notice(self, notice: Notice) -> None:
-        """Have a notice on the disk, all before it dealt, and then whoever it concerns told."""
+        """Get a notice onto disk and all before it dealt; then tell the shards concerned."""
         received_ms = self._clock_ms()
         body = Body(Kind.NOTICE, 1, notice.content)
         refusal = await self._append(received_ms, [body], seals=True)
@@ -274,7 +274,7 @@ class Sequencer:
 
 
 async def _told(file: int) -> None:
-    """Wait for the end of a sync, which is never abandoned; who is cancelled is told later.
+    """Wait for the end of a sync, which is never abandoned: a cancellation is raised after it.
 
     A shield in any case would take 8 µs a record.
     """
@@ -287,7 +287,7 @@ async def _told(file: int) -> None:
 
 async def _release(gathered: list[Waiting], refusal: TallymarkError | None) -> None:
     for number, waiting in enumerate(gathered, 1):
-        # A copy, for one that many raise would keep the traceback, and batch, of each.
+        # A copy: one that many raise would keep the traceback, and the batch, of each.
         waiting.released(None if refusal is None else copy(refusal))
         if number % RELEASED_AT_ONCE == 0:
             await trio.lowlevel.checkpoint()

@@ -107,7 +107,7 @@ class Snapshotting:
     async def checkpoint(self) -> int:
         """Write one if there is anything new; see `Engine.checkpoint`."""
         async with self._lock:
-            # Else nobody knows what a snapshot would run ahead of.
+            # Else a snapshot might cover more than the journal holds on disk.
             if self._sequencer.failure is None:
                 await self._pass_barrier()
             return self._snapshots.newest_seq

@@ -1,7 +1,7 @@
-"""What takes a turn of the loop only where there is something to wait for.
+"""Waiting that gives up the turn of the event loop only when there is something to wait for.
 
-Trio's own give everybody else a turn in any case, and an answer that passes through five of
-them waits for all that happens to be done in each.
+Trio's own primitives give everybody else a turn in any case, and an answer that passes through
+five of them waits for whatever happens to be done in each of those turns.
 """
 
 from collections.abc import AsyncIterator

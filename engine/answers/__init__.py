@@ -1,1 +1,1 @@
-"""From a question as it was asked to cells, and from images to the answer as it is read."""
+"""From a question as it is asked to the cells that answer it, and from images to the answer."""

@@ -1,4 +1,4 @@
-"""Experiments: from the question to rates with intervals, a verdict, and what it lacks."""
+"""Experiments: from the question to rates with intervals, and a verdict or what it lacks."""
 
 import math
 from collections.abc import Generator, Sequence
@@ -25,7 +25,7 @@ from engine.significance import Arm
 from engine.timebucket import DAY_MS, FAR_MS
 
 RELATIVE_LIFT: Final = 0.10
-"""The lift that `unitsNeeded` is told for."""
+"""The lift that `unitsNeeded` refers to."""
 
 
 class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
@@ -35,7 +35,7 @@ class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
 
 
 class VariantRow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One variant. Rates, lift and chance are percent; null where they cannot be told.
+    """One variant. Rates, lift and chance are percent; null where they are not known.
 
     views, conversions   events; units, convertedUnits  people or sessions
     interval             of unitRate, 95 %, Wilson
@@ -207,9 +207,9 @@ def _variants(
                 views=variant.views,
                 conversions=variant.conversions,
                 conversion_rate=percent(variant.conversions, variant.views),
-                units=variant.units,
-                converted_units=variant.converted,
-                unit_rate=percent(variant.converted, variant.units),
+                units=arm.units,
+                converted_units=arm.converted,
+                unit_rate=percent(arm.converted, arm.units),
                 interval=interval and (100 * interval[0], 100 * interval[1]),
                 lift=None if lift is None else 100 * lift.value,
                 lift_interval=_percents(lift),

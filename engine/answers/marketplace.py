@@ -1,4 +1,4 @@
-"""Marketplace activity: from the question to the funnel and what is looked for most."""
+"""Marketplace activity: from the question to the funnel and the most frequent searches."""
 
 from collections.abc import Iterable, Sequence
 

@@ -19,7 +19,7 @@ from engine.answers.common import (
     starts,
 )
 from engine.config import Currency
-from engine.money import units
+from engine.money import mean_units, units
 from engine.rollups import names, revenue
 from engine.rollups.revenue import ByCurrency, Image, Question, Sales
 
@@ -267,7 +267,7 @@ def _in_currency(sales: Sales, mrr_micros: int) -> InCurrency:
         take_rate=100 * fees / gmv if gmv else None,
         creator_earnings=units(gmv - fees),
         transaction_count=sales.orders,
-        avg_order_value=units(sales.gross_micros) / sales.orders if sales.orders else None,
+        avg_order_value=mean_units(sales.gross_micros, sales.orders) if sales.orders else None,
         gross_gmv=units(sales.gross_micros),
         refunds=units(sales.refunds_micros),
         fees=units(fees),

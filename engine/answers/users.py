@@ -77,12 +77,22 @@ class RetentionAccuracy(Struct, frozen=True, kw_only=True, rename="camel"):
     standard_error: dict[str, float]
 
 
-class Accuracy(Struct, frozen=True, kw_only=True):
-    """How exact each figure is."""
+class SampleAccuracy(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether all users are known; the standard error of a figure of a sample, in its unit."""
+
+    exact: bool
+    standard_error: float
+
+
+class Accuracy(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How exact each figure is; newUsers in users, churnRate in percent."""
 
     dau: DistinctAccuracy
     mau: DistinctAccuracy
+    avg_dau: DistinctAccuracy
+    new_users: SampleAccuracy
     retention: RetentionAccuracy
+    churn_rate: SampleAccuracy
 
 
 class Step(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -243,7 +253,15 @@ def figures(days: Days, asked: Asked, frame: Frame, images: Sequence[Image]) -> 
         curve=curve,
         period=days.label,
         accuracy=Accuracy(
-            dau=dau.accuracy, mau=mau.accuracy, retention=cohorts.accuracy(days.every)
+            dau=dau.accuracy,
+            mau=mau.accuracy,
+            avg_dau=_of_mean(daily),
+            new_users=cohorts.accuracy_of_users(days.every),
+            retention=cohorts.accuracy(days.every),
+            churn_rate=SampleAccuracy(
+                exact=cohorts.rate == 1,
+                standard_error=_percent_error(left, were, cohorts.rate),
+            ),
         ),
         cohorts=_table(days, frame, cohorts) if asked.cohorts else UNSET,
         series=_series(days, frame, images, steps, cohorts) if days.steps else UNSET,
@@ -272,6 +290,30 @@ def _added(parts: Sequence[Distinct]) -> Counted:
     )
 
 
+def _of_mean(daily: Sequence[Counted]) -> DistinctAccuracy:
+    """How exact the mean is: no further off than its parts are, were they all off one way."""
+    total = sum(day.count for day in daily)
+    off = sum(day.count * day.accuracy.relative_error for day in daily)
+    return DistinctAccuracy(
+        exact=not off,
+        relative_error=off / total if total else 0.0,
+        level=min((day.accuracy.level for day in daily), default=1.0),
+    )
+
+
+def _percent_error(part: float, whole: float, rate: float) -> float:
+    """The standard error in percent of the share part/whole, both told from a sample.
+
+    The share goes by Laplace's rule of succession, so that nobody or everybody of a few in the
+    sample does not pass for certain.
+    """
+    found = whole * rate
+    if rate == 1 or not found:
+        return 0.0
+    share = (part * rate + 1) / (found + 2)
+    return 100 * math.sqrt(share * (1 - share) * (1 - rate) / found)
+
+
 class Cohorts:
     """First days and returns of all shards; a shard that samples counts for more."""
 
@@ -279,6 +321,7 @@ class Cohorts:
         self._shards: list[tuple[float, dict[int, Cohort]]] = [
             (image.sample_rate, image.cohorts) for image in images
         ]
+        self.rate = min(rate for rate, _ in self._shards)
 
     def users(self, days: Sequence[int]) -> int:
         """Users whose first day is one of these."""
@@ -310,17 +353,24 @@ class Cohorts:
         )
 
     def accuracy(self, days: Sequence[int]) -> RetentionAccuracy:
-        """Exact, or the standard error of a simple random sample at each told day."""
-        rate = min(rate for rate, _ in self._shards)
+        """Exact, or the standard error of a simple random sample for each day that is shown."""
         errors = {}
-        if rate < 1:
+        if self.rate < 1:
             for n in (1, 7, 30):
                 users, returned = self.reached(days, n)
                 if users:
-                    share = returned / users
-                    variance = share * (1 - share) * (1 - rate) / (users * rate)
-                    errors[f"day{n}"] = 100 * math.sqrt(variance)
-        return RetentionAccuracy(exact=rate == 1, sample_rate=rate, standard_error=errors)
+                    errors[f"day{n}"] = _percent_error(returned, users, self.rate)
+        return RetentionAccuracy(
+            exact=self.rate == 1, sample_rate=self.rate, standard_error=errors
+        )
+
+    def accuracy_of_users(self, days: Sequence[int]) -> SampleAccuracy:
+        """How exact `users` is: each is in its shard's sample by itself."""
+        variance = 0.0
+        for rate, cohorts in self._shards:
+            found = sum(cohorts[day].users for day in days if day in cohorts)
+            variance += max(found, 1) * (1 - rate) / rate**2
+        return SampleAccuracy(exact=self.rate == 1, standard_error=math.sqrt(variance))
 
 
 def _sessions(images: Sequence[Image], position: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The last minutes: how many events of which kind were received in each of them."""
+"""The last minutes: how many events of each kind were received in each of them."""
 
 from typing import Final, NamedTuple
 
@@ -26,7 +26,7 @@ class Arrived(NamedTuple):
 
 
 class Counters:
-    """A ring of minutes by the time of receipt: it shows what arrives, not what is told."""
+    """A ring of minutes by time of receipt: it shows what arrives, whenever that happened."""
 
     name: Final = "counters"
 

@@ -1,4 +1,4 @@
-"""Experiments: events by variant, and units: who saw what first, and converted after.
+"""Experiments: events by variant, and units: who saw what first, and who converted afterwards.
 
 A unit is a userId, else a sessionId. A conversion that carries both counts for the exposure of
 either: a view before sign-in knows only the session, the purchase after it both

@@ -1,8 +1,8 @@
 """Revenue: integers of a millionth of a currency unit, by currency, never added across them.
 
 A cell is one service, one creator, or all of them, in one currency and one hour or day.
-Recurring revenue is kept beside the cells: one row a payment of a subscription, so that MRR can
-be told for any day of the past.
+Recurring revenue is kept beside the cells, as one row per payment of a subscription, so that
+MRR can be computed for any day of the past.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence

@@ -1,9 +1,9 @@
 """Service executions: counts and error codes are exact, latency percentiles are sketched.
 
-A cell is one service in one category in one hour or day; beside them stands the sum of all
-services, so that "everything, 30 days" merges 30 cells and not 30,000. How calls come into them
-stands in `engine.intake`. Day cells older than `KLL_DAYS` keep the histogram alone: the same
-bound of 1 %.
+A cell is one service in one category in one hour or day; beside the cells stands the sum of all
+services, so that "everything, 30 days" merges 30 cells and not 30,000. `engine.intake` says how
+calls get into them. Day cells older than `KLL_DAYS` keep the histogram alone: the same bound of
+1 %.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence

@@ -17,7 +17,7 @@ Finished = tuple[int, int, int]
 """(at_ms, sessions, their duration_us together)"""
 
 CURVE_DAYS: Final = 30
-"""Retention is told for day 1 to this one after a user's first day."""
+"""Retention covers day 1 to this day after a user's first."""
 
 SESSIONS, DURATION_US = range(2)
 ALL: Final = ""

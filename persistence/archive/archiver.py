@@ -1,9 +1,9 @@
 """The archive's work: follow the journal, write parts, merge, forget; restartable anywhere.
 
-Rows are committed in this order: the part, the manifest that lists it, now and then the ids
-seen. So the ids on disk cover at most what the rows do, and a start feeds the records between
-the two to the window again, without writing them twice. The journal must reach back to the
-older of two dumps of the ids: `trimmable_seq` tells how far it may be trimmed.
+Rows are committed in this order: the part, then the manifest that lists it, and now and then
+the ids seen. So the ids on disk cover at most what the rows cover, and a start feeds the
+records between the two to the window again without writing them twice. The journal must reach
+back to the older of two dumps of the ids: `trimmable_seq` says how far it may be trimmed.
 """
 
 import threading
@@ -288,7 +288,7 @@ class Upkeep:
         pause_s: float = 1.0,
         told: Callable[[], object] = lambda: None,
     ) -> None:
-        """told  called when people who were erased have left some more files"""
+        """told  called whenever erased people are gone from some more files"""
         self._archiver = archiver
         self._told = told
         self._pause_s = pause_s

@@ -2,10 +2,10 @@
 
 Three tables of columns. STORED is what a row holds, in this order: the fields of an event under
 their names on the wire, null where absent, and what sorting and pruning need. FILED is how a
-Parquet file holds it: the same, but for ids. An id that is a UUID as they are usually written
-lies in a column of that type, 16 bytes instead of 36, and else as text. SHOWN is what a query
-sees: the 44 columns of Analytics Engine, never null, then every field. What can be said by
-other columns is not stored but made by the query: `select_of` writes it.
+Parquet file holds it: the same except for ids. An id that is a UUID in its usual notation lies
+in a column of that type, 16 bytes instead of 36; any other id is text. SHOWN is what a query
+sees: the 44 columns of Analytics Engine, never null, then every field. Whatever follows from
+other columns is not stored but computed by the query: `select_of` writes it.
 
 `timestamp`, `index1` and `blob2` are stored as they are shown, so that a filter on them reaches
 the files and skips row groups; docs/formats/archive.md says the rest.
@@ -105,7 +105,7 @@ IDS: Final = (
 
 UUID: Final = "UUID"
 UUID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-"""An id is filed as a UUID if it is of this form, so that its text can be told again."""
+"""An id is filed as a UUID if it has this form, so that its text can be restored."""
 
 
 class Filed(NamedTuple):
@@ -206,7 +206,7 @@ def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
 
 
 class Gone(NamedTuple):
-    """Somebody whose rows of before number `seq` nobody may see, although files hold them.
+    """Somebody whose rows before number `seq` nobody may see, although files hold them.
 
     name     what `Hidden.salt` and the userId make under SHA-256, in hexadecimal digits
     user_id  the id itself where it is known, which is some ten times as quick

@@ -1,8 +1,9 @@
-"""Damaged files of the archive: they are left as they are, and all else goes on without them.
+"""Damaged files of the archive: they are left as they are, and everything else goes on.
 
-A file is compared with its checksums before anything is made of it: Parquet reads a flipped bit
-within a value as another value, and a file made of that would have checksums that are right.
-Each is told of once, and looked at again when it has changed, as by a restore from a backup.
+A file is compared with its checksums before anything is made from it: Parquet reads a flipped
+bit within a value as another value, and a file made from that would have correct checksums.
+Each damaged file is reported once, and looked at again when it has changed, as after a restore
+from a backup.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from persistence.archive.salvaging import flaw_of
 from persistence.archive.talk import Unreadable
 
 Stamp = tuple[int, int, int] | None
-"""By which a file that was changed is told; None where there is no file."""
+"""What reveals that a file was changed; None if there is no file."""
 
 
 class Damage:

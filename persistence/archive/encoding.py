@@ -1,7 +1,7 @@
 """Values of a column as Parquet encodes them: pure, from arrays to bytes.
 
-https://github.com/apache/parquet-format/blob/master/Encodings.md; of these the ones whose work
-is numpy's. Bit widths are whole bytes, and nothing has a dictionary: zstd comes behind.
+https://github.com/apache/parquet-format/blob/master/Encodings.md; only encodings whose work
+numpy can do. Bit widths are whole bytes, and nothing has a dictionary, because zstd follows.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
-"""People are taken out of the archive: files that hold rows of theirs are written anew.
+"""Taking people out of the archive: files that hold rows of theirs are rewritten.
 
 A notice in the journal (`engine.erasure`) becomes a `Tombstone` in the manifest. Each file that
-may hold rows of before it is read once for all tombstones that are due; those that do hold some
-are written without them. Files that no longer count stay for a while, as after a merge: only
-when they are gone too is the tombstone let go of, and nobody need be hidden any more. A damaged
-file is left out, and the tombstones of those whom it may hold stand for as long as it counts.
+may hold older rows of the person is read once for all tombstones that are due; files that do
+hold some are rewritten without them. Former files stay for a while, as after a merge: only when
+they are gone too is the tombstone removed, and nobody need be hidden any more. A damaged file
+is left out, and the tombstones of people whom it may hold stand for as long as it counts.
 
 A file's distinct ids are hashed, not its rows: 5 million rows of 200,000 users take some 2 s on
 a busy machine. Once an id is known by its name, the files that follow are asked for it itself.

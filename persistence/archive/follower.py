@@ -1,8 +1,8 @@
 """Reads the journal while it grows, record after record, never beyond what is durable.
 
-It decodes with the decoder of recovery. How far it may read is told by the process that writes:
-what lies behind may yet be cut off, or lost by a power cut. That process alone can sync it:
-where a sync has failed, the kernel tells a handle that was opened later that all is well.
+It decodes with the decoder of recovery. The process that writes says how far it may read: what
+lies behind that may yet be cut off, or lost in a power cut. Only that process can sync the
+journal: after a failed sync the kernel reports success to a handle that was opened later.
 """
 
 from pathlib import Path

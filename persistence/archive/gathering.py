@@ -1,6 +1,6 @@
-"""From events to columns as a Parquet file holds them, some thousand events at a time.
+"""From events to columns as a Parquet file holds them, a few thousand events at a time.
 
-Events are let go of as soon as they are columns: kept until a part is written they would take a
+Events are freed as soon as they are columns: kept until a part is written they would take a
 kilobyte each, in memory that is new to the process (docs/decisions/0016).
 """
 

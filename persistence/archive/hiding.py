@@ -1,7 +1,8 @@
 """Whose rows are hidden in an archive that is read without asking a server.
 
-Those whom the manifest names, and those whose erasure stands in the journal behind what the
-archive has read: a server that was killed just then will take them out when it starts again.
+The people whom the manifest names, and those whose erasure stands in the journal beyond what
+the archive has read: a server that was killed at that moment will take them out when it starts
+again.
 """
 
 from collections.abc import Iterator

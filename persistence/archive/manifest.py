@@ -1,7 +1,7 @@
 """What the archive consists of: one small JSON file, replaced as a whole at every change.
 
-A file of rows is part of the archive when the manifest lists it, and not before: what lies
-beside is what a crash has left, or what a query may still be reading.
+A file of rows is part of the archive once the manifest lists it, and not before: any other file
+is what a crash has left behind, or what a query may still be reading.
 """
 
 import re
@@ -77,7 +77,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True):
-    """Somebody whose rows of before number `seq` are to go; `name` as `engine.erasure` has it,
+    """Somebody whose rows before number `seq` are to go; `name` as `engine.erasure` has it,
     in hexadecimal digits."""
 
     name: str

@@ -1,7 +1,7 @@
-"""Parquet by DuckDB: files merged, which puts their rows in order, and files checked.
+"""Parquet by DuckDB: merging files, which puts their rows in order, and checking files.
 
-Every file is on the disk before it gets its name. Each object has a database of its own in
-memory, and is used by one thread.
+Every file is on disk before it gets its name. Each object has an in-memory database of its own,
+and is used by one thread.
 """
 
 import os

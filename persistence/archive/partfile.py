@@ -1,8 +1,8 @@
 """Columns as a Parquet file: compressed pages, row groups of them, and the footer; and back.
 
-https://github.com/apache/parquet-format. DuckDB's writer takes three times as long, for rows of
-eight types must become rows of one first (docs/decisions/0016). A page that is made can stand
-in another file as well, so small parts become one without being decoded.
+https://github.com/apache/parquet-format. DuckDB's writer takes three times as long, because
+rows of eight types must first become rows of one (docs/decisions/0016). A finished page can be
+put into another file as it is, so small parts become one without being decoded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

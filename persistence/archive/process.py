@@ -1,9 +1,9 @@
 """The archive's process: `python -m persistence.archive.process`, at work for a server.
 
-It speaks JSON, one object a line. First comes `Begin`; then, as often as the server likes, a
-number up to which the journal is on the disk. Each part is answered with a `Progress`; trouble
-that a restart does not mend with a `Trouble`, after which the process ends. When its input ends
-it finishes what it was told, and ends; when the server is killed it is killed too.
+It speaks JSON, one object per line. First comes `Begin`; then, as often as the server likes, a
+number up to which the journal is on disk. Each part is answered with a `Progress`; trouble that
+a restart does not cure with a `Trouble`, after which the process ends. When its input ends it
+finishes what it was told to do, and ends; when the server is killed it is killed too.
 """
 
 import contextlib
@@ -144,7 +144,7 @@ def _take_hold(folder: Path) -> None:
 
 
 _HELD: Final[list[contextlib.ExitStack]] = []
-"""Keeps the lock from being collected, and so let go of."""
+"""Keeps the lock from being collected, and thereby released."""
 
 
 def say(said: Said) -> None:

@@ -1,4 +1,4 @@
-"""An archive made anew from its own files and from what the journal still holds."""
+"""Rebuilding an archive from its own files and from what the journal still holds."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
-    """Make the archive of `config.data` anew: one file a day, and up to the journal's end.
+    """Rebuild the archive of `config.data`: one file a day, and up to the journal's end.
 
     Where the manifest or a file is lost, or the archive is ahead of the journal, what the
     journal holds is taken from there alone, what came before from all files that can be read,

@@ -1,7 +1,7 @@
 """From journal records to rows: duplicates, what is too old, thinning, exact money.
 
-A pure function of the records in their order, however many are taken at once. What is dropped
-as a duplicate is what `engine.sequence` drops: the same window is told the same ids.
+A pure function of the records in their order, however many are taken at once. It drops the same
+duplicates as `engine.sequence`, because the same window is given the same ids.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ OWNERS: Final = ("service_id", "experiment_id")
 """The fields of which the first that a type has is `blob2`, and the index."""
 
 SENDERS: Final = ("user_id", "session_id", "search_query")
-"""The fields of which, where there is no owner, the first that is there is the index."""
+"""The fields of which the first that is present is the index, if there is no owner."""
 
 
 class Kind(NamedTuple):

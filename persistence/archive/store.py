@@ -123,7 +123,7 @@ class ArchiveStore:
     def erase(
         self, merger: Merger, former: File, hidden: Hidden, *, now_ms: int
     ) -> File | None:
-        """Write a file anew without the hidden rows; None where it had no others."""
+        """Rewrite a file without the hidden rows; None if it had no others."""
         name = self.free_name(folder_of(day_of(former)), former.first_seq, former.last_seq)
         content = merger.merge([self.path_of(former)], self.folder / name, hidden=hidden)
         left = made(name, content, now_ms) if content.rows else None
@@ -200,7 +200,7 @@ class ArchiveStore:
             self.merge(merger, due.files, now_ms=now_ms)
 
     def join(self, former: Sequence[File], *, now_ms: int) -> bool:
-        """Make one file of the pages of `former`, and let go of these.
+        """Make one file from the pages of `former`, and retire these.
 
         False, and nothing is done, where one is not as it was written, or not by us.
         """
@@ -231,7 +231,7 @@ class ArchiveStore:
         return True
 
     def merge(self, merger: Merger, former: Sequence[File], *, now_ms: int) -> Sequence[File]:
-        """Make one file for each UTC day of the rows of `former`, and let go of these."""
+        """Make one file for each UTC day of the rows of `former`, and retire these."""
         inputs = [self.path_of(file) for file in former]
         span = (min(f.first_seq for f in former), max(f.last_seq for f in former))
         days = {day_of(file) for file in former}

@@ -1,6 +1,6 @@
-"""What a server and its archive process say to each other: JSON, one object a line.
+"""What a server and its archive process say to each other: JSON, one object per line.
 
-The server begins with `Begin`, and then writes numbers: up to each the journal is on the disk.
+The server begins with `Begin`, and then writes numbers: the journal is on disk up to each.
 """
 
 from pathlib import Path

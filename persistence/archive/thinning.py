@@ -1,11 +1,11 @@
 """Thinning: beyond a rate per index key and second a row stands for several events.
 
-The n-th event of a key in one second of receipt, n above the rate r, is kept with a chance of
-1 / m and then stands for m events, where m is the least power of two with n <= r * m. So each
-event is expected once, sums over `_sample_interval` are unbiased, and what is kept of a key
-grows by r / 2 with each doubling of its rate: at 20 times r it is 3.1 r. Whether an event is
-kept is decided by a hash of its key and its number, and n counts within the second of the
-journal, so the outcome is a function of the journal alone, however it is cut into files.
+The n-th event of a key in one second of receipt, n above the rate r, is kept with a probability
+of 1 / m and then stands for m events, where m is the least power of two with n <= r * m. So the
+expected weight of every event is one, sums over `_sample_interval` are unbiased, and what is
+kept of a key grows by r / 2 with each doubling of its rate: at 20 times r it is 3.1 r. Whether
+an event is kept is decided by a hash of its key and its number, and n counts within the second
+of the journal, so the outcome is a function of the journal alone, however it is cut into files.
 """
 
 from collections import Counter

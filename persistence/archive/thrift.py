@@ -1,4 +1,4 @@
-"""The part of Thrift's compact protocol in which Parquet has its headers and its footer.
+"""The part of Thrift's compact protocol that Parquet's headers and footer are written in.
 
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """

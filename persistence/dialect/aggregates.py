@@ -1,4 +1,4 @@
-"""The functions that make one value of many rows, by lower-case name.
+"""The functions that make one value out of many rows, by lower-case name.
 
 quantileExactWeighted has no counterpart in DuckDB. Where every weight is 1 it is
 quantile_disc: the value of rank ceil(q * n). Elsewhere each row first learns the running weight
@@ -149,7 +149,7 @@ def _same(name: str) -> Callable[[Call, Around], Core]:
 
     def make(call: Call, _: Around) -> Core:
         (what,) = call.args
-        sql = f"({what.sql})::BIGINT" if what.truth else what.sql
+        sql = made.numbered(what)
         return Core(f"{name}({sql})", what.kind)
 
     return make
@@ -158,7 +158,7 @@ def _same(name: str) -> Callable[[Call, Around], Core]:
 def _ordered(name: str) -> Callable[[Call, Around], Core]:
     def make(call: Call, around: Around) -> Core:
         (what,) = call.args
-        sql = f"({what.sql})::BIGINT" if what.truth else what.sql
+        sql = made.numbered(what)
         return Core(f"{name}({sql}{around.order()})", what.kind)
 
     return make
@@ -167,7 +167,7 @@ def _ordered(name: str) -> Callable[[Call, Around], Core]:
 def _arg(name: str) -> Callable[[Call, Around], Core]:
     def make(call: Call, _: Around) -> Core:
         what, by = call.args
-        sql = f"({what.sql})::BIGINT" if what.truth else what.sql
+        sql = made.numbered(what)
         return Core(f"{name}({sql}, {by.sql})", what.kind)
 
     return make
@@ -250,7 +250,7 @@ def _top(call: Call, _: Around) -> Core:
         "list_transform(map_entries({}), lambda e: {{'n': -(e.value::BIGINT), 'k': e.key}})"
     )
     wrap = _MOST_FIRST.format(entries=entries, count=_top_count(call))
-    value = f"({what.sql})::BIGINT" if what.truth else what.sql
+    value = made.numbered(what)
     wrap = f"coalesce({wrap}, [])"
     return Core(f"histogram({value})", kinds.array(what.kind), wrap, rule="shape")
 
@@ -259,7 +259,7 @@ def _top_weighted(call: Call, around: Around) -> Core:
     what, weight = call.args
     if weight.value == 1 or (weight.unit and around.unit_weights()):
         return _top(call._replace(args=(what,)), around)
-    value = f"({what.sql})::BIGINT" if what.truth else what.sql
+    value = made.numbered(what)
     weights = around.group_weight(what, weight)
     wrap = _MOST_FIRST.format(entries="{}", count=_top_count(call))
     core = f"list(DISTINCT {{'n': -({weights})::DOUBLE, 'k': {value}}})"
@@ -273,7 +273,7 @@ def _uniq(call: Call, _: Around) -> Core:
 def _list(distinct: str) -> Callable[[Call, Around], Core]:
     def make(call: Call, _: Around) -> Core:
         (what,) = call.args
-        value = f"({what.sql})::BIGINT" if what.truth else what.sql
+        value = made.numbered(what)
         wrap = "coalesce({}, [])"
         if call.params:
             wrap = f"coalesce(list_slice({{}}, 1, {_top_count(call)}), [])"

@@ -1,4 +1,4 @@
-"""Functions of bits: every integer has the width of its type, and literals have the narrowest.
+"""Bit functions: every integer has the width of its type, and literals have the narrowest.
 
 So bitShiftLeft(128, 1) is 0 and bitRotateLeft(128, 1) is 1, as in ClickHouse.
 """

@@ -1,4 +1,4 @@
-"""Calls of functions: those of one row, and those that make one value of many rows."""
+"""Calls of functions: those of one row, and those that make one value out of many rows."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -13,7 +13,7 @@ def choose(condition: Made, then: Made, otherwise: Made) -> Made:
 
 
 def chosen(cases: list[tuple[Made, Made]], otherwise: Made | None, where: str) -> Made:
-    """The first value whose condition holds; NULL where there is no other."""
+    """The first value whose condition holds; NULL if none does and there is no ELSE."""
     values = [value for _, value in cases] + ([] if otherwise is None else [otherwise])
     kind = kinds.common([value.kind for value in values], where)
     truth = all(value.truth for value in values)

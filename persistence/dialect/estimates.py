@@ -1,12 +1,12 @@
-"""What a sample tells of all rows: which figures are scaled, and how far off they may be.
+"""What a sample says about all rows: which figures are scaled, and how far off they may be.
 
-One row of N is read, each chosen by itself, so the sum of N times the values that were read is
-an unbiased estimate of the sum over all rows (Horvitz and Thompson, Journal of the American
+One row in N is read, each chosen independently, so the sum of N times the values that were read
+is an unbiased estimate of the sum over all rows (Horvitz and Thompson, Journal of the American
 Statistical Association 47, 1952). Its variance is estimated by N (N - 1) times the sum of the
 squares of those values, that of a mean by (1 - 1/N) s^2 / n of the n values.
 
-A figure is marked `estimate` where it tells of all rows, `sample` where no factor makes that of
-it: distinct values, extremes, lists, and the rows and groups themselves.
+A figure is marked `estimate` if it describes all rows, and `sample` if no factor can make it do
+so: distinct values, extremes, lists, and the rows and groups themselves.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def aggregate(
     read: Read | None,
     interval: int,
 ) -> Made:
-    """An aggregate as it tells of all rows.
+    """An aggregate that describes all rows.
 
     value     as SQL of a DOUBLE: what is added up, or averaged
     parts     its arguments, and its condition behind them

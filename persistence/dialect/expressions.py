@@ -1,6 +1,6 @@
-"""From a node of sqlglot's tree to SQL of ours: the allow-list of kinds of nodes.
+"""From a node of sqlglot's tree to our own SQL: the allow-list of kinds of nodes.
 
-Nothing of the user's text reaches the database but the values of literals. A node, an argument
+The values of literals are all that reaches the database of the user's text. A node, an argument
 of a node, or a function that is not named here is refused.
 """
 

@@ -1,7 +1,8 @@
 """The types of the dialect, under the names that `meta` gives them, and how they meet.
 
-An integer knows its width, for the bit functions and for JSON, where those of 64 bits become
-texts. What two integers make follows ClickHouse's rules (src/DataTypes/NumberTraits.h there).
+An integer knows its width, for the bit functions and for JSON, where 64-bit integers become
+strings. The type that two integers give follows the rules of ClickHouse
+(src/DataTypes/NumberTraits.h there).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One expression on its way: its SQL for DuckDB, its type here, and what holds of it."""
+"""One translated expression: its SQL for DuckDB, its type here, and what is known about it."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -95,11 +95,16 @@ def instant(value: dt.datetime, zone: str | None = None) -> Made:
     return Made(sql, Kind("DateTime", zone=zone), value=value)
 
 
+def numbered(part: Made) -> str:
+    """Its SQL, where a truth value is the number 0 or 1, as in ClickHouse."""
+    return f"({part.sql})::BIGINT" if part.truth else part.sql
+
+
 def number(part: Made, where: str) -> str:
     """Its SQL as a number. Raises InvalidQuery where it is none."""
     if not part.kind.is_number:
         raise InvalidQuery(f"{where} takes numbers, not {part.kind.name}")
-    return f"({part.sql})::BIGINT" if part.truth else part.sql
+    return numbered(part)
 
 
 def integer(part: Made, where: str) -> str:

@@ -1,4 +1,4 @@
-"""Nodes of the tree that sqlglot makes: what there is to them, and how they are called."""
+"""Nodes of sqlglot's tree: what they consist of, and what they are called."""
 
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ def named(node: exp.Expr) -> str:
 
 
 def no_select(node: exp.Expr) -> InvalidQuery:
-    """The refusal of a statement that is no SELECT."""
+    """The refusal of a statement that is not a SELECT."""
     name = node.key.upper() if node.key != "command" else str(node.this).upper()
     if name == "SHOW":
         return InvalidQuery("SHOW knows TABLES, TIMEZONES and TIMEZONE, and FORMAT behind them")

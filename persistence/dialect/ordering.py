@@ -17,7 +17,7 @@ class Ordering:
         self._make = make
 
     def of_rows(self) -> list[str]:
-        """What of ORDER BY first_value and last_value follow: all that is no aggregate."""
+        """The part of ORDER BY that first_value and last_value follow: all but aggregates."""
         return [
             _ordered(found.sql, one)
             for one, found in self._parts()

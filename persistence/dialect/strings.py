@@ -1,4 +1,4 @@
-"""Functions of texts, and what makes texts of other values."""
+"""Functions of texts, and functions that turn other values into texts."""
 
 from collections.abc import Callable
 

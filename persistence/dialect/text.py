@@ -1,7 +1,8 @@
-"""What is looked at before a query is parsed: its length, its nesting, and SHOW.
+"""What is checked before a query is parsed: its length, its nesting, and whether it is SHOW.
 
-Parsers recurse, and so does DuckDB's: 200,000 sub-queries end it by a segmentation fault. So
-depth is counted on the text, where it costs a pass over at most `sql_text_bytes_max` bytes.
+Parsers recurse, and so does DuckDB's: 200,000 nested sub-queries end it with a segmentation
+fault. So depth is counted in the text, at the cost of one pass over at most
+`sql_text_bytes_max` bytes.
 """
 
 import re

@@ -1,14 +1,18 @@
-"""Time zones: which there are, and the way between an instant and what its clocks show."""
+"""Time zones: which there are, and how to get from an instant to local time and back.
+
+Texts are read by the rules by which the reporting zone's days are cut, and never by those of
+the operating system, which may be years older: a day named in SQL is the day of /metrics.
+"""
 
 import datetime as dt
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
 
+from engine.timebucket import zone_info, zone_names
 from persistence.archive.columns import literal
 from persistence.dialect.errors import InvalidQuery, short
 
-NAMES: Final = tuple(sorted(available_timezones() - {"Factory", "localtime", "posixrules"}))
+NAMES: Final = tuple(sorted(zone_names() - {"Factory"}))
 _KNOWN: Final = frozenset(NAMES)
 _UTC: Final = frozenset(
     ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal",
@@ -29,7 +33,7 @@ def checked(name: str) -> str:
 
 def zone_of(name: str | None) -> dt.tzinfo:
     """The rules of a zone; None is UTC."""
-    return dt.UTC if is_utc(name) else ZoneInfo(str(name))
+    return dt.UTC if is_utc(name) else zone_info(str(name))
 
 
 def is_utc(name: str | None) -> bool:
@@ -65,7 +69,7 @@ def first_instant(sql: str, zone: str | None) -> str:
 
 @lru_cache(maxsize=64)
 def _midnight_comes_twice(zone: str) -> bool:
-    rules = ZoneInfo(zone)
+    rules = zone_info(zone)
     day, last = dt.datetime(_YEARS.start, 1, 1), dt.datetime(_YEARS.stop, 1, 1)  # noqa: DTZ001
     while day < last:
         first = day.replace(tzinfo=rules)

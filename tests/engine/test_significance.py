@@ -307,12 +307,29 @@ def test_the_better_variant_wins_once_it_is_proven() -> None:
         ([Arm(0, 30), Arm(6, 30)], "p is 0.01, but 3 conversions are expected"),
         ([Arm(100, 1000), Arm(200, 1300)], "the split is broken"),
         ([Arm(50, 1000), BETTER, BETTER], "two are equally good"),
+        ([Arm(50, 1000), BETTER, Arm(140, 1000)], "two are about equally good"),
         ([BASE], "it is alone"),
         ([BASE, Arm(0, 0)], "the other was never seen"),
     ],
 )
 def test_there_is_no_winner_as_long_as(arms: list[Arm], why: str) -> None:
     assert decide(arms).winner is None, why
+
+
+@pytest.mark.parametrize(
+    "rates", [(0.1, 0.1), (0.1, 0.1, 0.05), (0.1, 0.1, 0.1, 0.02), (0.3,) * 9 + (0.2,)]
+)
+def test_of_equally_good_variants_one_wins_in_no_more_than_one_in_twenty_experiments(
+    rates: tuple[float, ...],
+) -> None:
+    random = np.random.default_rng(20_261_201)
+    counts = random.binomial(1_000, rates, size=(2_000, len(rates))).tolist()
+    won = [decide([Arm(c, 1_000) for c in found]).winner is not None for found in counts]
+    assert np.mean(won) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(won))
+
+
+def test_the_best_of_many_wins_once_it_is_better_than_each() -> None:
+    assert decide([BASE, Arm(200, 1000), BETTER]).winner == 1
 
 
 def test_a_confidence_is_given_without_a_winner_and_withheld_without_a_test() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from web.access import must_be_our_host
+from web.access import is_loopback, must_be_our_host
 from web.errors import Misdirected
 
 
@@ -24,3 +24,8 @@ def test_an_allowed_name_leads_here_in_any_case_and_with_any_port() -> None:
     must_be_our_host("Tally.Example:8443", ("tally.example",))
     with pytest.raises(Misdirected):
         must_be_our_host("x.tally.example", ("tally.example",))
+
+
+def test_loopback_is_what_only_this_machine_reaches() -> None:
+    assert all(map(is_loopback, ["127.0.0.1", "127.8.8.8", "::1", "localhost"]))
+    assert not any(map(is_loopback, ["0.0.0.0", "::", "localhost.example.org", ""]))

@@ -5,8 +5,9 @@ import pytest
 import trio
 
 from engine.config import Config
-from tests.web.sockets import served
+from tests.web.sockets import served, wire
 from web.app import Application
+from web.live import STREAM_MEDIA
 
 EVENT = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
 
@@ -70,6 +71,17 @@ async def test_a_problem_has_its_length_and_head_has_no_body(
         assert await exchanged(port, head(b"HEAD /stream")) == (200, b"")
         status, content = await exchanged(port, head(b"GET /counters/%00%ff%2f..%2f"))
         assert (status, orjson.loads(content)["status"]) == (404, 404)
+
+
+async def test_head_of_a_stream_does_not_say_that_it_is_empty(
+    app: Application, config: Config
+) -> None:
+    async with served(app, config) as port, wire(port) as connection:
+        await connection.send(b"HEAD /stream HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        for _ in range(2):  # the connection goes on
+            answer = await connection.answer(method="HEAD")
+            assert (answer.status, answer.headers["content-type"]) == (200, STREAM_MEDIA)
+            assert "content-length" not in answer.headers
 
 
 @pytest.mark.parametrize("name", [b"evil.example", b"\xff", b"[::1"])

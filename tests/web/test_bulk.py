@@ -63,10 +63,7 @@ async def test_events_are_taken_however_they_are_packed_and_called(
 ) -> None:
     headers = {"Content-Type": media} | ({"Content-Encoding": encoding} if encoding else {})
     reply = await client.post("/track/bulk", data=pack(lines(GOOD)), headers=headers)
-    assert (reply.status_code, orjson.loads(await reply.get_data())) == (
-        200,
-        {"success": True, "count": 40},
-    )
+    assert (reply.status_code, await reply.get_data()) == (200, b'{"success":true,"count":40}')
     assert reply.headers["Access-Control-Allow-Origin"] == "*"
     assert await counted(engine) == 40
 

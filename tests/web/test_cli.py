@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.config import _AT_MOST, SETTINGS, Config, Source, resolve, written
+from engine.config import Config
 from engine.events import Body, Kind
+from engine.resolving import AT_MOST, SETTINGS, Source, resolve, written
 from persistence.audit import JOURNAL_FOLDER
 from persistence.journal import Journal
 from tests.damage import flip
@@ -117,7 +118,7 @@ def another(name: str) -> str:
         case bool(default):
             return str(not default).lower()
         case int(default):
-            smaller = name in {small for small, _ in _AT_MOST}
+            smaller = name in {small for small, _ in AT_MOST}
             return str(default - 1 if smaller else default + 1)
         case _:
             return "x"

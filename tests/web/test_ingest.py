@@ -67,7 +67,7 @@ async def test_one_event_is_acknowledged_and_counted(engine: Engine) -> None:
 
 async def test_a_batch_is_acknowledged_with_its_count(engine: Engine) -> None:
     reply = await ingest.take(engine, Kind.MANY, b"[" + VIEW + b"," + VIEW + b"]")
-    assert orjson.loads(reply.body) == {"success": True, "count": 2}
+    assert reply.body == b'{"success":true,"count":2}'
     assert (await engine.counters())["views:today"] == 2
 
 

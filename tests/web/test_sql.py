@@ -141,6 +141,15 @@ def test_a_refusal_has_the_form_of_its_path(
     assert reply.text.startswith("Input was invalid: ") or status == 413
 
 
+def test_a_query_as_long_as_may_be_is_read_and_a_longer_one_is_told_as_that(
+    server: Server,
+) -> None:
+    query = COUNT.ljust(16_384)
+    assert server.client.post("/sql", content=query).status_code == 200
+    reply = server.client.post("/sql", content=query + " ")
+    assert (reply.status_code, reply.json()["type"]) == (413, "/problems/query-too-long")
+
+
 def test_the_superset_is_on_one_path_alone(server: Server) -> None:
     for query in ("SELECT count(*) AS n FROM events", "SELECT 1 AS x FORMAT CSV"):
         assert server.client.post("/sql", content=query).status_code == 200

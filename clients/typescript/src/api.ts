@@ -153,9 +153,9 @@ export interface Envelope {
 
 /** `count` events are kept, duplicates included; `rejected` where skipping was asked. */
 export interface BatchTaken {
+  success?: true;
   count: number;
   rejected?: Fault[];
-  success?: true;
 }
 
 /** GET /metrics/services; `rows` counts the services found, also beyond the limit. */
@@ -354,7 +354,7 @@ export interface ExperimentRow {
   period: string;
 }
 
-/** One variant. Rates, lift and chance are percent; null where they cannot be told. views, conversions events; units, convertedUnits people or sessions interval of unitRate, 95 %, Wilson lift, liftInterval against the first variant, relative, 95 % */
+/** One variant. Rates, lift and chance are percent; null where they are not known. views, conversions events; units, convertedUnits people or sessions interval of unitRate, 95 %, Wilson lift, liftInterval against the first variant, relative, 95 % */
 export interface VariantRow {
   index: number;
   name: string;
@@ -415,11 +415,14 @@ export interface CurvePoint {
   users: number;
 }
 
-/** How exact each figure is. */
+/** How exact each figure is; newUsers in users, churnRate in percent. */
 export interface Accuracy {
   dau: DistinctAccuracy;
   mau: DistinctAccuracy;
+  avgDau: DistinctAccuracy;
+  newUsers: SampleAccuracy;
   retention: RetentionAccuracy;
+  churnRate: SampleAccuracy;
 }
 
 /** How exact a distinct count is: relativeError holds with the probability `level`. */
@@ -427,6 +430,12 @@ export interface DistinctAccuracy {
   exact: boolean;
   relativeError: number;
   level: number;
+}
+
+/** Whether all users are known; the standard error of a figure of a sample, in its unit. */
+export interface SampleAccuracy {
+  exact: boolean;
+  standardError: number;
 }
 
 /** Whether all users are known, or a sample of this rate; standard errors in percent. */

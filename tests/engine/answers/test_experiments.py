@@ -75,14 +75,22 @@ def test_sessions_are_units_where_there_is_no_user() -> None:
 def test_without_ids_events_are_counted_and_the_answer_says_so() -> None:
     found = row(*arms((10, 100), (30, 100), unit=None))
     assert found["unitKind"] == "event"
-    assert [v["units"] for v in found["variants"]] == [0, 0]
     assert [v["conversionRate"] for v in found["variants"]] == [10.0, 30.0]
     assert found["pValue"] == pytest.approx(0.000407, abs=1e-6)
+
+
+def test_without_ids_the_figures_of_units_are_those_that_the_statistics_are_of() -> None:
+    variants = row(*arms((10, 100), (30, 100), unit=None))["variants"]
+    assert [v["units"] for v in variants] == [100, 100]
+    assert [v["convertedUnits"] for v in variants] == [10, 30]
+    for v in variants:
+        assert v["interval"][0] < v["unitRate"] < v["interval"][1]
 
 
 def test_more_goals_than_views_do_not_break_the_statistics() -> None:
     found = row(*arms((0, 5), unit=None), *[GOAL] * 9)
     assert found["variants"][0]["conversionRate"] == 180.0
+    assert found["variants"][0]["unitRate"] == 100.0
     assert found["pValue"] is None
 
 

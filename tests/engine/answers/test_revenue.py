@@ -66,6 +66,10 @@ def test_cents_add_up_to_the_cent() -> None:
     assert (found["gmv"], found["fees"]) == (100.0, 33.3)
 
 
+def test_a_mean_is_divided_once() -> None:
+    assert figures(told(*[{**SALE, "amount": 0.1}] * 3))["avgOrderValue"] == 0.1
+
+
 def test_amounts_of_several_currencies_are_never_added() -> None:
     house = told(SALE, {**SALE, "amount": 9, "currency": "EUR"})
     found = figures(house, granularity="day")

@@ -30,7 +30,10 @@ def test_daily_and_monthly_users_are_told_as_of_the_last_day() -> None:
     assert (found["dau"], found["avgDau"]) == (1, 1.0)
     assert found["mau"] == 3  # 7 October to 5 November
     assert figures(told, "11-07", "11-07")["mau"] == 2
-    assert found["accuracy"]["dau"] == {"exact": True, "relativeError": 0.0, "level": 1.0}
+    surely = {"exact": True, "relativeError": 0.0, "level": 1.0}
+    assert found["accuracy"]["dau"] == found["accuracy"]["avgDau"] == surely
+    assert found["accuracy"]["newUsers"] == {"exact": True, "standardError": 0.0}
+    assert found["accuracy"]["churnRate"] == {"exact": True, "standardError": 0.0}
 
 
 def test_a_user_is_active_on_each_day_of_any_event_of_any_type() -> None:
@@ -149,3 +152,28 @@ def test_beyond_the_bound_rates_come_from_a_sample_and_say_how_sure_they_are() -
     dau = found["accuracy"]["dau"]
     assert (dau["exact"], dau["level"]) == (False, 0.95)
     assert abs(found["dau"] - 4_000) < 2 * dau["relativeError"] * 4_000
+
+
+def test_of_many_samples_the_truth_is_within_two_standard_errors_of_nearly_all() -> None:
+    off: dict[str, list[float]] = {"newUsers": [], "day1": [], "churnRate": []}
+    for seed in range(40):
+        back = [["10-01", "10-02"] if n % 25 == 0 else ["10-01"] for n in range(400)]
+        some = [active(f"{seed}-{n}", *days) for n, days in enumerate(back)]
+        told = house(*some, users_exact_max=100, shards=2)
+        first, second = (figures(told, day, day) for day in ("10-01", "10-02"))
+        accuracy, churn = first["accuracy"], second["accuracy"]["churnRate"]
+        new, day1 = accuracy["newUsers"], accuracy["retention"]["standardError"]["day1"]
+        assert (new["exact"], churn["exact"]) == (False, False)
+        off["newUsers"].append((first["newUsers"] - 400) / new["standardError"])
+        off["day1"].append((first["retention"]["day1"] - 4) / day1)
+        off["churnRate"].append((second["churnRate"] - 96) / churn["standardError"])
+    for name, found in off.items():
+        assert sum(abs(z) <= 2 for z in found) >= 34, name
+
+
+def test_the_mean_of_sketched_days_says_how_exact_it_is() -> None:
+    told = house(*[active(f"u{n}", "10-01") for n in range(4_000)], users_exact_max=100)
+    found = figures(told, "10-01", "10-02")
+    error = found["accuracy"]["avgDau"]
+    assert (error["exact"], error["level"]) == (False, 0.95)
+    assert abs(found["avgDau"] - 2_000) < 2 * error["relativeError"] * 2_000

@@ -1,9 +1,15 @@
 """Every function of Analytics Engine's dialect answers what ClickHouse answers."""
 
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from persistence.dialect.zones import zone_of
 from tests.sqlworkers import Asking, Refused
 
 VALUES: list[tuple[str, Any]] = [
@@ -235,6 +241,33 @@ def test_what_has_no_meaning_is_refused_with_a_reason(
 def test_infinity_and_what_is_no_number_are_null(worker: Asking) -> None:
     (row,) = worker.rows("SELECT 1 / 0 AS a, 0 / 0 AS b, log(0) AS c, log(-1) AS d")
     assert row == {"a": None, "b": None, "c": None, "d": None}
+
+
+@pytest.mark.parametrize("zone", ["Africa/Casablanca", "America/Vancouver"])  # changed in 2026
+def test_a_time_is_read_by_the_rules_by_which_it_is_shown(worker: Asking, zone: str) -> None:
+    said = f"toDateTime('2026-11-28 00:00:00', '{zone}')"
+    (row,) = worker.rows(f"SELECT {said} AS shown, toUnixTimestamp({said}) AS at")
+    (told,) = worker.rows(f"SELECT toDateTime({row['at']}, '{zone}') AS shown")
+    assert row["shown"] == told["shown"] == "2026-11-28 00:00:00"
+
+
+@pytest.mark.usefixtures("lying_system")
+def test_zones_are_those_of_metrics_and_not_the_operating_systems() -> None:
+    summer = dt.datetime(2026, 7, 1)  # noqa: DTZ001
+    assert summer.replace(tzinfo=zone_of("Europe/Berlin")).utcoffset() == dt.timedelta(hours=2)
+
+
+@pytest.fixture
+def lying_system(tmp_path: Path) -> Iterator[None]:
+    """An operating system for which Berlin has the clocks of Tokyo."""
+    (tmp_path / "Europe").mkdir()
+    tokyo = files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe" / "Berlin").write_bytes(tokyo)
+    zoneinfo.reset_tzpath([str(tmp_path)])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
 
 
 def test_every_zone_that_is_listed_can_be_used(worker: Asking) -> None:

@@ -44,6 +44,30 @@ test("a test that is large enough and finds nothing is decided", () => {
   expect(verdictOf(row({ unitsNeeded: 5000 }))).toMatchObject({ state: "decided", chip: "No difference found" });
 });
 
+const three = (changed: Partial<ExperimentRow>): ExperimentRow => row({
+  variants: [variant(0, 6204, 12.8, "A"), variant(1, 6188, 12.9, "B"), variant(2, 6190, 9, "C")],
+  srm: { p: 0.9, expected: [6194, 6194, 6194], observed: [6204, 6188, 6190] }, pValue: 1e-9, ...changed,
+});
+
+test("of three that are not alike and of which none is the best it says both", () => {
+  expect(verdictOf(three({})).chip).toBe("Too early to call");
+  expect(sentence(three({}))).toContain("Not all seem to convert alike, and none is proven to be the best yet. To detect");
+  expect(verdictOf(three({ unitsNeeded: 5000 })).chip).toBe("No single best");
+  expect(sentence(three({ unitsNeeded: 5000 }))).toContain("if one is the best, it leads by less.");
+  expect(sentence(three({ pValue: 0.4 }))).toContain("No reliable difference yet.");
+});
+
+test("the p-value of three variants is told of all their differences", () => {
+  expect(sentence(three({ winner: 1, pValue: 0.01 }))).toContain("differences this large would appear in about 1 of 100 tests");
+});
+
+test("without a number of people that would do it says why", () => {
+  const of = (rate: number): string =>
+    sentence(row({ unitsNeeded: null, variants: [variant(0, 50, rate, "A"), variant(1, 50, 90, "B")] }));
+  expect(of(0)).toContain("Nobody has converted with A so far");
+  expect(of(100)).toContain("Of A so many convert that a lift of 10 % has no room.");
+});
+
 test("a mismatch forbids the result, whatever the rates", () => {
   const broken = row({ winner: 1, srm: { p: 1e-9, expected: [9155, 9155], observed: [9870, 8441] } });
   const verdict = verdictOf(broken);

@@ -193,7 +193,10 @@ export interface UsersFigures {
   accuracy: {
     dau: DistinctAccuracy;
     mau: DistinctAccuracy;
+    avgDau: DistinctAccuracy;
+    newUsers: { exact: boolean; standardError: number };
     retention: { exact: boolean; sampleRate: number; standardError: Record<string, number> };
+    churnRate: { exact: boolean; standardError: number };
   };
   cohorts?: CohortRow[];
   series?: UsersStep[];

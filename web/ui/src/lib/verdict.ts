@@ -110,7 +110,7 @@ function won(row: ExperimentRow): Verdict | null {
       strong(plain(percent(winner.unitRate, 2))),
       say(" against "),
       strong(plain(percent(beaten.unitRate, 2))),
-      say(`. ${rarity(row.pValue)}`),
+      say(`. ${rarity(row)}`),
     ],
     warning: null,
   };
@@ -118,32 +118,39 @@ function won(row: ExperimentRow): Verdict | null {
 
 const RARE_MAX = 1_000_000;
 
-/** The p-value as a share of tests, in two digits. */
-function rarity(p: number | null): string {
+/** The p-value, which is of all variants together, as a share of tests, in two digits. */
+function rarity({ pValue: p, variants }: ExperimentRow): string {
   if (p === null) return "";
-  if (p < 1 / RARE_MAX) {
-    return `If there were no difference, a gap this large would appear in fewer than 1 of ${count(RARE_MAX)} tests.`;
-  }
-  const tests = Number((1 / p).toPrecision(2));
-  return `If there were no difference, a gap this large would appear in about 1 of ${count(tests)} tests.`;
+  const gap = variants.length > 2 ? "differences this large" : "a gap this large";
+  const tests = p < 1 / RARE_MAX ? `fewer than 1 of ${count(RARE_MAX)}` : `about 1 of ${count(Number((1 / p).toPrecision(2)))}`;
+  return `If there were no difference, ${gap} would appear in ${tests} tests.`;
 }
+
+const SIGNIFICANT_BELOW = 0.05;
+
+/** With three variants and more: not all are alike, and yet none is proven to be the best. */
+const isOpenAtTheTop = ({ pValue: p, variants, winner }: ExperimentRow): boolean =>
+  winner === null && variants.length > 2 && p !== null && p < SIGNIFICANT_BELOW;
 
 function undecided(row: ExperimentRow): Verdict {
   const { unitsNeeded, daysNeeded } = row;
   const least = Math.min(...row.variants.map(({ units }) => units));
   const word = unitsWord(row);
-  if (unitsNeeded === null) {
-    return tooEarly([say("No reliable difference yet. Nobody has converted so far, so there is no telling how long it takes.")]);
-  }
+  const isOpen = isOpenAtTheTop(row);
+  const nothingYet = isOpen ? "Not all seem to convert alike, and none is proven to be the best yet." : "No reliable difference yet.";
+  if (unitsNeeded === null) return tooEarly([say(`${nothingYet} ${untold(row.variants[0])}`)]);
   if (least >= unitsNeeded) {
     return {
       state: "decided",
-      chip: "No difference found",
+      chip: isOpen ? "No single best" : "No difference found",
       tone: "",
       sentence: [
-        say("No reliable difference. With "),
+        say(isOpen ? "Not all seem to convert alike, and none is proven to be the best. With " : "No reliable difference. With "),
         strong(`${count(least)} ${word} per variant`),
-        say(` a lift of 10${NBSP}% would most likely have been found: if there is a difference, it is smaller.`),
+        say(
+          ` a lift of 10${NBSP}% would most likely have been found: ` +
+            (isOpen ? "if one is the best, it leads by less." : "if there is a difference, it is smaller."),
+        ),
       ],
       warning: null,
     };
@@ -153,12 +160,20 @@ function undecided(row: ExperimentRow): Verdict {
     strong(daysNeeded === 1 ? "1 more day" : `${count(daysNeeded)} more days`),
   ];
   return tooEarly([
-    say(`No reliable difference yet. To detect a lift of 10${NBSP}% you need about `),
+    say(`${nothingYet} To detect a lift of 10${NBSP}% you need about `),
     strong(`${count(rounded(unitsNeeded))} ${word} per variant`),
     say(`, ${count(rounded(unitsNeeded - least))} more than now`),
     ...pace,
     say("."),
   ]);
+}
+
+/** Why there is no number of units that would show a lift. */
+function untold(first: VariantRow | undefined): string {
+  if (first === undefined || first.convertedUnits === 0) {
+    return `Nobody has converted with ${first?.name ?? "the first variant"} so far, so there is no telling how long it takes.`;
+  }
+  return `Of ${first.name} so many convert that a lift of 10${NBSP}% has no room.`;
 }
 
 const tooEarly = (sentence: Words[]): Verdict => ({

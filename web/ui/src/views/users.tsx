@@ -99,6 +99,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<UsersAnswer> }): JS
       <Stat
         label="New users"
         figure={counted(now?.newUsers)}
+        isAbout={now?.accuracy.newUsers.exact === false}
         line={line(({ newUsers }) => newUsers, "amount", "up")}
       />
       <Stat
@@ -109,6 +110,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<UsersAnswer> }): JS
       <Stat
         label="Churn"
         figure={percent(now?.churnRate, 1)}
+        isAbout={now?.churnRate != null && !now.accuracy.churnRate.exact}
         title="Of the users of the period before, those who did not come in this one"
         line={line(({ churnRate }) => churnRate, "rate", "down")}
       />
