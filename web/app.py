@@ -23,7 +23,7 @@ from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
 from web.gate import Gate
 from web.grants import STRANGER, Asking
-from web.handlers import Answer, Handlers, Service, Shared, packed, response_of
+from web.handlers import Handlers, Service, Shared
 from web.headers import shared
 from web.ingest import Kind
 from web.live import Live
@@ -31,6 +31,7 @@ from web.loadruns import LoadRuns
 from web.making import Makers
 from web.meter import NO_ROUTE, Meter
 from web.reporting import Reports
+from web.responses import Answer, packed, response_of
 from web.route import Rest
 from web.routes import NO_SUCH, ROUTES
 from web.scratch import scratch_engine
@@ -43,11 +44,11 @@ log: Final = structlog.get_logger()
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
 _ROUTES: Final = {route.name: route for route in ROUTES}
 _NEVER_COUNTED: Final = frozenset({"health", "ready"})
-"""Whoever watches over the service never asks too often."""
+"""Monitoring never counts as asking too often."""
 
 _PREFLIGHT_METHODS: Final = ("GET", "POST")
 PREFLIGHT_S: Final = 600
-"""For how long a page need not ask again what it may."""
+"""For how long a page need not repeat its preflight."""
 
 
 class Application(QuartTrio):
@@ -89,7 +90,7 @@ class Application(QuartTrio):
     def create_url_adapter(self, request: object) -> MapAdapter | None:
         """Route by method and path alone.
 
-        Quart's own reads Host and query too, where what is no UTF-8 ends in a bare 500.
+        Quart's own also reads Host and query, where bytes that are not UTF-8 end in a bare 500.
         """
         if not isinstance(request, Request):
             return None

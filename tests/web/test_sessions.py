@@ -301,6 +301,8 @@ async def test_pages_of_an_allowed_origin_read_with_a_key_and_without_credential
         reply = await client.get("/metrics/services", headers=headers | {"Origin": SHOP})
         assert reply.status_code == expected
         assert reply.headers["Access-Control-Allow-Origin"] == SHOP
+        exposed = reply.headers["Access-Control-Expose-Headers"].split(", ")
+        assert {"Retry-After", "Tallymark-Sample-Interval"} < set(exposed)
         assert "Origin" in reply.headers["Vary"]
         assert "Access-Control-Allow-Credentials" not in reply.headers
 
