@@ -1,7 +1,7 @@
 """The Quart-Trio application: the route table, what comes before and after each handler."""
 
 from time import perf_counter, time_ns
-from typing import Final
+from typing import Final, cast
 
 import structlog
 import trio
@@ -17,7 +17,7 @@ from engine.config import Config
 from engine.errors import TallymarkError
 from web import body, ingest, queries, wire
 from web.answering import families_of
-from web.asgi import Connection, NoWebsocket
+from web.asgi import Asked, Connection, NoWebsocket
 from web.control import Control
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
@@ -36,6 +36,7 @@ from web.route import Rest
 from web.routes import NO_SUCH, ROUTES
 from web.scratch import scratch_engine
 from web.sql import Sql
+from web.untaken import Untaken
 from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
@@ -58,6 +59,7 @@ class Application(QuartTrio):
 
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
+    request_class = Asked
 
     def __init__(
         self,
@@ -67,8 +69,10 @@ class Application(QuartTrio):
         reports: Reports,
         meter: Meter,
         gate: Gate,
+        untaken: Untaken,
     ) -> None:
         super().__init__(__name__, static_folder=None)
+        self.untaken = untaken
         self.gate = gate
         self.live = live
         self.exporting = exporting
@@ -119,8 +123,9 @@ def create_app(
         now_ms=lambda: time_ns() // 1_000_000,
         log=log.warning,
     )
-    app = Application(live, load_runs, exporting, reports, meter, gate)
-    shared = Shared(live, load_runs, exporting, reports, meter)
+    untaken = Untaken(config.answers_bytes_max)
+    app = Application(live, load_runs, exporting, reports, meter, gate, untaken)
+    shared = Shared(live, load_runs, exporting, reports, meter, untaken)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
@@ -137,6 +142,7 @@ def create_app(
     _count_answers(app, meter)
     _refuse_strangers(app, gate)
     _answer_other_origins(app, gate)
+    _bound_answers(app)
     _pack_answers(app)
     _refuse_in_problems(app)
 
@@ -227,6 +233,24 @@ def _answer_other_origins(app: Application, gate: Gate) -> None:
         return response
 
     app.before_request(preflight)
+    app.after_request(after)
+
+
+def _bound_answers(app: Application) -> None:
+    """Right after they are packed: what lies here for slow readers has an end."""
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        if not isinstance(response, Answer):
+            return response
+        size = len(response.reply.body)
+        try:
+            if request.path not in _INGEST_PATHS:  # of events that are kept it must be told
+                app.untaken.must_have_room(size)
+        except TallymarkError as full:
+            return _refusal(full)
+        cast("Asked", request).answered(app.untaken, size)
+        return response
+
     app.after_request(after)
 
 

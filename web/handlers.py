@@ -41,6 +41,7 @@ from web.route import Route
 from web.routes import ROUTES
 from web.shownsql import ShownQueries
 from web.sql import Archived, Sql
+from web.untaken import Untaken
 from web.wire import NothingAsked, Reply
 
 Handler = Callable[..., Awaitable[Response]]
@@ -62,6 +63,7 @@ class Shared:
     exporting: Exports
     reports: Reports
     meter: Meter
+    untaken: Untaken
 
 
 class Handlers:
@@ -83,6 +85,7 @@ class Handlers:
         self._load_runs = shared.load_runs
         self._exporting = shared.exporting
         self._reports = shared.reports
+        self._untaken = shared.untaken
         self._version = health.running_version()
         self._started_s = monotonic()
         self._description = openapi.describe(ROUTES, version=self._version)
@@ -183,6 +186,8 @@ class Handlers:
         spend: Callable[[int], None] = free
         try:
             content = await self._content(kind.body_bytes_max(self._config))
+            if kind is Kind.BULK:
+                self._untaken.must_have_room(ingest.REJECTED_BYTES)
             if self._gate.allowance.counts_events:
                 spend = self._gate.allowance.events(g.grant, g.asking)
         except TallymarkError as error:

@@ -269,7 +269,9 @@ async def until(claim: Callable[[], bool]) -> None:
 async def test_a_reader_that_takes_nothing_for_half_a_minute_loses_its_place(
     app: Application, engine: Engine, config: Config, autojump_clock: MockClock
 ) -> None:
-    async with served(app, config, Lane(engine, config, app.live, app.meter, app.gate)) as port:
+    async with served(
+        app, config, Lane(engine, config, app.live, app.meter, app.gate, app.untaken)
+    ) as port:
         sock = trio.socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         with sock:
