@@ -205,6 +205,11 @@ class Admission:
         refused["searchTerms"] = sum(terms.refused for terms in self._terms.values())
         return {kind: count for kind, count in refused.items() if count}
 
+    def may_be_in_other(self, kind: str, name: str) -> bool:
+        """Whether facts under this name may have gone to OTHER, which nobody can tell apart."""
+        cap = self.caps[kind]
+        return cap.refused > 0 and name not in cap.names and name != OTHER
+
     def memory_bytes(self) -> int:
         """About what the names that are admitted and the pairs that are numbered occupy."""
         caps = (*self.caps.values(), *self._terms.values())

@@ -39,6 +39,9 @@ MEDIA_TYPES: Final = ("application/json", "text/plain")
 BULK_MEDIA_TYPES: Final = ("application/x-ndjson", *MEDIA_TYPES)
 """Whatever it is called: one event a line."""
 
+REJECTED_BYTES: Final = 1024 * 1024
+"""About what the faults of 10,000 events take: there must be room to tell of them."""
+
 _AS_USUAL: Final = frozenset({None, "", *MEDIA_TYPES})
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from persistence.keys import Entry, KeyStore
 
 PATIENCE_S: Final = 10.0
-"""How long a server may take to go by a change; it looks ten times a second."""
+"""How long a server may take to act on a change; it looks ten times a second."""
 
 SUSPICION_S: Final = 0.5
 """After so long it is asked whether there is one."""

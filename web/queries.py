@@ -28,7 +28,7 @@ REFUSALS: Final[tuple[type[TallymarkError], ...]] = (
     Overloaded,
     NotReady,
 )
-"""What may come of a query, whoever asks it."""
+"""The refusals that any query may get."""
 
 PLAIN: Final = "text/plain; charset=utf-8"
 COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql")
@@ -157,7 +157,7 @@ def _decoded(content: bytes | bytearray) -> str:
 
 
 def _seconds(budget: str | None) -> float | None:
-    """A budget; one that is none is ignored, where parameters are checked at all."""
+    """A budget; where parameters are not checked, one that cannot be read is ignored."""
     found = None if budget is None else _BUDGET.fullmatch(budget)
     return None if found is None else int(found[1]) * (1 if found[2] == "s" else 0.001)
 

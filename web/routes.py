@@ -481,7 +481,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 _BY_NAME: Final = {route.name: route for route in ROUTES}
 
 TRACK: Final = _BY_NAME["track"]
-"""What every route of ingest asks of a key, its two others too."""
+"""One of the three ingest routes, which all ask the same of a key."""
 
 STREAM: Final = _BY_NAME["stream"]
 

@@ -203,7 +203,7 @@ def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX)
             raise InvalidQuestion(f"{missing.rstrip('`')} is required.") from None
         said, _, place = str(refusal).rpartition(" - at `$.")
         name = place.rstrip("`")
-        expected = _choices(asked, name) or said
+        expected = _choices(asked, name) or said.removesuffix(", got `str`")  # all are
         raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.") from None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -12,15 +12,25 @@ from engine.actors.turns import held
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Known, Plan, plan
 from engine.answers.revenue import Combined
+from engine.cells import OTHER
 from engine.config import Config
 from engine.errors import NotReady, Unanswerable
 from engine.rollups.revenue import ByCurrency
 from engine.state import Names, Question
-from engine.timebucket import MINUTE_MS, Calendar
+from engine.timebucket import MINUTE_MS, Calendar, quoted
 from engine.totals import Totals
 
 Sight = tuple[int | None, int]
 """(the last number that an answer is sure to see, the minute in which it was made)"""
+
+
+FILTERS: Final = {
+    "service_id": ("serviceId", "services"),
+    "creator_id": ("creatorId", "creators"),
+    "experiment_id": ("experimentId", "experiments"),
+    "category": ("category", "categories"),
+}
+"""{field of what is asked: (its parameter, the kind of names whose cap it is under)}"""
 
 
 class Directory(Protocol):
@@ -63,17 +73,19 @@ class Asking:
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
         count_now: Callable[[], bool],
+        may_be_in_other: Callable[[str, str], bool],
         totals: Totals,
         taken_seq: Callable[[], int | None],
     ) -> None:
         """What is needed of the rest of the engine.
 
-        inboxes    of the shards, in their order
-        directory  None where nothing stands above the names that events carried
-        raw        None where there is no archive
-        deal       hands the shards everything that was taken
-        count_now  counts all of that in the totals; False where it would take long
-        taken_seq  the last number that a question must see; None where that is not known
+        inboxes          of the shards, in their order
+        directory        None where nothing stands above the names that events carried
+        raw              None where there is no archive
+        deal             hands the shards everything that was taken
+        count_now        counts all of that in the totals; False where it would take long
+        may_be_in_other  whether facts under a name of this kind may count in OTHER
+        taken_seq        the last number that a question must see; None where that is not known
         """
         self.config = config
         self.pace = Pace(config.slice_ms_max)
@@ -84,6 +96,7 @@ class Asking:
         self._raw = raw
         self._deal = deal
         self._count_now = count_now
+        self._may_be_in_other = may_be_in_other
         self._totals = totals
         self._taken_seq = taken_seq
         self._counters_turn = trio.Lock()
@@ -96,6 +109,7 @@ class Asking:
         planned = plan(asked, frame)
         few = services.question(planned, asked, frame, shards=len(self._inboxes))
         heard = await self._ask(few)
+        self._must_be_apart(asked)
         if not services.is_enough(asked, heard.images):
             heard = await self._ask(services.question(planned, asked, frame))
         steps = services.answer(planned, asked, heard.images, heard.names)
@@ -108,6 +122,7 @@ class Asking:
 
         async def figures(of: Plan) -> revenue.Figures:
             heard = await self._ask(revenue.question(of, asked, frame))
+            self._must_be_apart(asked)
             images = heard.images
             combined = revenue.combined(of, asked)
             if combined is not None:
@@ -134,6 +149,7 @@ class Asking:
 
         async def figures(of: Plan) -> marketplace.Figures:
             heard = await self._ask(marketplace.question(of, asked))
+            self._must_be_apart(asked)
             return marketplace.figures(of, asked, heard.images, heard.names)
 
         answer = marketplace.Answer(data=await figures(planned), range=planned.range)
@@ -146,6 +162,7 @@ class Asking:
         frame = self._frame()
         period = experiments.period_of(asked, frame)
         heard = await self._ask(experiments.question(period, asked, frame))
+        self._must_be_apart(asked)
         steps = experiments.answer(period, asked, frame, heard.images, heard.names)
         return await self.pace.run(steps)
 
@@ -206,6 +223,19 @@ class Asking:
             told = counters.values(frame, self._totals, sum(heard.images))
             self._counters_told = (number, sees, told)
             return told
+
+    def _must_be_apart(self, asked: object) -> None:
+        """Refuse what is asked of one name that may count together with others.
+
+        To be called once the shards have answered: then all that was taken is known by name.
+        """
+        for field, (parameter, kind) in FILTERS.items():
+            name = getattr(asked, field, None)
+            if name is not None and self._may_be_in_other(kind, name):
+                raise Unanswerable(
+                    f"{parameter}: {quoted(name)} has no figures of its own. What came after "
+                    f"{kind}_max names counts together as {OTHER}, whatever its name: ask /sql."
+                )
 
     def _sees(self, frame: Frame) -> Sight:
         return (self._taken_seq(), frame.now_ms // MINUTE_MS)

@@ -94,6 +94,7 @@ class Engine(Asking):
             raw=raw,
             deal=self._dealt,
             count_now=sequencing.count_now,
+            may_be_in_other=sequencing.may_be_in_other,
             totals=sequencing.totals,
             taken_seq=lambda: self.taken_seq if self._is_running else None,
         )

@@ -245,7 +245,9 @@ async def test_a_token_opens_one_stream_once(
         assert (reply.status_code, made["expiresInS"]) == (201, 60)
         return str(made["token"]).encode()
 
-    lane = Lane(engine, config, app.live, app.meter, app.gate) if has_lane else None
+    lane = (
+        Lane(engine, config, app.live, app.meter, app.gate, app.untaken) if has_lane else None
+    )
     async with served(app, config, lane) as port:
 
         async def opened(token: bytes, path: bytes = b"/stream") -> bytes:
