@@ -57,7 +57,7 @@ class Cap:
         return len(self.names) + count <= self.limit or len(self.names) >= self.limit
 
     def meet(self, name: str) -> None:
-        """Admit `name` if there is room; whoever is refused is counted when it is admitted."""
+        """Admit `name` if there is room; a refusal is counted by `admit`, which follows."""
         if name not in self.names and len(self.names) < self.limit:
             self.names.add(name)
             self.added.append(name)
@@ -76,7 +76,7 @@ class Cap:
 
 @dataclass(slots=True)
 class Terms(Cap):
-    """The search terms of one day; `numbers` of those pairs that nothing of is refused."""
+    """The search terms of one day; `numbers` has the pairs of which no name was refused."""
 
     numbers: dict[RawPair, int] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ class Admission:
         }
 
     def begin(self, day: int, start_ms: int, end_ms: int) -> None:
-        """The day, [start_ms, end_ms), on which most searches of now were made; forgets old."""
+        """Begin the day [start_ms, end_ms), on which most searches now fall; drops old ones."""
         self._today = (day, start_ms, end_ms)
         for old in [known for known in self._terms if known < day - self._keep_days]:
             del self._terms[old]
@@ -115,7 +115,7 @@ class Admission:
                 terms.numbers.clear()
 
     def has_room(self, named: int, unnumbered: int) -> bool:
-        """Whether so many new names would all be admitted, or none: else their order decides.
+        """Whether so many new names would all be admitted, or none; else their order decides.
 
         named       events that carry a name, and no pair that may have a number
         unnumbered  events whose pair has none
@@ -204,6 +204,11 @@ class Admission:
         refused = {kind: cap.refused for kind, cap in self.caps.items()}
         refused["searchTerms"] = sum(terms.refused for terms in self._terms.values())
         return {kind: count for kind, count in refused.items() if count}
+
+    def may_be_in_other(self, kind: str, name: str) -> bool:
+        """Whether facts under this name may have gone to OTHER, which nobody can tell apart."""
+        cap = self.caps[kind]
+        return cap.refused > 0 and name not in cap.names and name != OTHER
 
     def memory_bytes(self) -> int:
         """About what the names that are admitted and the pairs that are numbered occupy."""

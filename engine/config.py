@@ -111,6 +111,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Seconds in which a body must have arrived whole."""
     bodies_bytes_max: Positive = 256 * MIB
     """Bytes of all bodies received and not answered yet; beyond it 503 with Retry-After."""
+    answers_bytes_max: Positive = 256 * MIB
+    """Bytes of all answers made and not taken yet; beyond it 503 with Retry-After."""
     connections_max: Positive = 10_000
     """Open connections; beyond it 503 with Retry-After."""
     stream_subscribers_max: Positive = 5_000

@@ -54,9 +54,9 @@ _KEYED_KINDS: Final[NDArray[np.uint8]] = np.arange(KEYED, dtype=np.uint8)
 
 
 class Dealing:
-    """To which shard what goes; it admits names and numbers pairs on the way.
+    """Decides which shard each fact goes to; admits names and numbers pairs on the way.
 
-    recent  users of whom it is told already that they were active
+    recent  users who have been reported as active already
     """
 
     def __init__(self, admission: Admission, shards: int, totals: Totals) -> None:
@@ -68,7 +68,7 @@ class Dealing:
         self._homes: dict[str, int] = {}
 
     def fill(self, received_ms: int, groups: Sequence[Group], facts: Facts) -> None:
-        """Put what these facts say, at least one, into the groups, one of each shard."""
+        """Put these facts, at least one, into the groups, of which there is one per shard."""
         times_ms = np.frombuffer(facts.times_ms, np.int64)
         kinds = np.frombuffer(facts.kinds, np.uint8)
         counts: list[int] = np.bincount(kinds, minlength=len(KINDS)).tolist()
@@ -89,7 +89,7 @@ class Dealing:
         self._labels(facts, groups)
         for group in groups:
             group.count()
-        # What has no key goes where something goes anyhow, for a message costs more.
+        # What has no key joins a message that is sent anyway: one more would cost more.
         anyhow = next((group for group in groups if group.facts), groups[0])
         arrived = counters.Arrived(
             executions=counts[CALLS],
@@ -120,7 +120,7 @@ class Dealing:
     def _keyed(
         self, facts: Facts, sizes: Sequence[int], times_ms: Column, groups: Sequence[Group]
     ) -> None:
-        """Calls, views, conversions and searches: (number, instant, what else there is)."""
+        """Calls, views, conversions and searches: rows of number, instant, and one more."""
         count = sum(sizes)
         if not count:
             return
@@ -131,7 +131,7 @@ class Dealing:
         table[2, : sizes[CALLS]] = np.frombuffer(facts.latencies_ms, np.int64)
         table[2, count - sizes[SEARCHES] :] = np.frombuffer(facts.without_result, np.int8)
         self._failures(facts, table, groups)
-        # 64 shards at the most: each place is a byte, by which numpy sorts quickest.
+        # 64 shards at the most, so each place is a byte, which numpy sorts quickest.
         places = self._admission.keys.homes(table[0])
         places *= KEYED
         places += np.repeat(_KEYED_KINDS, sizes)
@@ -141,7 +141,7 @@ class Dealing:
             group.calls, group.views, group.conversions, group.searches = parts[at : at + KEYED]
 
     def _number(self, facts: Facts, table: Table) -> None:
-        """Give the pairs a number that have none yet."""
+        """Give a number to the pairs that have none yet."""
         unnumbered = chain.from_iterable(facts.unnumbered)
         places = (table[0] == UNNUMBERED).nonzero()[0].tolist()
         for at, event in zip(places, unnumbered, strict=True):
@@ -266,7 +266,7 @@ def _sessions(timed: Timed) -> list[tuple[int, int, int]]:
 
 
 def _session_unit(session_id: str) -> int:
-    # Salted, for a user and a session of the same id are not the same unit.
+    # Salted, because a user and a session of the same id are not the same unit.
     return hash64(f"session {session_id}")
 
 

@@ -57,7 +57,7 @@ class _Common(
 
 
 class ServiceExecution(_Common, frozen=True, kw_only=True, tag="service_execution", gc=False):
-    """One call of a service; `latency_ms` counts whether or not it succeeded."""
+    """One call of a service; its latency counts whether or not it succeeded."""
 
     service_id: Id
     latency_ms: NotNegative
@@ -85,7 +85,7 @@ class RevenueTransaction(
 
 
 class MarketplaceSearch(_Common, frozen=True, kw_only=True, tag="marketplace_search", gc=False):
-    """One search; a `result_count` of 0 makes it a search that found nothing."""
+    """One search; a result count of 0 makes it a search that found nothing."""
 
     search_query: str
     result_count: Annotated[int, Meta(ge=0, lt=2**53)] | None = None

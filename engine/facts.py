@@ -44,7 +44,7 @@ KINDS: Final[tuple[type[Event], ...]] = (
 )
 
 KEYED: Final = 4
-"""So many of them, the first, go to the shard of a number as a column of three integers."""
+"""The first so many of them go to the shard of their number, as columns of three integers."""
 
 CALLS, VIEWS, CONVERSIONS, SEARCHES, SALES, EXPOSURES, GOALS, SESSIONS = range(len(KINDS))
 
@@ -60,13 +60,13 @@ class Facts:
     kinds           of each event, its place in KINDS
     times_ms        of each event, its instant by our clock, or ABSENT until `receive`
     ids, users      of each event, 64-bit hashes in big-endian bytes, zeros where there is none
-    keys            by which the numbers are to be read
+    keys            what the numbers refer to
     numbers         of each keyed type: the pair of each event, UNNUMBERED where it has none
     unnumbered      of each keyed type: the events without a number
     latencies_ms    of the calls
     failures        (place among the calls, error code or '') of those that failed
     without_result  of the searches, 1 where nothing was found
-    others          the events of the other types, of which there is KINDS[KEYED:]
+    others          the events of each other type, KINDS[KEYED:]
     labelled        (place among all events, event) of those that carry a name of something
     """
 
@@ -124,14 +124,14 @@ class Facts:
             self.labelled += [(base + place, event) for place, event in later.labelled]
 
     def receive(self, received_ms: int) -> None:
-        """Say when they were received, for events that carry no instant."""
+        """Give the time of receipt to the events that carry no instant."""
         times_ms = np.frombuffer(self.times_ms, np.int64)
         absent = times_ms == ABSENT
         if np.count_nonzero(absent):  # a fifth of what any() takes
             times_ms[absent] = received_ms
 
     def renumber(self, keys: Keys) -> None:
-        """Say the numbers by other keys."""
+        """Translate the numbers to those of other keys."""
         pairs, self.keys = self.keys.pairs, keys
         for code, numbers in enumerate(self.numbers):
             again = [UNNUMBERED if n == UNNUMBERED else keys.number(pairs[n]) for n in numbers]
@@ -204,7 +204,7 @@ def read(
     """The facts of some events; it changes nothing, and keeps no event that it need not.
 
     times_ms     of each event, its instant by our clock, or ABSENT
-    received_ms  when they were received, if that is known yet
+    received_ms  when they were received; None where that is not known yet
     """
     if received_ms is not None and ABSENT in times_ms:
         times_ms = [received_ms if at_ms == ABSENT else at_ms for at_ms in times_ms]
@@ -246,7 +246,7 @@ def _number(
 
 
 def _are_labelled(by_kind: Sequence[Sequence[Any]]) -> bool:
-    # Of each type by itself: where all are of one, Python finds an attribute in half the time.
+    # Type by type: among objects of one type Python finds an attribute in half the time.
     return (
         _any([call.service_name for call in by_kind[CALLS]])
         or _any([view.service_name for view in by_kind[VIEWS]])

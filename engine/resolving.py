@@ -73,6 +73,7 @@ AT_MOST: Final = (
     ("event_text_bytes_max", "body_bytes_max"),
     ("body_bytes_max", "queue_bytes_max"),
     ("body_bytes_max", "bodies_bytes_max"),
+    ("sql_answer_bytes_max", "answers_bytes_max"),
     ("body_bytes_max", "segment_bytes_max"),
     ("event_text_bytes_max", "bulk_line_bytes_max"),
     ("bulk_line_bytes_max", "bulk_bytes_max"),

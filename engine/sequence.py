@@ -225,6 +225,11 @@ class Sequencing:
         self._catch_up()
         return self._admission.over_cap()
 
+    def may_be_in_other(self, kind: str, name: str) -> bool:
+        """Whether facts under a name may count in OTHER, and so in no figure of its own."""
+        self._catch_up()
+        return self._admission.may_be_in_other(kind, name)
+
     def _catch_up(self) -> None:
         # Without handing anything out: a question for a figure sends no groups to shards.
         while self._waiting:

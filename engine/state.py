@@ -30,7 +30,7 @@ ROWS_MIN: Final = 4_096
 """Facts of one kind and shard in tables that are folded together: 1 to 2 ms of work."""
 
 FACTS_MIN: Final = 1_024
-"""The same of facts that are objects, which take more time and memory each."""
+"""The same for facts that are objects, which take more time and memory each."""
 
 SHARE_SLACK: Final = 1.02
 """Hashes do not spread quite evenly over shards: none may sample while the whole need not."""
@@ -75,7 +75,7 @@ NEEDED: Final[dict[type[Question], tuple[str, ...]]] = {
     users.Question: ("active", "sessions"),
     ActiveQuestion: ("active",),
 }
-"""What is folded for each kind of question; of all else some more may wait together."""
+"""What is folded before each kind of question is answered; the rest may go on waiting."""
 
 Names = dict[names.Key, str]
 """{(kind, id, variant): name} for what an image mentions."""
@@ -117,7 +117,7 @@ class ShardState:
         self._hour = -1
         self._advanced_ms = 0
         self.is_new_share = False
-        """The next dump must be a full one: others than this shard dumped what it holds."""
+        """The next dump must be a full one: what it holds was dumped by other shards."""
         self.services = services.Services(
             calendar,
             codes_max=config.service_error_codes_max,
@@ -161,7 +161,7 @@ class ShardState:
     def fold(self, group: Group) -> None:
         """Count one group, now or together with the next ones: at the latest for a question.
 
-        The calls that a family costs are paid once for ROWS_MIN facts of it.
+        What a family's calls cost is paid once for ROWS_MIN of its facts.
         """
         self._advance(group.received_ms)
         if group.arrived is not None:

@@ -19,7 +19,7 @@ class Chunk:
 
     received_ms  when the last of them were
     runs         when they were received, and how many at a time
-    unread       events whose facts are still to be read; they follow upon the facts
+    unread       events whose facts are still to be read; they come after `facts`
     """
 
     __slots__ = ("_times_ms", "facts", "received_ms", "runs", "unread")
@@ -35,7 +35,7 @@ class Chunk:
         return len(self.facts) + len(self.unread)
 
     def has_room(self, received_ms: int, events: int) -> bool:
-        """Whether so many may be dealt with those that are here."""
+        """Whether so many more may be dealt together with these."""
         is_same_minute = received_ms // MINUTE_MS == self.received_ms // MINUTE_MS
         return is_same_minute and len(self) + events <= DEAL_EVENTS_MAX
 

@@ -25,7 +25,7 @@ _NO_HANDLE: Final = -1
 
 
 class NotADataFolder(TallymarkError):
-    """There is no journal in the folder, so nothing can be said about it."""
+    """The folder lacks what a server writes into every one, so nothing can be said about it."""
 
     title = "Not a data folder"
 

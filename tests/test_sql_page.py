@@ -85,6 +85,13 @@ def test_the_command_prints_a_table_from_the_server_and_from_its_folder(
     assert (offline.returncode, offline.stdout) == (0, asked.stdout)
     lines = tallymark("sql", query, "--url", demo.url, "--format", "CSV").stdout
     assert re.fullmatch(r"(\w+,\d+\r?\n)+", lines)
+    for source in (("--url", demo.url), ("--data", str(demo.data))):
+        said = tallymark("sql", f"{query} FORMAT CSV", *source)
+        assert (said.returncode, said.stdout) == (0, lines), "a query may say its format itself"
+        none = tallymark("sql", "SELECT 1 AS x WHERE 1 = 0", *source, "--format", "CSV")
+        assert (none.returncode, none.stdout) == (0, "")
+    both = tallymark("sql", query, "--url", demo.url, "--data", str(demo.data))
+    assert (both.returncode, "not both" in both.stderr) == (2, True)
     wrong = tallymark("sql", "SELECT nope FROM events", "--url", demo.url)
     assert wrong.returncode == 1
     assert 'unable to find type of column: "nope"' in wrong.stderr

@@ -37,11 +37,11 @@ def must_be_our_host(host: str | None, allowed_hosts: Collection[str]) -> None:
 def must_be_our_page(
     method: str, *, host: str | None, origin: str | None, site: str | None
 ) -> None:
-    """Refuse what changes something where a browser says that a page of another origin asks.
+    """Refuse a change if a browser says that a page of another origin asks for it.
 
     host, origin, site  the headers Host, Origin and Sec-Fetch-Site, None where absent
 
-    What is no browser says nothing of the kind, and may. Raises Forbidden.
+    Clients that are no browsers send none of these, and may. Raises Forbidden.
     """
     if method not in _CHANGES_NOTHING and not is_our_page(host, origin, site):
         raise Forbidden("Pages of other origins may send events, and change nothing else.")

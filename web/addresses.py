@@ -8,11 +8,11 @@ from typing import Final
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 SITE_BITS: Final = 64
-"""Of an IPv6 address: what one customer has, who could use a new one for each request."""
+"""Bits of an IPv6 address that count: one customer has all the rest to choose from."""
 
 KNOWN_MAX: Final = 4_096
 FORWARDED_MAX: Final = 512
-"""Letters of the header's end that are read, and remembered: no chain of proxies has more."""
+"""Characters at the header's end that are read and remembered: no chain of proxies has more."""
 
 
 class Addresses:

@@ -79,5 +79,5 @@ class Allowance:
         return spend
 
     def _address_of(self, asking: Asking) -> str:
-        """Who asks, as an address; of many that belong together, their network."""
+        """Who asks, as an address; for addresses that belong together, their network."""
         return self._addresses.of(asking.peer, asking.forwarded)

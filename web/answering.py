@@ -10,13 +10,12 @@ import trio
 from msgspec import Struct
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.answers.families import FAMILIES
 from web import wire
-from web.embedding import FAMILIES
 from web.errors import NotFound
-from web.ingest import NothingAsked
 from web.live import CountersAsked, chosen, wanted
 from web.route import Route
-from web.wire import Reply
+from web.wire import NothingAsked, Reply
 
 Answering = Callable[..., Awaitable[Any]]
 """Makes the answer's Struct of the route's parameters, those of its path by name."""
@@ -74,7 +73,7 @@ def replied_now(
 ) -> Reply | None:
     """The whole answer, where nobody has to be waited for. Raises as `replied` does.
 
-    It has 2 KB, so nobody packs it.
+    It has 2 KB, too little to compress.
     """
     tells = _LIVE.get(route.name)
     if tells is None:

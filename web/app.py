@@ -1,7 +1,7 @@
 """The Quart-Trio application: the route table, what comes before and after each handler."""
 
 from time import perf_counter, time_ns
-from typing import Final
+from typing import Final, cast
 
 import structlog
 import trio
@@ -17,13 +17,13 @@ from engine.config import Config
 from engine.errors import TallymarkError
 from web import body, ingest, queries, wire
 from web.answering import families_of
-from web.asgi import Connection, NoWebsocket
+from web.asgi import Asked, Connection, NoWebsocket
 from web.control import Control
 from web.errors import BadRequest, MethodNotAllowed, NotFound
 from web.exporting import Exports
 from web.gate import Gate
 from web.grants import STRANGER, Asking
-from web.handlers import Answer, Handlers, Service, Shared, packed, response_of
+from web.handlers import Handlers, Service, Shared
 from web.headers import shared
 from web.ingest import Kind
 from web.live import Live
@@ -31,10 +31,12 @@ from web.loadruns import LoadRuns
 from web.making import Makers
 from web.meter import NO_ROUTE, Meter
 from web.reporting import Reports
+from web.responses import Answer, packed, response_of
 from web.route import Rest
 from web.routes import NO_SUCH, ROUTES
 from web.scratch import scratch_engine
 from web.sql import Sql
+from web.untaken import Untaken
 from web.wire import INTERNAL, Reply
 
 log: Final = structlog.get_logger()
@@ -42,11 +44,11 @@ log: Final = structlog.get_logger()
 _INGEST_PATHS: Final = {kind.value: kind for kind in Kind}
 _ROUTES: Final = {route.name: route for route in ROUTES}
 _NEVER_COUNTED: Final = frozenset({"health", "ready"})
-"""Whoever watches over the service never asks too often."""
+"""Monitoring never counts as asking too often."""
 
 _PREFLIGHT_METHODS: Final = ("GET", "POST")
 PREFLIGHT_S: Final = 600
-"""For how long a page need not ask again what it may."""
+"""For how long a page need not repeat its preflight."""
 
 
 class Application(QuartTrio):
@@ -57,6 +59,7 @@ class Application(QuartTrio):
 
     asgi_http_class = Connection
     asgi_websocket_class = NoWebsocket
+    request_class = Asked
 
     def __init__(
         self,
@@ -66,8 +69,10 @@ class Application(QuartTrio):
         reports: Reports,
         meter: Meter,
         gate: Gate,
+        untaken: Untaken,
     ) -> None:
         super().__init__(__name__, static_folder=None)
+        self.untaken = untaken
         self.gate = gate
         self.live = live
         self.exporting = exporting
@@ -85,7 +90,7 @@ class Application(QuartTrio):
     def create_url_adapter(self, request: object) -> MapAdapter | None:
         """Route by method and path alone.
 
-        Quart's own reads Host and query too, where what is no UTF-8 ends in a bare 500.
+        Quart's own also reads Host and query, where bytes that are not UTF-8 end in a bare 500.
         """
         if not isinstance(request, Request):
             return None
@@ -118,8 +123,9 @@ def create_app(
         now_ms=lambda: time_ns() // 1_000_000,
         log=log.warning,
     )
-    app = Application(live, load_runs, exporting, reports, meter, gate)
-    shared = Shared(live, load_runs, exporting, reports, meter)
+    untaken = Untaken(config.answers_bytes_max)
+    app = Application(live, load_runs, exporting, reports, meter, gate, untaken)
+    shared = Shared(live, load_runs, exporting, reports, meter, untaken)
     app.config["MAX_CONTENT_LENGTH"] = None  # `web.body` sees to it, and to the answer's safety
     app.config["BODY_TIMEOUT"] = None
     app.url_map.merge_slashes = False
@@ -136,6 +142,7 @@ def create_app(
     _count_answers(app, meter)
     _refuse_strangers(app, gate)
     _answer_other_origins(app, gate)
+    _bound_answers(app)
     _pack_answers(app)
     _refuse_in_problems(app)
 
@@ -226,6 +233,24 @@ def _answer_other_origins(app: Application, gate: Gate) -> None:
         return response
 
     app.before_request(preflight)
+    app.after_request(after)
+
+
+def _bound_answers(app: Application) -> None:
+    """Right after they are packed: what lies here for slow readers has an end."""
+
+    async def after(response: ResponseTypes) -> ResponseTypes:
+        if not isinstance(response, Answer):
+            return response
+        size = len(response.reply.body)
+        try:
+            if request.path not in _INGEST_PATHS:  # of events that are kept it must be told
+                app.untaken.must_have_room(size)
+        except TallymarkError as full:
+            return _refusal(full)
+        cast("Asked", request).answered(app.untaken, size)
+        return response
+
     app.after_request(after)
 
 

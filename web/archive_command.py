@@ -47,7 +47,7 @@ def show(data: Path, *, is_checked: bool, as_json: bool) -> list[Flaw]:
 
 
 def remake(config: Config) -> None:
-    """Rebuild the archive, and print what came of it."""
+    """Rebuild the archive, and print the outcome."""
     done = rebuild(config, log=lambda event, **facts: click.echo(f"{event} {facts}", err=True))
     click.echo(
         f"{done.kept_rows:,} rows kept, {done.new_rows:,} written from the journal, in "
@@ -58,7 +58,7 @@ def remake(config: Config) -> None:
 
 
 def _loss(lost: Lost, journal_seq: int) -> str:
-    """Which file could not be read, and what of it the journal did not have any more."""
+    """Which file could not be read, and what of it the journal no longer had."""
     numbers = f"numbers {lost.first_seq:,} to {lost.last_seq:,}"
     rows = "its rows" if lost.rows is None else f"its {lost.rows:,} rows"
     if not lost.last_seq:

@@ -30,7 +30,7 @@ from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, Unrea
 from persistence.record import UnknownFormat
 
 TICK_S: Final = 0.5
-"""Between two tellings; with the writing of a part it makes a second at the most."""
+"""Between two messages; with the writing of a part that makes a second at the most."""
 
 BACKOFF_S: Final = (0.1, 0.5, 2.0, 10.0)
 """Before the process is started again, by how often it has died since it last got on."""
@@ -48,7 +48,7 @@ class ArchiveLate(TallymarkError):
 
 
 class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How the archive does; `lag` counts events that are on the disk and not in it yet.
+    """How the archive is doing; `lag` counts events that are on disk but not in it yet.
 
     state    `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
     process  its number, while there is one
@@ -149,7 +149,7 @@ class Archiving:
         return self.let_go_seq(seq) == seq
 
     def has_done_what_it_can(self, seq: int) -> bool:
-        """Whether it has let go, or but for damaged files and what goes soon."""
+        """Whether they are gone, or remain only in damaged files and files that go soon."""
         is_held = self.unreadable and not self.erasing_files and self._covered_seq >= seq
         return bool(is_held) or self.has_let_go(seq)
 
@@ -170,7 +170,7 @@ class Archiving:
         return not self._read_manifest().gaps
 
     def health(self) -> ArchiveHealth:
-        """How it does."""
+        """How it is doing."""
         try:
             manifest = self._read_manifest()
         except (BadManifest, UnknownFormat):  # of which the process says more
@@ -228,7 +228,7 @@ class Archiving:
                 await self._stop.wait()
 
     def stop(self) -> None:
-        """Have `run` end when files cover what is durable now, or a deadline has passed."""
+        """Let `run` end once files cover what is durable now, or a deadline has passed."""
         self._stop.set()
         self._wake.set()
 

@@ -1,11 +1,31 @@
-"""Quart-Trio's side of a connection, corrected in three places."""
+"""Quart-Trio's side of a connection, corrected in three places, and its request."""
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
 from quart import Request
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
+from quart_trio.wrappers import TrioRequest
 
 from web.errors import CutShort
+from web.untaken import Untaken
+
+
+class Asked(TrioRequest):
+    """Quart's request, which counts what of its answer has not gone out yet."""
+
+    _untaken: Untaken | None = None
+    _bytes = 0
+
+    def answered(self, untaken: Untaken, size: int) -> None:
+        """So many bytes are made, and lie here until `gone`."""
+        self._untaken, self._bytes = untaken, size
+        untaken.bytes += size
+
+    def gone(self) -> None:
+        """The answer is out, or nobody waits for it."""
+        if self._untaken is not None:
+            self._untaken.bytes -= self._bytes
+            self._untaken = None
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -29,6 +49,9 @@ class Connection(TrioASGIHTTPConnection):
             await super().handle_request(nursery, request, send_through)
         except CutShort:
             nursery.cancel_scope.cancel()  # without its end the answer is known to lack it
+        finally:
+            assert isinstance(request, Asked)
+            request.gone()
 
 
 class NoWebsocket(TrioASGIWebsocketConnection):

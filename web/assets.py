@@ -25,11 +25,11 @@ MEDIA: Final = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-"""What is served, and as what; a file of another kind is not."""
+"""The kinds of files that are served, and their media types."""
 
 _PACKED_ALREADY: Final = frozenset({".ico", ".png", ".woff2"})
 PACK_BYTES_MIN: Final = 1_024
-"""Below it a packet more or less is not saved."""
+"""Below it compression does not save a single packet."""
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 ASK_AGAIN: Final = "no-cache"

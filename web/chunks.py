@@ -13,7 +13,7 @@ from web.errors import BadRequest
 SIZE_LINE_BYTES_MAX: Final = 256
 TRAILER_BYTES_MAX: Final = 4 * 1024
 FRAMING_BYTES_MAX: Final = 64 * 1024
-"""What sizes and line ends may cost on top of four bytes for each of content.
+"""What sizes and line ends may take, on top of four bytes for each byte of content.
 
 A body in chunks of one byte has six for each; a million of those are an attack on our patience.
 """

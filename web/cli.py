@@ -279,7 +279,7 @@ def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) 
 
 @tallymark.command()
 @click.argument("query")
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
+@click.option("--url", help=f"Where the server is; without it and --data {DEFAULT_URL}.")
 @_key_option("A read key, where the server asks for one.")
 @click.option(
     "--data",
@@ -289,7 +289,7 @@ def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) 
 )
 @click.option("--format", "format_name", metavar="FORMAT", help="JSON, CSV, …, no table.")
 def sql(
-    query: str, *, url: str, key: str | None, data: Path | None, format_name: str | None
+    query: str, *, url: str | None, key: str | None, data: Path | None, format_name: str | None
 ) -> None:
     """Run a query over every event and print a table; `-` reads it from stdin.
 
@@ -298,18 +298,19 @@ def sql(
     from load.connection import Target
     from web import sql_command
 
+    if data is not None and url is not None:
+        raise click.UsageError("Give --data or --url, not both.")
     text = sys.stdin.read() if query == "-" else query
     config = settings.read({}, os.environ, None).config
-    body = sql_command.ask(
+    told = sql_command.ask(
         sql_command.with_format(text, format_name),
-        target=Target(url, key),
-        data=data,
+        source=data or Target(url or DEFAULT_URL, key),
         config=config,
     )
-    if format_name is None:
-        sql_command.show(body)
+    if told.is_json and format_name is None:
+        sql_command.show(told.body)
     else:
-        click.echo(body, nl=not body.endswith(b"\n"))
+        click.echo(told.body, nl=told.is_json)
 
 
 @tallymark.command()

@@ -41,7 +41,7 @@ def hypercorn_config(config: Config) -> HypercornConfig:
 
 
 class Connection(TCPServer):
-    """Hypercorn's handling of one connection, which keeps to itself what goes wrong with it."""
+    """Hypercorn's handling of one connection, out of which no failure comes."""
 
     async def run(self) -> None:
         """Serve to the end. Only cancellation leaves."""

@@ -22,11 +22,11 @@ Handler = Callable[[Called], Awaitable[Reply]]
 
 
 class Control:
-    """Made over an open store; `run` belongs into the life of the server.
+    """Made over an open store; `run` belongs in the life of the server.
 
     handlers    {name of the route: what answers it}
     dashboards  for the routes that a share token opens
-    keyring     the keys, and the gate that goes by them
+    keyring     the keys, and the gate that they open
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Control:
 
         admin_key  one that works besides those of the store; none where it is empty
 
-        Raises UnusableControlStore, or InvalidSetting for keys that are none.
+        Raises UnusableControlStore, or InvalidSetting for keys that are not keys.
         """
         store = ControlStore.open(config.data, now_ms=now_ms(), first=first_dashboards())
         try:

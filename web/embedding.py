@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.answers import counters
 from engine.answers.common import PeriodAsked
+from engine.answers.families import FAMILIES
 from web.dashboards import Dashboard, Dashboards, OneDashboard
 from web.errors import Forbidden
 from web.live import KeyList, chosen, wanted
@@ -28,15 +29,6 @@ class CountersShownAsked(ShownAsked, frozen=True):
 
     keys: KeyList
 
-
-FAMILIES: Final[dict[str, tuple[type[PeriodAsked], Any]]] = {
-    "services": (services.Asked, services.Answer),
-    "revenue": (revenue.Asked, revenue.Answer),
-    "marketplace": (marketplace.Asked, marketplace.Answer),
-    "experiments": (experiments.Asked, experiments.Answer),
-    "users": (users.Asked, users.Answer),
-}
-"""{family: (its parameters, its answer)}"""
 
 FILTERS: Final = frozenset({"serviceId", "category", "creatorId", "currency", "experimentId"})
 """Parameters that choose whose figures are answered; a token opens those of its widgets."""

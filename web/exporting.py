@@ -36,7 +36,7 @@ COMMAND: Final = (sys.executable, "-m", "persistence.exportworker")
 
 
 class TooManyExports(Overloaded):
-    """As many exports of events are under way as may."""
+    """No more exports of events may be under way."""
 
     status = 429
     title = "Too many exports"
@@ -77,7 +77,7 @@ class Export:
             raise CutShort from None
 
     async def aclose(self) -> None:
-        """Want no more of it."""
+        """Ask for no more of it."""
         self._pieces.close()
 
 
@@ -102,7 +102,7 @@ class _Process:
         self._to, self._from = pipes_of(self._process)
 
     async def tell_progress(self, export: Export) -> None:
-        """Have the export know how far it is, until the process ends."""
+        """Keep the export informed of its progress, until the process ends."""
         with suppress(trio.ClosedResourceError):
             while some := await self._progress.receive_some():
                 export.percent = some[-1]

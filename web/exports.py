@@ -6,13 +6,13 @@ import msgspec
 from msgspec import Struct
 
 from engine.answers.common import PeriodAsked, Text
+from engine.answers.families import FAMILIES
 from engine.config import Config
 from engine.errors import InvalidQuestion
 from engine.period import Period, parse_period
 from engine.timebucket import is_zone
 from persistence.tabular import MEDIA, Format, TextFormat
 from web import wire
-from web.embedding import FAMILIES
 from web.exporting import EventsWanted
 from web.wire import Reply
 

@@ -24,5 +24,5 @@ class FileBytes:
         return piece
 
     async def aclose(self) -> None:
-        """Want no more of it."""
+        """Ask for no more of it."""
         os.close(self._handle)

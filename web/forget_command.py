@@ -26,11 +26,11 @@ from web.reports import names_people
 from web.service import engine_of
 
 PAUSE_S: Final = 0.5
-"""Between two looks at how far it is."""
+"""Between two looks at its progress."""
 
 
 def from_server(user_id: str, target: Target, *, waits: bool) -> None:
-    """Have a server erase a person, and say how that gets on. Raises LoadError."""
+    """Have a server erase a person, and print the progress. Raises LoadError."""
     click.echo(f"number {_ask(user_id, target, 'DELETE').seq}: no answer tells of it any more")
     if waits:
         _tell(iter(partial(_asked_again, user_id, target), None))

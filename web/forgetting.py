@@ -30,11 +30,10 @@ from persistence.archive.columns import Gone, Hidden
 from persistence.archive.manifest import Tombstone
 from persistence.archive.talk import Unreadable
 from web.errors import NotFound
-from web.ingest import NothingAsked
-from web.wire import Called, Reply, answered, question
+from web.wire import Called, NothingAsked, Reply, answered, question
 
 PAUSE_S: Final = 2.0
-"""Before what did not work is tried again."""
+"""Before a step that failed is tried again."""
 
 DUMP_DEADLINE_S: Final = 10.0
 """How long the archive may take to dump the ids that it has seen."""
@@ -82,7 +81,7 @@ class Progress(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def is_held(self) -> bool:
-        """Whether damaged files alone keep it from being done."""
+        """Whether only damaged files keep it from being done."""
         is_else_done = self.steps.journal and self.steps.snapshots and not self.archive_files
         return bool(self.unreadable) and is_else_done
 
@@ -94,7 +93,7 @@ class Answer(Struct, frozen=True):
 
 
 class Forgetting:
-    """Who is being forgotten. `run` does what there is to do; without it nothing gets on."""
+    """The people being forgotten. `run` does the work; without it there is no progress."""
 
     def __init__(
         self,
@@ -160,7 +159,7 @@ class Forgetting:
         return bool(erasure.swept_ms) and self._archive.has_let_go(erasure.seq)
 
     def hidden(self) -> Hidden:
-        """What files of the archive hold, and nobody may see any more."""
+        """The people whose rows are in files of the archive but may not be seen any more."""
         gone = {one.name: one.seq for one in self._engine.unswept}
         for tombstone in self._archive.erasing():
             name = bytes.fromhex(tombstone.name)

@@ -31,7 +31,7 @@ _ABSOLUTE: Final = re.compile(r"(?i:https?)://([^/?#]*)(.*)")
 _BROKEN_LINE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\n[ \t]|\x00")
 _HOST: Final = re.compile(r"[^\x00-\x20/?#@\\,]*")
 _PLAIN_LINE: Final = b"POST / HTTP/1.1\r\n"
-"""What httptools reads in place of the request line: it shall judge the headers alone."""
+"""What httptools reads in place of the request line: it is to judge the headers alone."""
 
 
 class HeadTooLarge(TallymarkError):
@@ -58,7 +58,7 @@ class Head(Struct, frozen=True, kw_only=True):
     length          Content-Length; 0 without, None where the body is chunked
     keeps           whether the connection may carry another request after this one
     continues       whether the sender waits for 100 before the body
-    upgrade         what it would rather speak, lower case; None for most
+    upgrade         the protocol it asks for, in lower case; None for most
     is_absolute     whether the target named the host
     is_newer        HTTP/1.1, and not 1.0
     """

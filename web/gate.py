@@ -21,11 +21,11 @@ from web.grants import ANYBODY, STRANGER, Asking, Grant, Key, Needed, must_may, 
 from web.visits import Visits, token_in
 
 KNOWN_MAX: Final = 4_096
-"""Texts of headers that are remembered with what they grant; only those of keys that work."""
+"""Texts of headers that are remembered with their grants; only those of keys that work."""
 
 
 class Guarded(Protocol):
-    """What a route says of who may ask for it; see `web.route.Route`."""
+    """What a route says about who may use it; see `web.route.Route`."""
 
     @property
     def role(self) -> Needed: ...
@@ -70,7 +70,7 @@ class Gate:
         return bool(self._keys)
 
     def take(self, entries: list[Entry]) -> None:
-        """Go by these keys from now on; what others have been granted ends."""
+        """Use these keys from now on; grants of other keys end."""
         keys: dict[bytes, Key] = {}
         for entry in entries:
             if entry.revoked_ms is None:
@@ -101,7 +101,7 @@ class Gate:
     # -- who asks -----------------------------------------------------------------------------
 
     def admit(self, route: Guarded, asking: Asking) -> Grant:
-        """What whoever asks may, which is enough for the route.
+        """The grant of whoever asks, which is enough for the route.
 
         Raises Misdirected, Unauthorized, Forbidden or RateLimited.
         """
@@ -168,7 +168,7 @@ class Gate:
         return Grant(key.role, key)
 
     def _of_beacon(self, asking: Asking) -> Grant:
-        """A key in the address, where it is seen by many: only one that writes, and no more."""
+        """A key in the address, where many see it: only a write key is accepted."""
         if b"key=" not in asking.query:
             return STRANGER
         given = parse_qsl(asking.query.decode(errors="replace"))

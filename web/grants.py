@@ -55,7 +55,7 @@ STRANGER: Final = Grant(None)
 
 
 class Asking(NamedTuple):
-    """What of a request says who asks; headers as they came, None where absent.
+    """The parts of a request that say who asks; headers as they came, None where absent.
 
     query      of the target, without the question mark
     peer       address at the other end of the connection, empty where that is gone

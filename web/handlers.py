@@ -1,40 +1,48 @@
 """A handler for every row of the route table, over Quart's request."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
 from quart import Response, g, request
-from quart.wrappers.response import ResponseBody
 
+from engine.answers.families import FAMILIES
 from engine.config import Config
 from engine.errors import NotReady, TallymarkError
-from web import body, exports, health, ingest, openapi, packing, queries, sql, tables, wire
+from web import body, exports, health, ingest, openapi, queries, sql, tables, wire
 from web.answering import Answers, figures_of, replied, whole
 from web.control import Control
 from web.control import Handler as Handled
-from web.embedding import FAMILIES, Embedding, ShownAsked
+from web.embedding import Embedding, ShownAsked
 from web.exporting import Exports
 from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
 from web.forgetting import ErasureRoutes, Forgetting
-from web.headers import DATA_HEADERS
-from web.ingest import Acceptor, Kind, NothingAsked
-from web.live import STREAM_MEDIA, Live, StreamAsked, chosen, wanted
+from web.ingest import Acceptor, Kind
+from web.live import Live, StreamAsked, chosen, wanted
 from web.loadrun import OneRun
 from web.loadruns import LoadRuns, Runs, asked_in
 from web.meter import Meter
-from web.packing import Headers
 from web.pages import Pages
 from web.rates import free
 from web.reporting import Reports
+from web.responses import (
+    LiveBody,
+    RunBody,
+    file_of,
+    header,
+    nothing,
+    response_of,
+    streamed_of,
+)
 from web.route import Route
 from web.routes import ROUTES
 from web.shownsql import ShownQueries
 from web.sql import Archived, Sql
-from web.wire import Reply
+from web.untaken import Untaken
+from web.wire import NothingAsked, Reply
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -46,12 +54,6 @@ class Service(Acceptor, Answers, Archived, health.Watched, Measured, Protocol):
     def erasures(self) -> Forgetting: ...
 
 
-class Answer(Response):
-    """A whole answer of ours, as Quart sends it."""
-
-    reply: Reply
-
-
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What handlers have in common with the application that runs it."""
@@ -61,6 +63,7 @@ class Shared:
     exporting: Exports
     reports: Reports
     meter: Meter
+    untaken: Untaken
 
 
 class Handlers:
@@ -82,6 +85,7 @@ class Handlers:
         self._load_runs = shared.load_runs
         self._exporting = shared.exporting
         self._reports = shared.reports
+        self._untaken = shared.untaken
         self._version = health.running_version()
         self._started_s = monotonic()
         self._description = openapi.describe(ROUTES, version=self._version)
@@ -182,6 +186,8 @@ class Handlers:
         spend: Callable[[int], None] = free
         try:
             content = await self._content(kind.body_bytes_max(self._config))
+            if kind is Kind.BULK:
+                self._untaken.must_have_room(ingest.REJECTED_BYTES)
             if self._gate.allowance.counts_events:
                 spend = self._gate.allowance.events(g.grant, g.asking)
         except TallymarkError as error:
@@ -191,8 +197,8 @@ class Handlers:
             kind,
             content,
             query=request.query_string,
-            content_type=_joined("Content-Type"),
-            content_encoding=_joined("Content-Encoding"),
+            content_type=header("Content-Type"),
+            content_encoding=header("Content-Encoding"),
             spend=spend,
         )
         return response_of(reply)
@@ -240,7 +246,7 @@ class Handlers:
     async def _document(self) -> bytes:
         # Read also where its type is refused: what nobody reads costs the connection.
         content = await self._content(self._config.body_bytes_max)
-        wire.must_be_json(_joined("Content-Type"))
+        wire.must_be_json(header("Content-Type"))
         return bytes(content)
 
     async def _preflight(self) -> Response:
@@ -253,14 +259,14 @@ class Handlers:
             chosen(await self._service.counters(), keys)
         self._live.must_have_room()
         if request.method == "HEAD":
-            return streamed_of(_nothing())
-        subscriber = self._live.subscribe(keys=keys, interval_s=asked.interval)
+            return streamed_of(nothing())
+        subscriber = LiveBody(self._live, keys=keys, interval_ticks=asked.interval)
         subscriber.grant = g.grant
         return streamed_of(subscriber)
 
     async def _start_run(self) -> Response:
         wire.question(request.query_string, NothingAsked)
-        content_type = _joined("Content-Type")
+        content_type = header("Content-Type")
         content = await self._content(self._config.body_bytes_max)
         started = self._load_runs.start(asked_in(content, content_type))
         return response_of(wire.answered(started, status=202))
@@ -276,10 +282,10 @@ class Handlers:
 
     async def _run_stream(self, run: str) -> Response:
         wire.question(request.query_string, NothingAsked)
-        stream = self._load_runs.stream(run)
+        course = self._load_runs.course(run)
         if request.method == "HEAD":
-            return streamed_of(_nothing())
-        return streamed_of(stream)
+            return streamed_of(nothing())
+        return streamed_of(RunBody(course))
 
     async def _exported(
         self, family: str, answer: Callable[..., Awaitable[Any]], route: Route
@@ -297,15 +303,15 @@ class Handlers:
         wanted, name = exports.events(asked, self._config, fresh=fresh, now_ms=now_ms)
         headers = exports.as_file(b"", name, asked.format).headers
         if request.method == "HEAD":
-            return _file_of(_nothing(), headers)
-        return _file_of(await self._exporting.open(wanted), headers)
+            return file_of(nothing(), headers)
+        return file_of(await self._exporting.open(wanted), headers)
 
     async def _report_file(self, report: str) -> Response:
         wire.question(request.query_string, NothingAsked)
         headers = await self._reports.headers_of(report)
         if request.method == "HEAD":
-            return _file_of(_nothing(), headers)
-        return _file_of(await self._reports.open(report), headers)
+            return file_of(nothing(), headers)
+        return file_of(await self._reports.open(report), headers)
 
     async def _health(self, _: NothingAsked) -> health.Health:
         stream = health.StreamHealth(
@@ -361,48 +367,3 @@ def _answering(answer: Callable[..., Awaitable[Any]], route: Route) -> Handler:
 
 def _headers() -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
-
-
-def _joined(name: str) -> str | None:
-    return ", ".join(request.headers.getlist(name)) or None
-
-
-def streamed_of(
-    pieces: ResponseBody | AsyncIterable[bytes],
-    headers: Headers = (("Content-Type", STREAM_MEDIA), *DATA_HEADERS),
-) -> Response:
-    """A streamed answer."""
-    response = Response(pieces)
-    response.headers.clear()
-    response.headers.extend(headers)
-    response.timeout = None  # Quart would end it after a minute
-    return response
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    """What HEAD sends of what is streamed, and has no length that could be told."""
-    pieces: tuple[bytes, ...] = ()
-    for piece in pieces:
-        yield piece
-
-
-def _file_of(pieces: AsyncIterator[bytes], headers: Headers) -> Response:
-    """A file as it comes, packed where that is welcome."""
-    return streamed_of(*packing.streamed(pieces, headers, _joined("Accept-Encoding")))
-
-
-async def packed(response: Answer) -> Response:
-    """The same, packed where that is welcome."""
-    reply = await packing.packed(response.reply, _joined("Accept-Encoding"))
-    return response if reply is response.reply else response_of(reply)
-
-
-def response_of(reply: Reply) -> Answer:
-    """A whole answer as Quart sends it."""
-    response = Answer(reply.body, status=reply.status)
-    response.reply = reply
-    response.headers.clear()
-    response.headers.extend(reply.headers)
-    if reply.status not in (204, 304):
-        response.headers["Content-Length"] = str(len(reply.body))
-    return response

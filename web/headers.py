@@ -24,6 +24,20 @@ DATA_HEADERS: Final = (
 OPEN_HEADERS: Final = (*_ALWAYS, _NO_STORE, ("Access-Control-Allow-Origin", "*"))
 """Of ingest: pages of any origin may read its answers, in which there is nothing to guard."""
 
+INTERVAL_HEADER: Final = "Tallymark-Sample-Interval"
+"""One row of so many was read, where a query has a budget."""
+
+MARK_HEADERS: Final = {
+    "estimate": "Tallymark-Estimated-Columns",
+    "sample": "Tallymark-Sample-Columns",
+}
+"""Which columns tell of all rows as well as a sample can, and which of the sample alone: their
+places, from 1."""
+
+_WHEN_AGAIN: Final = ("Retry-After", "RateLimit", "RateLimit-Policy")
+_EXPOSED: Final = ("ETag", *_WHEN_AGAIN, INTERVAL_HEADER, *MARK_HEADERS.values())
+"""Headers that a page of another origin sees no more of than their answer says it may."""
+
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
@@ -55,7 +69,7 @@ def shared(
     return (
         *headers,
         ("Access-Control-Allow-Origin", origin or ""),
-        ("Access-Control-Expose-Headers", "ETag, Retry-After, RateLimit, RateLimit-Policy"),
+        ("Access-Control-Expose-Headers", ", ".join(_EXPOSED)),
         ("Vary", "Origin"),
     )
 
@@ -63,4 +77,6 @@ def shared(
 def opened(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Headers of an answer as ingest gives them: without what is for data alone."""
     own = [one for one in headers if one not in DATA_HEADERS]
+    if any(name in _WHEN_AGAIN for name, _ in own):
+        own.append(("Access-Control-Expose-Headers", ", ".join(_WHEN_AGAIN)))
     return (*own, *OPEN_HEADERS)

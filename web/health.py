@@ -93,7 +93,7 @@ def running_version() -> str:
 
 
 def told(config: Config, *, keys: bool) -> ToldSettings:
-    """What of the settings whoever reads may know.
+    """The settings that a reader may know.
 
     keys  whether the service asks for keys
     """
@@ -114,7 +114,7 @@ def health_of(
     stream: StreamHealth,
     settings: ToldSettings,
 ) -> Health:
-    """How it goes, whatever the state."""
+    """How it is doing, whatever the state."""
     figures: Mapping[str, Any] = {}
     with suppress(NotReady):
         figures = structs.asdict(engine.health())

@@ -122,6 +122,7 @@ def _hub(
         Handover(app, settings),
         connections_max=config.connections_max,
         bodies_bytes_max=config.bodies_bytes_max,
+        untaken=lane.untaken,
         body_deadline_s=config.body_deadline_s,
     )
     return hub

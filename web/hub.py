@@ -27,6 +27,7 @@ from engine.errors import TallymarkError
 from web.errors import TooManyConnections
 from web.framing import Head, read_head
 from web.line import Line, State
+from web.untaken import Untaken
 from web.wire import Reply
 
 SWEEP_S: Final = 1.0
@@ -80,6 +81,7 @@ class Hub:
     listeners          listening sockets, which become the hub's
     connections_max    beyond it a connection is refused
     bodies_bytes_max   of all bodies received and not answered yet; beyond it one is refused
+    untaken            counts what of answers has not gone out yet
     """
 
     def __init__(
@@ -90,9 +92,11 @@ class Hub:
         *,
         connections_max: int,
         bodies_bytes_max: int,
+        untaken: Untaken,
         body_deadline_s: float,
     ) -> None:
         self.body_deadline_s = body_deadline_s
+        self.untaken = untaken
         self.now_s = trio.current_time()
         self.is_stopping = False
         self._listeners = {listener.fileno(): listener for listener in listeners}

@@ -39,6 +39,9 @@ MEDIA_TYPES: Final = ("application/json", "text/plain")
 BULK_MEDIA_TYPES: Final = ("application/x-ndjson", *MEDIA_TYPES)
 """Whatever it is called: one event a line."""
 
+REJECTED_BYTES: Final = 1024 * 1024
+"""About what the faults of 10,000 events take: there must be room to tell of them."""
+
 _AS_USUAL: Final = frozenset({None, "", *MEDIA_TYPES})
 
 
@@ -83,10 +86,6 @@ class Kind(Enum):
 _ONE: Final = Kind.ONE
 _BULK: Final = Kind.BULK
 """As names of the module: finding a member by its class takes 0.3 µs."""
-
-
-class NothingAsked(Struct, frozen=True):
-    """A route without parameters."""
 
 
 class BatchAsked(Struct, frozen=True, rename="camel"):
@@ -190,7 +189,7 @@ def refused(error: TallymarkError | Internal, kind: Kind) -> Reply:
 
 def _decode_one(engine: Acceptor, body: bytes, query: bytes) -> Decoded:
     if query:
-        wire.question(query, NothingAsked)
+        wire.question(query, wire.NothingAsked)
     text_bytes_max = engine.config.event_text_bytes_max
     batch = decode_one(body, times=engine.accepted_times(), text_bytes_max=text_bytes_max)
     return Decoded(batch, _taken(None))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from persistence.keys import Entry, KeyStore
 
 PATIENCE_S: Final = 10.0
-"""How long a server may take to go by a change; it looks ten times a second."""
+"""How long a server may take to act on a change; it looks ten times a second."""
 
 SUSPICION_S: Final = 0.5
 """After so long it is asked whether there is one."""
@@ -57,7 +57,7 @@ def add(role: str, label: str, data: Path | None) -> None:
     """Make a key and print it: this once, for only its digest is kept."""
     from persistence.keys import ROLES, digest_of, new_key
 
-    with _store(data) as (store, folder):
+    with _store(data, makes=True) as (store, folder):
         wanted = next(one for one in ROLES if one == role)
         key = new_key(wanted)
         entry = store.add(digest_of(key), wanted, label, now_ms=_now_ms())
@@ -122,14 +122,23 @@ def new(role: str) -> None:
 
 
 @contextmanager
-def _store(data: Path | None) -> "Iterator[tuple[KeyStore, Path]]":
+def _store(data: Path | None, *, makes: bool = False) -> "Iterator[tuple[KeyStore, Path]]":
+    """The keys of a folder, which one that `makes` may begin: a key may come before the server.
+
+    Nothing else may: of a folder that is misspelt no key would be listed, and `reset` would say
+    that all keys are forgotten while all of them work.
+    """
+    from persistence.audit import NotADataFolder
     from persistence.control import ControlStore
+    from persistence.database import FILE_NAME
     from persistence.files import REAL_DISK
     from persistence.keys import KeyStore
     from web.starters import first_dashboards
 
     options = {} if data is None else {"data": str(data)}
     folder = settings.read(options, os.environ, None).config.data
+    if not makes and not (folder / FILE_NAME).exists():
+        raise NotADataFolder(f"{folder} is no data folder: there is no {FILE_NAME} in it.")
     REAL_DISK.make_folder(folder)
     ControlStore.open(folder, now_ms=_now_ms(), first=first_dashboards()).close()
     store = KeyStore.open(folder)

@@ -35,9 +35,9 @@ log = structlog.get_logger()
 
 
 class Keyring:
-    """The keys of one server; `run` belongs into its life.
+    """The keys of one server; `run` belongs in its life.
 
-    gate  goes by them
+    gate  acts on them
     """
 
     def __init__(

@@ -40,6 +40,7 @@ from web.packing import packed
 from web.rates import free
 from web.route import Route
 from web.routes import FIGURES, STREAM, TRACK
+from web.untaken import Untaken
 from web.wire import INTERNAL, Internal, Reply
 
 HOSTS_KNOWN_MAX: Final = 64
@@ -71,8 +72,15 @@ class Lane:
     hub: Hub
 
     def __init__(
-        self, service: Service, config: Config, live: Live, meter: Meter, gate: Gate
+        self,
+        service: Service,
+        config: Config,
+        live: Live,
+        meter: Meter,
+        gate: Gate,
+        untaken: Untaken,
     ) -> None:
+        self.untaken = untaken
         self._service = service
         self._answers = figures_of(service)
         self._gate = gate
@@ -183,6 +191,7 @@ class Lane:
     async def _bulk(self, line: Line, head: Head, content: bytes, asked_s: float) -> None:
         """Thousands of events: taken in slices, so in a task."""
         try:
+            self.untaken.must_have_room(ingest.REJECTED_BYTES)
             reply = await ingest.take(
                 self._service,
                 Kind.BULK,
@@ -236,6 +245,7 @@ class Lane:
         if reply is None:
             self.hub.start(self._tell, line, head, route, path_parameters, asked_s)
         else:
+            self.untaken.must_have_room(len(reply.body))
             self._answer(line, head, reply, asked_s, route.path)
 
     async def _tell(
@@ -251,6 +261,7 @@ class Lane:
             reply = await replied(answering, route.asked, head.query, **path_parameters)
             if route.packs:
                 reply = await packed(reply, head.accept_encoding)
+            self.untaken.must_have_room(len(reply.body))
         except TallymarkError as error:
             reply = _refused(error, head)
         except Exception as error:

@@ -18,6 +18,7 @@ from web import body
 from web.chunks import Chunks
 from web.errors import BadRequest, SlowHead
 from web.framing import END, HEAD_BYTES_MAX, Head, HeadTooLarge
+from web.untaken import Untaken
 
 IDLE_S: Final = 75.0
 """For how long a connection may do nothing between two requests."""
@@ -76,6 +77,9 @@ class Keeper(Protocol):
 
     @property
     def body_deadline_s(self) -> float: ...
+
+    @property
+    def untaken(self) -> Untaken: ...
 
     def read_head(self, raw: bytes) -> Head: ...
 
@@ -439,13 +443,18 @@ class Line:
             return
         if sent == len(data):
             if self._unsent:
-                self._unsent = b""
+                self._leave(b"")
                 self._all_sent()
             return
         if sent or not self._unsent:
             patience_s = STREAM_SEND_S if self.state is _STREAM else SEND_S
             self.deadline = self._keeper.now_s + patience_s
-        self._unsent = data[sent:]
+        self._leave(data[sent:])
+
+    def _leave(self, unsent: bytes) -> None:
+        """Keep what has not gone out yet."""
+        self._keeper.untaken.bytes += len(unsent) - len(self._unsent)
+        self._unsent = unsent
 
     def _all_sent(self) -> None:
         if self.state is _LAST:
@@ -495,7 +504,8 @@ class Line:
         self._release()
         self._keeper.forget(self)
         self.sock.close()
-        self._received, self._unsent = b"", b""
+        self._leave(b"")
+        self._received = b""
         self._pieces.clear()
         gone, self._on_gone = self._on_gone, None
         if gone is not None:

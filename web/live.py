@@ -4,14 +4,12 @@ Memory is bounded by the number of subscribers: each holds one slot for the newe
 slow reader finds only that. Frames carry absolute figures, so a lost frame is no loss.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Annotated, Final, Self
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Final
 
 import orjson
 import trio
 from msgspec import Meta, Struct
-from quart.wrappers.response import ResponseBody
 
 from engine.errors import InvalidQuestion, Overloaded, TallymarkError
 from web.errors import TooManyStreams
@@ -114,10 +112,6 @@ class Live:
         if self._ended:
             raise Overloaded("The service is stopping.")
 
-    def subscribe(self, *, keys: tuple[str, ...] | None, interval_s: int) -> "StreamedBody":
-        """A body for a streamed answer; it takes its place when sending begins."""
-        return StreamedBody(self, keys=keys, interval_ticks=interval_s)
-
     async def run(self) -> None:
         """Make frames until `end`; sleeps while nobody listens."""
         with self._life:
@@ -145,7 +139,7 @@ class Live:
             subscriber.end()
 
     def enter(self, subscriber: "Subscriber") -> None:
-        """Take a place; where there is none any more the stream ends at once."""
+        """Take a place; if none is left the stream ends at once."""
         if self._ended or len(self._subscribers) >= self._subscribers_max:
             subscriber.end()
             return
@@ -216,58 +210,6 @@ class Subscriber:
     def end(self) -> None:
         """End the stream before its next frame."""
         raise NotImplementedError
-
-
-class StreamedBody(Subscriber, ResponseBody):
-    """A stream as Quart sends it: the greeting, then the newest frame whenever it is read."""
-
-    def __init__(
-        self, live: Live, *, keys: tuple[str, ...] | None, interval_ticks: int
-    ) -> None:
-        super().__init__(keys=keys, interval_ticks=interval_ticks)
-        self._live = live
-        self._frame: bytes | None = None
-        self._news = trio.Event()
-        self._is_greeted = False
-        self._ended = False
-
-    async def __aenter__(self) -> Self:
-        self._live.enter(self)
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._live.leave(self)
-
-    # An object of its own and no generator: nobody closes that when the client goes away.
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._ended:
-            if not self._is_greeted:
-                self._is_greeted = True
-                return GREETING
-            with trio.move_on_after(HEARTBEAT_S):
-                await self._news.wait()
-        if self._ended:
-            raise StopAsyncIteration
-        frame, self._frame, self._news = self._frame, None, trio.Event()
-        return frame or HEARTBEAT
-
-    def put(self, frame: bytes) -> None:
-        """Put a frame into the one slot."""
-        self._frame = frame
-        self._news.set()
-
-    def end(self) -> None:
-        """End the stream before its next frame."""
-        self._ended = True
-        self._news.set()
 
 
 def _frame(now_ms: int, counters: Counters, keys: tuple[str, ...] | None) -> bytes:

@@ -6,14 +6,13 @@ the engine for its counts, as `tallymark load` does from outside.
 
 import datetime as dt
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Final, Literal, Protocol, Self
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import msgspec
 import trio
 from msgspec import UNSET, Meta, Struct, UnsetType
-from quart.wrappers.response import ResponseBody
 
 from engine.actors.health import Health
 from engine.answers import experiments, marketplace, revenue, services, users
@@ -210,41 +209,6 @@ class Course:
     def _tell(self) -> None:
         self.news.set()
         self.news = trio.Event()
-
-
-class RunStream(ResponseBody):
-    """A run as server-sent events: its seconds one by one, then how it ended."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-        self._told = 0
-        self._has_ended = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-    # An object of its own and no generator: nobody closes that when the client goes away.
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        course = self._course
-        while self._told == len(course.seconds) and not course.has_ended.is_set():
-            await course.news.wait()
-        if self._told < len(course.seconds):
-            self._told += 1
-            return _frame("second", course.seconds[self._told - 1])
-        if self._has_ended:
-            raise StopAsyncIteration
-        self._has_ended = True
-        return _frame("end", course.told())
-
-
-def _frame(kind: str, content: Struct) -> bytes:
-    return b"data: %b\n\n" % wire.encode({"type": kind, kind: content})
 
 
 async def _ask(engine: Counting, path: str) -> Mapping[str, Any]:

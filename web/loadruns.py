@@ -24,7 +24,7 @@ from load import profile
 from load.errors import LoadError
 from web import wire
 from web.errors import LoadHooksOff, LoadRunUnderWay, NotFound
-from web.loadrun import Counting, Course, NewRun, OneRun, Run, RunStream
+from web.loadrun import Counting, Course, NewRun, OneRun, Run
 
 RUNS_KEPT_MAX: Final = 20
 """Runs that are remembered; the oldest are forgotten first."""
@@ -83,18 +83,22 @@ class LoadRuns:
 
     def one(self, run: str) -> OneRun:
         """One of them. Raises NotFound."""
-        return self._course(run).one()
+        return self.course(run).one()
+
+    def course(self, run: str) -> Course:
+        """The course of one of them. Raises NotFound."""
+        self._must_be_on()
+        for course in self._kept:
+            if course.id == run:
+                return course
+        raise NotFound(f"There is no load run {run[:64]!a}; GET /load/runs lists those known.")
 
     async def stop(self, run: str) -> OneRun:
         """Send nothing more, and answer when what was on its way is counted."""
-        course = self._course(run)
+        course = self.course(run)
         course.stop.set()
         await course.has_ended.wait()
         return course.one()
-
-    def stream(self, run: str) -> "RunStream":
-        """The seconds of a run as server-sent events, from its first on."""
-        return RunStream(self._course(run))
 
     def end(self) -> None:
         """End what is under way, at once and for good: the service stops."""
@@ -130,13 +134,6 @@ class LoadRuns:
                 "Load runs are off. Start with --load-hooks (TALLYMARK_LOAD_HOOKS=true, or "
                 "load_hooks = true in the settings file) to have them."
             )
-
-    def _course(self, run: str) -> "Course":
-        self._must_be_on()
-        for course in self._kept:
-            if course.id == run:
-                return course
-        raise NotFound(f"There is no load run {run[:64]!a}; GET /load/runs lists those known.")
 
     def _within_caps(self, asked: NewRun) -> profile.Profile:
         config = self._config

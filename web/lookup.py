@@ -31,7 +31,7 @@ NAME_MAX: Final = 200
 NOT_FOUND: Final = 404
 
 _NO_PATH: Final = frozenset({"", ".", "..", OTHER})
-"""Ids that would ask for another path than their own, or that stand for many."""
+"""Ids that would lead to another path than their own, or that stand for many."""
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ class Breaker:
 
 
 class LookUp:
-    """The names found so far, and the task that looks up those that were asked for in vain."""
+    """The names found so far, and the task that looks up those that were missing."""
 
     def __init__(self, config: Config) -> None:
         parts = urlsplit(config.db_url)

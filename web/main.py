@@ -109,7 +109,9 @@ async def _live(config: Config, control: Control) -> None:
                             listeners,
                             stop=stop,
                             grace_s=config.stop_deadline_s / 2,
-                            lane=Lane(service, config, app.live, app.meter, app.gate),
+                            lane=Lane(
+                                service, config, app.live, app.meter, app.gate, app.untaken
+                            ),
                         )
                     )
                     for url in urls:

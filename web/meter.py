@@ -38,5 +38,5 @@ class Meter:
             self.refused(route, problem)
 
     def refused(self, route: str, problem: str) -> None:
-        """Count a refusal alone: of what never became a request, so nobody timed it."""
+        """Count only a refusal, of what never became a request and so was never timed."""
         self.refusals[route, problem] += 1

@@ -14,7 +14,7 @@ from web.visits import COOKIE
 from web.wire import INTERNAL, JSON, PROBLEM_JSON, Problem
 
 ANY_ROUTE: Final = (BadRequest, Misdirected)
-"""Refusals that every route may give, beside the 500 of a bug."""
+"""Refusals that every route may give, besides the 500 of a bug."""
 
 WITH_KEYS: Final = (Unauthorized, Forbidden, RateLimited)
 """Refusals of every route that asks for a key, where there are keys."""
@@ -34,7 +34,7 @@ SECURITY: Final = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     "token": {"type": "apiKey", "in": "query", "name": "token"},
 }
-"""How whoever asks may show what they may, where there are keys."""
+"""The ways to present a key, where there are keys."""
 
 _REF_PREFIX: Final = "#/components/schemas/"
 _REF: Final = _REF_PREFIX + "{name}"
@@ -129,7 +129,7 @@ def _roles(route: Route) -> str:
 
 
 def _ways(route: Route) -> list[str]:
-    """How a key for this route may be shown."""
+    """The ways to present a key for this route."""
     ways = ["key", "beacon" if route.role == "write" else "session"]
     return [*ways, "token"] if route.takes_token else ways
 

@@ -25,10 +25,10 @@ from web.unpack import Packing
 from web.wire import Reply
 
 PACK_BYTES_MIN: Final = 4_096
-"""Below it a packet or two are saved, and no time."""
+"""Below it compression saves a packet or two, but no time."""
 
 THREAD_BYTES_MIN: Final = 512 * 1024
-"""From here on in a thread: it is 1 ms of a megabyte, and nobody shall wait for 3."""
+"""From here on in a thread: a megabyte takes 1 ms, and nobody should wait for 3."""
 
 THREADS: Final = 2
 
@@ -52,7 +52,7 @@ def packing_for(accepted: str | None, offered: tuple[Packing, ...] = OFFERED) ->
     """The packing that somebody wants most, by an Accept-Encoding (RFC 9110, 12.5.3); None: the
     answer as it is, which is also meant where nothing is said.
 
-    `*` stands for gzip: who has heard of zstd names it.
+    `*` stands for gzip: a client that knows zstd names it.
     """
     weights: dict[str, float] = {}
     for one in (accepted or "").lower().split(","):
@@ -65,7 +65,7 @@ def packing_for(accepted: str | None, offered: tuple[Packing, ...] = OFFERED) ->
 
 
 def _weight(parameter: str) -> float:
-    """0 where it cannot be read: nobody is sent what they may not understand."""
+    """0 where it cannot be read: no client is sent what it may not understand."""
     if not parameter:
         return 1.0
     found = _PARAMETER.fullmatch(parameter)
@@ -166,6 +166,6 @@ class _Packed:
         return self._packer.compress(piece) + self._packer.flush(self._through)
 
     async def aclose(self) -> None:
-        """Want no more of it."""
+        """Ask for no more of it."""
         pieces: Any = self._pieces
         await pieces.aclose()

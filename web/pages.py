@@ -11,9 +11,8 @@ from web.errors import NotFound
 from web.grants import must_may
 from web.headers import PAGE_HEADERS, frameable
 from web.home import home
-from web.ingest import NothingAsked
 from web.reference import page_of
-from web.wire import Called, Reply
+from web.wire import Called, NothingAsked, Reply
 
 BUILT: Final = Path(__file__).parent / "static"
 """Where `make ui` puts the page, and a wheel carries it."""

@@ -16,6 +16,7 @@ from engine.config import Config
 from engine.errors import InvalidQuestion, NotReady, Overloaded, TallymarkError, TooLarge
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from web import body, wire
+from web.headers import INTERVAL_HEADER, MARK_HEADERS
 from web.sql import Asked, Sql, TooManyQueries
 from web.wire import Internal, Reply
 
@@ -27,23 +28,14 @@ REFUSALS: Final[tuple[type[TallymarkError], ...]] = (
     Overloaded,
     NotReady,
 )
-"""What may come of a query, whoever asks it."""
+"""The refusals that any query may get."""
 
 PLAIN: Final = "text/plain; charset=utf-8"
 COMPATIBLE: Final = re.compile(r"/client/v4/accounts/[^/]+/analytics_engine/sql")
 QUOTED: Final = "output_format_json_quote_64bit_integers"
-INTERVAL_HEADER: Final = "Tallymark-Sample-Interval"
-"""One row of so many was read, where a query has a budget."""
 
 CREDENTIALS: Final = {401: 10_000, 403: 9_109}
 """{status: code} of a refusal of credentials, by which Cloudflare's clients know them."""
-
-MARK_HEADERS: Final = {
-    "estimate": "Tallymark-Estimated-Columns",
-    "sample": "Tallymark-Sample-Columns",
-}
-"""Which columns tell of all rows as well as a sample can, and which of the sample alone: their
-places, from 1."""
 
 _BUDGET: Final = re.compile(r"([1-9][0-9]{0,5})(ms|s)")
 _ANY_BYTES: Final = "surrogateescape"
@@ -165,7 +157,7 @@ def _decoded(content: bytes | bytearray) -> str:
 
 
 def _seconds(budget: str | None) -> float | None:
-    """A budget; one that is none is ignored, where parameters are checked at all."""
+    """A budget; where parameters are not checked, one that cannot be read is ignored."""
     found = None if budget is None else _BUDGET.fullmatch(budget)
     return None if found is None else int(found[1]) * (1 if found[2] == "s" else 0.001)
 

@@ -17,11 +17,11 @@ HOLDERS_MAX: Final = 65_536
 
 
 EPSILON_S: Final = 1e-6
-"""What adding up floats may be off by."""
+"""The error that adding up floats may make."""
 
 
 def free(_events: int) -> None:
-    """What events cost where nothing is limited."""
+    """What is called with events where nothing is limited."""
 
 
 class Rates:

@@ -89,8 +89,8 @@ def _answers(responses: Json) -> Iterator[str]:
     yield "<ul>"
     for status, answer in sorted(responses.items()):
         kinds = [_type(one["schema"]) for one in answer.get("content", {}).values()]
-        told = f": {kinds[0]}" if kinds and int(status) < 300 and kinds[0] else ""
-        yield f"<li><code>{status}</code> {escape(answer['description'])}{told}</li>"
+        told = kinds[0] if kinds and int(status) < 300 else ""
+        yield f"<li><code>{status}</code> {told or escape(answer['description'])}</li>"
     yield "</ul>\n"
 
 

@@ -18,7 +18,7 @@ PLACE_LENGTH_MAX: Final = 200
 
 
 _OPENER: Final = urllib.request.OpenerDirector()
-"""Goes by no proxy, and follows nobody: the key is for the server that was named alone."""
+"""No proxies and no redirects: the key is only for the server that was named."""
 
 for _handler in (
     urllib.request.HTTPHandler(),

@@ -29,7 +29,7 @@ from web.sqlprocess import Ended
 from web.sqlreport import SqlRows
 
 POLL_S: Final = 0.5
-"""Between two questions how far a report is."""
+"""Between two questions about the progress of a report."""
 
 MB: Final = 1_000_000
 
@@ -49,7 +49,7 @@ def export(
     """Write the rows of a query into `output`, whole or not at all.
 
     output   a file; `-` is stdout
-    console  where it is told how far that is, if it is a terminal; stderr unless given
+    console  where progress is shown, if it is a terminal; stderr unless given
     Raises LoadError, TallymarkError.
     """
     console = console or Console(stderr=True)

@@ -22,11 +22,10 @@ from web.archiving import ArchiveLate
 from web.errors import CutShort, Forbidden, NotFound, ReportUnfinished
 from web.filebytes import FileBytes
 from web.grants import Grant
-from web.ingest import NothingAsked
 from web.making import Makers, Rows
 from web.reports import Told, ToldList
 from web.sqlprocess import Ended
-from web.wire import Called, Reply
+from web.wire import Called, NothingAsked, Reply
 
 WRITE_BYTES: Final = 1024 * 1024
 
@@ -37,7 +36,7 @@ DEATHS_MAX: Final = 3
 """How often the process that makes a report may fail."""
 
 STARTS_MAX: Final = 10
-"""How often a report is begun before it is believed to end what makes it."""
+"""How often a report is begun before it is blamed for ending its process."""
 
 OWNER_LETTERS: Final = 16
 """Of a key's digest; enough to tell keys apart."""
@@ -242,7 +241,7 @@ class Reports:
         return msgspec.structs.replace(report, status="failed", reason=reason)
 
     async def _made(self, report: Report, course: Course) -> None:
-        """Have its file on the disk, whole."""
+        """Get its file onto disk, whole."""
         if report.starts > STARTS_MAX:
             raise ReportFailed(f"It was begun {STARTS_MAX} times, and never came to its end.")
         asked = reports.wanted_in(report.asked).asked
@@ -358,7 +357,7 @@ class Reports:
             )
 
     async def _take(self, report: Report) -> None:
-        """Have it on the disk, and then in line."""
+        """Get it onto disk, and then in line."""
         try:
             await self._in_thread(lambda: self._store.keep(report))
         except OSError as error:
@@ -370,7 +369,7 @@ class Reports:
         self._news = trio.Event()
 
     async def _say(self, report: Report) -> None:
-        """Have it known, and on the disk as far as that takes it."""
+        """Make it known, and write it to disk as far as that works."""
         try:
             await self._in_thread(lambda: self._store.keep(report))
         except OSError as error:  # a restart would make it again
@@ -392,5 +391,5 @@ class Reports:
 
 
 def _owner(grant: Grant) -> str:
-    """Who a report is of: a key, and not its secret; empty where none was asked for."""
+    """Whose report it is: a key, but not its secret; empty if no key was asked for."""
     return "" if grant.key is None else grant.key.digest.hex()[:OWNER_LETTERS]

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union
 import msgspec
 from msgspec import Meta, Struct
 
+from engine.answers.families import FAMILIES
 from engine.errors import Fault, InvalidDocument, MalformedBody
 from engine.timebucket import iso
 from persistence.reports import Report, Status
 from persistence.tabular import TextFormat
-from web.embedding import FAMILIES
 from web.exports import EventsChosen
 
 HOUR_MS: Final = 3_600_000

@@ -8,7 +8,7 @@ from werkzeug.routing import BaseConverter
 
 from engine.errors import TallymarkError
 from web.grants import Needed
-from web.ingest import NothingAsked
+from web.wire import NothingAsked
 
 Refusals = tuple[type[TallymarkError], ...]
 
@@ -26,11 +26,11 @@ class Rest(BaseConverter):
 class Route:
     """One method of one path.
 
-    name      of the handler in `web.app`, and the operationId
-    role      what a key must be able to, where there are keys; "open" to whoever has none
+    name      of the handler in `web.handlers`, and the operationId
+    role      what a key must be allowed, where there are keys; "open" needs none
     path      with {name} where a part of it is a parameter
     asked     the Struct of its query parameters
-    answer    the type of its answer's body; None where the body is no JSON of ours
+    answer    the type of its answer's body; None where that is not JSON of ours
     media     the media type of the answer; None where there is no body
     formats   the others that it may have instead
     takes     the types that its body may have; empty where it reads none
@@ -38,8 +38,8 @@ class Route:
     plain     whether refusals are plain text, those of credentials JSON, and not problem+json
     rest      whether its last parameter is all the rest of the path, slashes too
     is_asking  whether it only asks, though it is no GET: pages of `cors_origins` may do so
-    packs     whether its answers are packed where that is welcome: nothing in them is secret to
-              whoever may ask
+    packs     whether its answers are compressed for clients that accept it: nothing in them is
+              secret to whoever may ask
     takes_token  whether `?token=` of POST /stream/tokens opens it
     """
 

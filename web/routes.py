@@ -3,6 +3,7 @@
 from typing import Final
 
 from engine.answers import counters, experiments, marketplace, revenue, services, users
+from engine.answers.families import FAMILIES
 from engine.errors import (
     DiskFull,
     InvalidDocument,
@@ -22,7 +23,6 @@ from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import MEDIA
 from web import exports, forgetting
 from web.archiving import ArchiveLate
-from web.embedding import FAMILIES
 from web.errors import (
     LoadHooksOff,
     LoadRunUnderWay,
@@ -481,7 +481,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 _BY_NAME: Final = {route.name: route for route in ROUTES}
 
 TRACK: Final = _BY_NAME["track"]
-"""What every route of ingest asks of a key, its two others too."""
+"""One of the three ingest routes, which all ask the same of a key."""
 
 STREAM: Final = _BY_NAME["stream"]
 

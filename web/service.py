@@ -74,11 +74,11 @@ class LateEngine:
         return None if self.engine is None else self.engine.failure
 
     def health(self) -> Health:
-        """How the engine does."""
+        """How the engine is doing."""
         return self._recovered().health()
 
     def archive_health(self) -> ArchiveHealth | None:
-        """How the archive does; None before there is one."""
+        """How the archive is doing; None before there is one."""
         return None if self.archive is None else self.archive.health()
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
@@ -90,7 +90,7 @@ class LateEngine:
         return self.erasures().hidden()
 
     def erasures(self) -> Forgetting:
-        """Who takes people out."""
+        """What takes people out."""
         if self.forgetting is None:
             raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
         return self.forgetting
@@ -113,7 +113,7 @@ class LateEngine:
 
     @property
     def pace(self) -> Pace:
-        """Who computes at length computes with it, so that all take turns."""
+        """Long computations run with it, so that all take turns."""
         return self._recovered().pace
 
     @property
@@ -122,7 +122,7 @@ class LateEngine:
         return self._recovered().bulk_room
 
     def keep(self, batch: Batch) -> Kept:
-        """What a batch of a large request says."""
+        """Reads a batch of a large request."""
         return self._recovered().keep(batch)
 
     async def accept(self, batch: Batch) -> None:

@@ -9,10 +9,9 @@ from persistence.keys import Role
 from web import wire
 from web.errors import Forbidden
 from web.grants import Grant
-from web.ingest import NothingAsked
 from web.keyring import Keyring
 from web.visits import COOKIE, SECURE_COOKIE, SESSION_MS, TOKEN_MS, token_in
-from web.wire import Called, Reply
+from web.wire import Called, NothingAsked, Reply
 
 
 class Session(Struct, frozen=True, kw_only=True, rename="camel"):

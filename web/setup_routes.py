@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from engine.answers import counters
+from engine.answers.families import FAMILIES
 from engine.errors import (
     ChangedMeanwhile,
     DiskFull,
@@ -20,7 +21,7 @@ from engine.errors import (
 from persistence.keys import Role
 from web.catalog import ExperimentGiven, NamedList, OneNamed, ServiceGiven
 from web.dashboards import DashboardList, Exported, Given, OneDashboard, Shared
-from web.embedding import ASKED, FAMILIES, CountersShownAsked, ShownAsked
+from web.embedding import ASKED, CountersShownAsked, ShownAsked
 from web.errors import Forbidden, NotFound, SlowBody
 from web.grants import Needed
 from web.queries import REFUSALS as QUERY_REFUSALS

@@ -36,7 +36,7 @@ LATEST_MS: Final = 2**53
 
 
 class TooManyQueries(Overloaded):
-    """As many queries wait as may."""
+    """No more queries may wait."""
 
     status = 429
     title = "Too many queries"
@@ -122,7 +122,7 @@ class Sql:
 
     @property
     def process_ids(self) -> list[int]:
-        """Of the workers that wait for a query."""
+        """The process ids of the workers that wait for a query."""
         return [worker.pid for worker in self._warm]
 
     async def run(

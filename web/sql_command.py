@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 import trio
@@ -20,7 +20,8 @@ from persistence.archive.columns import Hidden
 from persistence.archive.hiding import hidden_in
 from persistence.archive.manifest import ARCHIVE_FOLDER, Manifest
 from web.remote import body_of, replied
-from web.sql import Asked, Sql
+from web.sql import Answer, Asked, Sql
+from web.wire import JSON
 
 WIDTH: Final = 120
 """Columns of a table where nobody looks: a file, a pipe."""
@@ -51,14 +52,20 @@ class Folder:
         """Nobody can say what else there is."""
 
 
-def ask(query: str, *, target: Target, data: Path | None, config: Config) -> bytes:
-    """The body of the answer. Raises LoadError, TallymarkError.
+class Told(NamedTuple):
+    """The body of an answer, and whether it is that of FORMAT JSON, which a table can show."""
 
-    data  the folder whose archive is asked; None asks the server
-    """
-    if data is None:
-        return body_of(replied(target, "/sql?fresh=1", method="POST", body=query.encode()))
-    return trio.run(partial(_from_folder, query, data, config))
+    body: bytes
+    is_json: bool
+
+
+def ask(query: str, *, source: Path | Target, config: Config) -> Told:
+    """Ask a server, or the archive of a folder. Raises LoadError, TallymarkError."""
+    if isinstance(source, Target):
+        reply = replied(source, "/sql?fresh=1", method="POST", body=query.encode())
+        return Told(body_of(reply), reply.headers.get_content_type() == JSON)
+    answer = trio.run(partial(_from_folder, query, source, config))
+    return Told(answer.body, answer.media == JSON)
 
 
 def with_format(query: str, name: str | None) -> str:
@@ -97,17 +104,18 @@ def _cell(value: object) -> Text:
             return Text(orjson.dumps(value).decode())
 
 
-async def _from_folder(query: str, data: Path, config: Config) -> bytes:
+async def _from_folder(query: str, data: Path, config: Config) -> Answer:
     sql = Sql(config, Folder(data), log=lambda *_, **__: None)
     failure: TallymarkError | None = None
-    body = b""
+    answer: Answer | None = None
     async with trio.open_nursery() as nursery:
         await nursery.start(sql.run)
         try:
-            body = (await sql.answer(Asked(text=query, extra=True, quoted=False))).body
+            answer = await sql.answer(Asked(text=query, extra=True, quoted=False))
         except TallymarkError as refused:
             failure = refused
         sql.stop()
     if failure is not None:
         raise failure
-    return body
+    assert answer is not None
+    return answer

@@ -38,6 +38,10 @@ IGNORED_PARAMETER: Final = "key"
 Asked = TypeVar("Asked", bound=Struct)
 
 
+class NothingAsked(Struct, frozen=True):
+    """A route without parameters."""
+
+
 class Reply(NamedTuple):
     """One whole answer, for whatever carries it: Quart, or a socket of our own.
 
@@ -87,7 +91,7 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Internal:
-    """What is said of a failure that is a bug: nothing about its inside."""
+    """What is said about a failure that is a bug: nothing about its inside."""
 
     status: int = 500
     title: str = "Internal error"
@@ -165,8 +169,8 @@ def problem_slug(title: str) -> str:
 
 
 def must_be_json(content_type: str | None) -> None:
-    """Refuse a body that says to be anything but JSON, for which a page of another origin would
-    have to ask first. Raises WrongMediaType.
+    """Refuse a body that is not declared as JSON, for which a page of another origin would have
+    to ask first. Raises WrongMediaType.
     """
     media, is_utf_8 = media_of(content_type or "")
     if media != JSON or not is_utf_8:
@@ -199,7 +203,7 @@ def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX)
             raise InvalidQuestion(f"{missing.rstrip('`')} is required.") from None
         said, _, place = str(refusal).rpartition(" - at `$.")
         name = place.rstrip("`")
-        expected = _choices(asked, name) or said
+        expected = _choices(asked, name) or said.removesuffix(", got `str`")  # all are
         raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.") from None
 
 
@@ -215,7 +219,7 @@ def _must_not_be_null(texts: dict[str, str], found: Struct) -> None:
 
 
 def _choices(asked: type[Struct], name: str) -> str | None:
-    """What a parameter of a few words takes, which msgspec does not say; else None."""
+    """What a parameter with fixed choices takes, which msgspec does not say; else None."""
     for field in msgspec.structs.fields(asked):
         if field.encode_name == name:
             kind = msgspec.inspect.type_info(field.type)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -12,15 +12,25 @@ from engine.actors.turns import held
 from engine.answers import counters, experiments, marketplace, revenue, services, users
 from engine.answers.common import Frame, Known, Plan, plan
 from engine.answers.revenue import Combined
+from engine.cells import OTHER
 from engine.config import Config
 from engine.errors import NotReady, Unanswerable
 from engine.rollups.revenue import ByCurrency
 from engine.state import Names, Question
-from engine.timebucket import MINUTE_MS, Calendar
+from engine.timebucket import MINUTE_MS, Calendar, quoted
 from engine.totals import Totals
 
 Sight = tuple[int | None, int]
 """(the last number that an answer is sure to see, the minute in which it was made)"""
+
+
+FILTERS: Final = {
+    "service_id": ("serviceId", "services"),
+    "creator_id": ("creatorId", "creators"),
+    "experiment_id": ("experimentId", "experiments"),
+    "category": ("category", "categories"),
+}
+"""{field of what is asked: (its parameter, the kind of names whose cap it is under)}"""
 
 
 class Directory(Protocol):
@@ -57,34 +67,41 @@ class Asking:
         config: Config,
         calendar: Calendar,
         inboxes: Sequence[trio.MemorySendChannel[Message]],
+        *,
         clock_ms: Callable[[], int],
         directory: Directory | None,
         raw: RawRows | None,
         deal: Callable[[], Awaitable[None]],
         count_now: Callable[[], bool],
+        may_be_in_other: Callable[[str, str], bool],
         totals: Totals,
         taken_seq: Callable[[], int | None],
     ) -> None:
-        """What is asked of the rest of the engine.
+        """What is needed of the rest of the engine.
 
-        deal       gives shards all that was taken
-        count_now  has all of that in the totals; False where this takes long
-        taken_seq  the last number that a question must see; None where that is not known
+        inboxes          of the shards, in their order
+        directory        None where nothing stands above the names that events carried
+        raw              None where there is no archive
+        deal             hands the shards everything that was taken
+        count_now        counts all of that in the totals; False where it would take long
+        may_be_in_other  whether facts under a name of this kind may count in OTHER
+        taken_seq        the last number that a question must see; None where that is not known
         """
-        self._count_now = count_now
-        self._taken_seq = taken_seq
-        self._counters_turn = trio.Lock()
-        self._counters_begun = 0
-        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
         self.config = config
+        self.pace = Pace(config.slice_ms_max)
         self._calendar = calendar
         self._inboxes = inboxes
         self._clock_ms = clock_ms
         self._directory = directory
         self._raw = raw
         self._deal = deal
+        self._count_now = count_now
+        self._may_be_in_other = may_be_in_other
         self._totals = totals
-        self.pace = Pace(config.slice_ms_max)
+        self._taken_seq = taken_seq
+        self._counters_turn = trio.Lock()
+        self._counters_begun = 0
+        self._counters_told: tuple[int, Sight, counters.Values] = (0, (None, 0), {})
 
     async def services(self, asked: services.Asked) -> services.Answer:
         """Executions, latencies and errors by service."""
@@ -92,6 +109,7 @@ class Asking:
         planned = plan(asked, frame)
         few = services.question(planned, asked, frame, shards=len(self._inboxes))
         heard = await self._ask(few)
+        self._must_be_apart(asked)
         if not services.is_enough(asked, heard.images):
             heard = await self._ask(services.question(planned, asked, frame))
         steps = services.answer(planned, asked, heard.images, heard.names)
@@ -104,6 +122,7 @@ class Asking:
 
         async def figures(of: Plan) -> revenue.Figures:
             heard = await self._ask(revenue.question(of, asked, frame))
+            self._must_be_apart(asked)
             images = heard.images
             combined = revenue.combined(of, asked)
             if combined is not None:
@@ -125,11 +144,12 @@ class Asking:
         return await self._raw.sales(asked)
 
     async def marketplace(self, asked: marketplace.Asked) -> marketplace.Answer:
-        """The funnel, and what is looked for most."""
+        """The funnel, and what is searched for most."""
         planned = plan(asked, self._frame())
 
         async def figures(of: Plan) -> marketplace.Figures:
             heard = await self._ask(marketplace.question(of, asked))
+            self._must_be_apart(asked)
             return marketplace.figures(of, asked, heard.images, heard.names)
 
         answer = marketplace.Answer(data=await figures(planned), range=planned.range)
@@ -142,6 +162,7 @@ class Asking:
         frame = self._frame()
         period = experiments.period_of(asked, frame)
         heard = await self._ask(experiments.question(period, asked, frame))
+        self._must_be_apart(asked)
         steps = experiments.answer(period, asked, frame, heard.images, heard.names)
         return await self.pace.run(steps)
 
@@ -160,10 +181,10 @@ class Asking:
         return answer
 
     def counters_now(self) -> counters.Values | None:
-        """What `counters` tells, at once; None where anybody has to be waited for.
+        """The answer of `counters`, at once; None if anything has to be waited for.
 
-        What was told before is told again as long as nothing came since, and the minute is the
-        same. Else what waits is counted, and no shard is needed: totals run.
+        The last answer is given again as long as nothing has come since and the minute is the
+        same. Otherwise what waits is counted, and no shard is needed: the totals are running.
         """
         frame = self._frame()
         sees = self._sees(frame)
@@ -184,8 +205,8 @@ class Asking:
     async def counters(self) -> counters.Values:
         """Live figures by name; nobody may change them.
 
-        Where shards have to be asked there is one answer at a time, for many ask at once and
-        often; whoever asked before it began shares it: it sees all that they were acknowledged.
+        When shards have to be asked there is one answer at a time, because many ask at once and
+        often. Whoever asked before it began shares it: it sees all that was acknowledged then.
         """
         told = self.counters_now()
         if told is not None:
@@ -202,6 +223,19 @@ class Asking:
             told = counters.values(frame, self._totals, sum(heard.images))
             self._counters_told = (number, sees, told)
             return told
+
+    def _must_be_apart(self, asked: object) -> None:
+        """Refuse what is asked of one name that may count together with others.
+
+        To be called once the shards have answered: then all that was taken is known by name.
+        """
+        for field, (parameter, kind) in FILTERS.items():
+            name = getattr(asked, field, None)
+            if name is not None and self._may_be_in_other(kind, name):
+                raise Unanswerable(
+                    f"{parameter}: {quoted(name)} has no figures of its own. What came after "
+                    f"{kind}_max names counts together as {OTHER}, whatever its name: ask /sql."
+                )
 
     def _sees(self, frame: Frame) -> Sight:
         return (self._taken_seq(), frame.now_ms // MINUTE_MS)
@@ -220,7 +254,7 @@ class Asking:
         images: list[Any] = []
         carried: Names = {}
         for ask in asks:
-            if not ask.answered.is_set():  # a wait for what is there takes a turn, too
+            if not ask.answered.is_set():  # waiting takes a turn even if it is there
                 await ask.answered.wait()
             assert ask.reply is not None
             images.append(ask.reply.image)

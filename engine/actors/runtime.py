@@ -89,13 +89,14 @@ class Engine(Asking):
             config,
             calendar,
             inboxes,
-            clock_ms,
-            directory,
-            raw,
-            self._dealt,
-            sequencing.count_now,
-            sequencing.totals,
-            lambda: self.taken_seq if self._is_running else None,
+            clock_ms=clock_ms,
+            directory=directory,
+            raw=raw,
+            deal=self._dealt,
+            count_now=sequencing.count_now,
+            may_be_in_other=sequencing.may_be_in_other,
+            totals=sequencing.totals,
+            taken_seq=lambda: self.taken_seq if self._is_running else None,
         )
         begin_totals(sequencing.totals, states, config, calendar, self._started_ms)
         self._outboxes = [inbox for _, inbox in channels]

@@ -32,8 +32,8 @@ Message = Group | Ask | DumpAsked | Forget
 async def put(inbox: trio.MemorySendChannel[Message], message: Message) -> None:
     """Send it, waiting only where there is no room.
 
-    `send` gives everybody else a turn whether there is room or not: one for each shard, that a
-    question would wait for. Whoever puts something into several inboxes pauses afterwards.
+    `send` gives everybody else a turn whether there is room or not, and a question would wait
+    for one per shard. Whoever puts something into several inboxes pauses afterwards.
     """
     try:
         inbox.send_nowait(message)
@@ -77,7 +77,7 @@ async def run_shard(
     async with inbox:
         async for message in inbox:
             await take(message)
-            # To receive what is there takes a turn; a question comes behind what it has to see.
+            # Receiving takes a turn even of what is there, and questions come behind groups.
             for _ in range(MORE_A_TURN):
                 try:
                     behind = inbox.receive_nowait()

@@ -34,13 +34,13 @@ class _Job:
 class Pace:
     """One slice at a time, for all computations together.
 
-    Else each would take its slice in the same round of the loop, and whoever else is ready
-    would wait for all of them. Trio runs a round in any order, so who was first in one and is
-    last in the next waits for two slices, and each ends with the step that went beyond it.
+    Otherwise each would take its slice in the same round of the loop, and whatever else is
+    ready would wait for all of them. Trio runs a round in any order, so a task that was first
+    in one and is last in the next waits for two slices, each a step longer than planned.
 
-    One of the tasks that wait does the steps of all, in the order in which they came. A task
-    that has its own turn for each would need a round of the loop for it: a question is eight
-    computations, each much shorter than a slice, and waited for eight rounds.
+    One of the waiting tasks does the steps of all, in the order in which they came. With a turn
+    of its own for each task, a question, which is eight computations much shorter than a slice,
+    waited for eight rounds of the loop.
     """
 
     def __init__(self, hold_ms: float) -> None:

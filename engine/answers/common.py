@@ -73,7 +73,7 @@ class DistinctAccuracy(Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a question is seen from: the reporting zone's cells, the limits, and now."""
+    """What a question is asked against: the reporting zone's cells, the limits, and now."""
 
     calendar: Calendar
     config: Config
@@ -97,7 +97,7 @@ class Frame:
     def span(self, start_ms: int, end_ms: int) -> Span:
         """The cells that cover [start_ms, end_ms); Unanswerable where none do exactly.
 
-        Of what is older than the days that are kept there are none, and so none may be all.
+        There are no cells older than the days that are kept, so there may be none at all.
         """
         oldest_ms = self.calendar.day_start_ms(self.oldest_day)
         if end_ms <= oldest_ms:

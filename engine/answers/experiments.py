@@ -70,7 +70,7 @@ class ExperimentRow(Struct, frozen=True, kw_only=True, rename="camel"):
     unitKind           what is counted as one: a user, a session, both (mixed), or, without
                        ids, an event, whose figures are too sure of themselves
     unitsNeeded        units per variant to tell a lift of 10 % with a power of 80 %
-    daysNeeded         days until then at the present pace
+    daysNeeded         days until then at the present pace; null where that many are never kept
     sampleRate         1 unless units are a sample
     """
 
@@ -144,6 +144,7 @@ def _row(
     test = decision.test
     indexes = list(found.variants)
     needed = _units_needed(arms)
+    kept_max = math.inf if kind == "event" else frame.config.experiment_units_max
     since_ms = max(found.started_ms, period.start_ms) if period else found.started_ms
     until_ms = min(frame.now_ms, period.end_ms) if period else frame.now_ms
     return ExperimentRow(
@@ -163,7 +164,7 @@ def _row(
         ),
         multiple_exposures=found.multiple,
         units_needed=needed,
-        days_needed=_days_needed(arms, needed, until_ms - since_ms),
+        days_needed=_days_needed(arms, needed, until_ms - since_ms, kept_max),
         sample_rate=found.sample_rate,
         period=period.label if period else _since(since_ms, frame, asked),
     )
@@ -244,9 +245,14 @@ def _units_needed(arms: Sequence[Arm]) -> int | None:
     return significance.units_needed(base.rate, relative_lift=RELATIVE_LIFT)
 
 
-def _days_needed(arms: Sequence[Arm], needed: int | None, elapsed_ms: int) -> int | None:
+def _days_needed(
+    arms: Sequence[Arm], needed: int | None, elapsed_ms: int, kept_max: float
+) -> int | None:
+    """None also if a sample starts before there are enough of them: it never grows so far."""
     fewest = min(arm.units for arm in arms)
     if needed is None or not fewest or elapsed_ms <= 0:
+        return None
+    if fewest < needed and needed * len(arms) > kept_max:
         return None
     per_day = fewest * DAY_MS / elapsed_ms
     return max(0, math.ceil((needed - fewest) / per_day))

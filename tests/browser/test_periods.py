@@ -143,3 +143,23 @@ def test_several_currencies_are_told_apart_and_one_can_be_chosen(
     expect(table.locator("tbody tr")).to_have_count(5)
     page.go_back()
     expect(page.locator(".stat-figure").first).to_have_text("\N{EN DASH}")
+
+
+def test_a_figure_in_several_currencies_says_so_wherever_it_cannot_be_told(
+    server: Server, page: Page, open_page: Open
+) -> None:
+    batch = [sold(code, 10, code) for code in ("USD", "EUR")]
+    assert server.client.post("/track/batch", json=batch).status_code == 200
+    told = "Amounts came in EUR and USD, and no rate tells what they are together."
+    open_page(server)
+    settled(page)
+    expect(page.locator("a.stat", has_text="Revenue")).to_contain_text("in several currencies")
+    expect(page.get_by_text(told)).to_be_visible()
+    open_page(server, "/#/dashboards/revenue")
+    settled(page)
+    expect(page.get_by_text(told)).to_be_visible()
+    page.set_viewport_size({"width": 1240, "height": 800})
+    open_page(server, "/#/revenue")
+    settled(page)
+    box = page.get_by_role("region", name="Currencies, rows")
+    assert box.evaluate("(box) => box.scrollWidth <= box.clientWidth")

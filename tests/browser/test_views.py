@@ -112,7 +112,7 @@ def test_words_of_forty_letters_and_single_rows_fit(
     sold = {"serviceId": name, "takeRate": 15, "creatorId": name}
     failed = {"success": False, "errorCode": name.upper().replace("-", "_")}
     batch = [
-        execution(serviceId=name, userId="u-1", **failed),
+        *[execution(serviceId=name, userId="u-1", **failed)] * 12,  # enough for a notice
         event("revenue_transaction", orderId="o-1", amount=1_000, currency="JPY", **sold),
         event("revenue_transaction", orderId="o-2", amount=0.125, currency="BHD", **sold),
         event("marketplace_search", searchQuery=name),
@@ -120,9 +120,37 @@ def test_words_of_forty_letters_and_single_rows_fit(
     assert server.client.post("/track/batch", json=batch).status_code == 200
     for view in ("overview", "services", "service", "revenue", "marketplace", "users"):
         visit(page, server, open_page, view)
+        if view == "service":
+            expect(page.locator(".notice")).to_contain_text("Error rate rose")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             assert_fits(page)
+
+
+def columns_that_run_over(page: Page) -> list[str]:
+    """The heads that are wider than their columns, and what is named of a table that is cut."""
+    found: list[str] = page.evaluate(
+        """() => [
+            ...[...document.querySelectorAll("main th")]
+                .filter((head) => head.scrollWidth > head.clientWidth)
+                .map((head) => head.innerText),
+            ...[...document.querySelectorAll("main .table-box")]
+                .filter((box) => box.scrollWidth > box.clientWidth)
+                .map((box) => box.getAttribute("aria-label")),
+        ]"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("view", ["overview", "services", "revenue", "experiments", "users"])
+def test_at_a_desk_every_column_has_room_for_its_head(
+    demo: Server, page: Page, open_page: Open, view: str
+) -> None:
+    visit(page, demo, open_page, view)
+    for width in (1440, 1240, 1180, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert_fits(page)
+        assert columns_that_run_over(page) == [], width
 
 
 @pytest.mark.parametrize("width", SIZES)
@@ -144,6 +172,29 @@ def test_the_reference_needs_no_sideways_scrolling_and_says_nothing_wrong(
         page.set_viewport_size({"width": width, "height": 800})
         assert_fits(page)
     assert violations(page, impacts=SERIOUS) == []
+
+
+def test_the_reference_breaks_no_name_on_a_phone(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    look_at(page, 390)
+    open_page(demo, "/docs")
+    route = page.locator("section", has=page.get_by_text("/metrics/experiments", exact=True))
+    name = route.get_by_text("experimentId", exact=True).bounding_box()
+    assert name is not None
+    assert name["height"] < 24  # one line
+    expect(route.locator("li").first).to_have_text("200 ExperimentsAnswer")
+
+
+def test_a_kiosk_shows_figures_and_nothing_to_operate(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    open_page(demo, "/#/dashboards/services?kiosk=1")
+    settled(page)
+    header = page.locator("header")
+    expect(header.locator(".live")).to_be_visible()
+    expect(header.locator(".period-shown")).to_be_visible()
+    expect(header.locator(".controls")).to_be_hidden()
 
 
 def test_on_paper_charts_are_light_and_no_table_is_longer_than_two_months(

@@ -115,7 +115,7 @@ def test_every_question_of_the_page_is_asked_here() -> None:
     assert asked == set(QUESTIONS)
 
 
-def test_services(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_services_are_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:
     found = {row["serviceId"]: row for row in both.metrics("services", *days)}
     told = {row["serviceId"]: row for row in both.sql("services", *days)}
     assert found.keys() == told.keys()
@@ -137,7 +137,7 @@ def test_services(both: Both, days: tuple[dt.date, dt.date]) -> None:
     }
 
 
-def test_services_by_day(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_services_by_day_are_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:
     asked = {"startDate": days[0].isoformat(), "endDate": days[1].isoformat()}
     answer = both.engine.services(NOW_MS, **asked, granularity="day")
     told = {row["start"][:10]: row for row in both.sql("services by day", *days)}
@@ -147,7 +147,7 @@ def test_services_by_day(both: Both, days: tuple[dt.date, dt.date]) -> None:
     assert not told
 
 
-def test_revenue(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_revenue_is_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:
     found = both.metrics("revenue", *days)["byCurrency"]
     told = {row["currency"]: row for row in both.sql("revenue", *days)}
     for currency, row in found.items():
@@ -163,7 +163,9 @@ def test_revenue(both: Both, days: tuple[dt.date, dt.date]) -> None:
     assert not told
 
 
-def test_revenue_of_services(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_revenue_of_services_is_the_same_in_sql(
+    both: Both, days: tuple[dt.date, dt.date]
+) -> None:
     found = both.metrics("revenue", *days, currency="EUR")["topServices"]
     told = both.sql("revenue of services", *days)
     assert [(r["id"], r["gmv"], r["transactionCount"]) for r in found] == [
@@ -171,7 +173,9 @@ def test_revenue_of_services(both: Both, days: tuple[dt.date, dt.date]) -> None:
     ]
 
 
-def test_recurring_revenue(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_recurring_revenue_is_the_same_in_sql(
+    both: Both, days: tuple[dt.date, dt.date]
+) -> None:
     first, last = days[0], min(days[1], date_of(NOW_MS, both.zone))
     found = both.metrics("revenue", *days)["byCurrency"]
     told = {row["currency"]: row["mrr"] for row in both.sql("recurring revenue", *days)}
@@ -180,7 +184,7 @@ def test_recurring_revenue(both: Both, days: tuple[dt.date, dt.date]) -> None:
     assert {code: row["mrr"] for code, row in found.items() if row["mrr"]} == told
 
 
-def test_marketplace(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_the_marketplace_is_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:
     found = both.metrics("marketplace", *days, limit=1_000)
     sql = both.one("marketplace", *days)
     for name in ("searches", "views", "conversions"):
@@ -193,7 +197,7 @@ def test_marketplace(both: Both, days: tuple[dt.date, dt.date]) -> None:
     assert found["topSearches"] == both.sql("searches", *days)
 
 
-def test_experiments(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_experiments_are_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:
     found = both.metrics("experiments", *days)
     events = {
         (row["experimentId"], row["index"]): (row["views"], row["conversions"])
@@ -217,7 +221,7 @@ def test_experiments(both: Both, days: tuple[dt.date, dt.date]) -> None:
     assert not events
 
 
-def test_users(both: Both, days: tuple[dt.date, dt.date]) -> None:
+def test_users_are_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:
     first, last = days
     found = both.metrics("users", *days)
     by_day = {row["day"]: row["dau"] for row in both.sql("active users by day", *days)}

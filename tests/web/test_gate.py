@@ -35,7 +35,7 @@ def control(config: Config) -> Iterator[Control]:
 
 @pytest.fixture
 async def port(app: Application, config: Config, engine: Engine) -> AsyncIterator[int]:
-    lane = Lane(engine, config, app.live, app.meter, app.gate)
+    lane = Lane(engine, config, app.live, app.meter, app.gate, app.untaken)
     async with served(app, config, lane) as port:
         yield port
 
@@ -318,7 +318,9 @@ async def test_events_are_counted_against_their_key_and_refused_with_when_to_com
     few = msgspec.structs.replace(config, key_events_per_s_max=1, rate_burst_s=10)
     for has_lane in (True, False):
         app = create_app(service, few, under(control, few))
-        lane = Lane(engine, few, app.live, app.meter, app.gate) if has_lane else None
+        lane = (
+            Lane(engine, few, app.live, app.meter, app.gate, app.untaken) if has_lane else None
+        )
         batch = b"[" + b",".join([EVENT] * 6) + b"]"
         raw = request(b"POST /track/batch", batch, JSON, WRITE, b"Connection: close")
         async with served(app, few, lane) as port:
@@ -339,7 +341,7 @@ async def test_large_requests_count_with_every_event(
 ) -> None:
     few = msgspec.structs.replace(config, key_events_per_s_max=1, rate_burst_s=10)
     app = create_app(service, few, under(control, few))
-    lane = Lane(engine, few, app.live, app.meter, app.gate)
+    lane = Lane(engine, few, app.live, app.meter, app.gate, app.untaken)
     raw = request(b"POST /track/bulk", b"\n".join([EVENT] * 30), WRITE, b"Connection: close")
     async with served(app, few, lane) as port:
         assert (await asked(port, raw)).status == 200

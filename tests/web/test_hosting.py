@@ -18,6 +18,7 @@ from web import contained, hosting, wire
 from web.framing import Head
 from web.hub import Hub
 from web.line import Line
+from web.untaken import Untaken
 from web.wire import Reply
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -69,6 +70,9 @@ class NothingHot:
     """A lane without routes: every request goes elsewhere, and its connection comes back."""
 
     hub: Hub
+
+    def __init__(self) -> None:
+        self.untaken = Untaken(1)
 
     def body_bytes_max(self, _line: Line, _head: Head) -> None:
         return None

@@ -11,6 +11,7 @@ from web import wire
 from web.framing import Head
 from web.hub import Hub, Takes
 from web.line import STEPS_AT_ONCE, Line
+from web.untaken import Untaken
 from web.wire import Reply
 
 LARGE = bytes(32 << 20)
@@ -52,6 +53,7 @@ def _hub(listener: socket.socket, takes: Takes) -> Hub:
         _elsewhere,
         connections_max=10,
         bodies_bytes_max=1 << 20,
+        untaken=Untaken(1 << 20),
         body_deadline_s=60,
     )
 
@@ -79,6 +81,28 @@ async def test_a_stop_waits_for_an_answer_that_is_on_its_way_and_for_nothing_beh
             async for piece in stream:
                 received += len(piece)
     assert received // len(LARGE) == answers == takes.answers
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+async def test_what_is_left_lying_is_counted_until_it_is_taken_or_nobody_wants_it(
+    nursery: trio.Nursery, *, takes_it: bool
+) -> None:
+    takes = Large()
+    listener = socket.create_server(("127.0.0.1", 0))
+    hub = takes.hub = _hub(listener, takes)
+    await nursery.start(hub.run)
+    port = listener.getsockname()[1]
+    with trio.fail_after(60):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(GET)
+            await takes.is_asked.wait()
+            assert 0 < hub.untaken.bytes <= len(LARGE) + 1_000
+            received = 0
+            while takes_it and received < len(LARGE):
+                received += len(await stream.receive_some(1 << 20))
+        while hub.untaken.bytes:
+            await trio.lowlevel.checkpoint()
     nursery.cancel_scope.cancel()
 
 

@@ -158,6 +158,13 @@ async def test_pages_of_any_origin_may_read_the_answer_and_send_no_cookie(
     assert origins(ingest.PREFLIGHT) == ("*", None)
 
 
+async def test_pages_of_any_origin_may_read_when_to_send_again(engine: Engine) -> None:
+    full = dict(ingest.refused(Overloaded("Full."), Kind.ONE).headers)
+    assert "Retry-After" in full["Access-Control-Expose-Headers"].split(", ")
+    taken = await ingest.take(engine, Kind.ONE, VIEW)
+    assert "Access-Control-Expose-Headers" not in dict(taken.headers)
+
+
 async def test_before_there_is_an_engine_nothing_is_taken(engine: Engine) -> None:
     late = LateEngine(engine.config)
     refused = await ingest.take(late, Kind.ONE, VIEW)

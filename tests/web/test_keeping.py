@@ -58,7 +58,11 @@ def keyed(config: Config) -> Iterator[Control]:
 
 
 def lane_of(app: Application, config: Config, engine: Engine, way: str) -> Lane | None:
-    return Lane(engine, config, app.live, app.meter, app.gate) if way == "lane" else None
+    return (
+        Lane(engine, config, app.live, app.meter, app.gate, app.untaken)
+        if way == "lane"
+        else None
+    )
 
 
 async def is_answered_and_kept(port: int, raw: bytes, status: int) -> None:

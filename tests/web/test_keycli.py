@@ -91,6 +91,17 @@ def test_a_reset_forgets_all_keys_and_on_loopback_opens_the_doors(tmp_path: Path
         assert status(server, None) == 200
 
 
+@pytest.mark.parametrize("words", [["list"], ["revoke", "0" * 8], ["reset", "--yes"]])
+def test_keys_of_a_folder_that_is_not_there_are_neither_listed_nor_forgotten(
+    tmp_path: Path, words: list[str]
+) -> None:
+    data = tmp_path / "misspelt"
+    done = keys(*words, data=data)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{data} is no data folder: there is no control.db in it." in done.stderr
+    assert not data.exists()
+
+
 # -- where others can reach it ---------------------------------------------------------------
 
 

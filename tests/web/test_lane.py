@@ -118,7 +118,7 @@ CASES = {
 
 @pytest.fixture
 def lane(engine: Engine, app: Application, config: Config) -> Lane:
-    return Lane(engine, config, app.live, app.meter, app.gate)
+    return Lane(engine, config, app.live, app.meter, app.gate, app.untaken)
 
 
 @pytest.fixture
@@ -177,7 +177,10 @@ async def test_the_lane_and_the_application_count_alike(
     engine: Engine, service: LateEngine, config: Config, control: Control
 ) -> None:
     both = [create_app(service, config, control) for _ in range(2)]
-    lanes = [Lane(engine, config, both[0].live, both[0].meter, both[0].gate), None]
+    lanes = [
+        Lane(engine, config, both[0].live, both[0].meter, both[0].gate, both[0].untaken),
+        None,
+    ]
     counted = []
     for app, lane in zip(both, lanes, strict=True):
         async with served(app, config, lane) as port:
@@ -460,7 +463,9 @@ async def test_bodies_under_way_are_bounded_together(
     app: Application, engine: Engine, config: Config
 ) -> None:
     small = msgspec.structs.replace(config, bodies_bytes_max=config.body_bytes_max)
-    async with served(app, small, Lane(engine, small, app.live, app.meter, app.gate)) as port:
+    async with served(
+        app, small, Lane(engine, small, app.live, app.meter, app.gate, app.untaken)
+    ) as port:
         async with wire(port) as first, wire(port) as second:
             head = request(b"POST /track", b"", b"Content-Length: 600000", length=False)
             await first.send(head + EVENT)
@@ -483,7 +488,9 @@ async def test_a_late_head_and_a_late_body_end_their_connection(
     monkeypatch.setattr(line, "IDLE_S", 0.1)
     monkeypatch.setattr(hub, "SWEEP_S", 0.05)
     hasty = msgspec.structs.replace(config, body_deadline_s=1)
-    async with served(app, hasty, Lane(engine, hasty, app.live, app.meter, app.gate)) as port:
+    async with served(
+        app, hasty, Lane(engine, hasty, app.live, app.meter, app.gate, app.untaken)
+    ) as port:
         async with wire(port) as slow_head, wire(port) as slow_body, wire(port) as idle:
             await slow_head.send(request()[:20])
             await slow_body.send(request()[:-1])
@@ -497,7 +504,9 @@ async def test_a_connection_beyond_the_limit_is_refused_with_a_reason(
     app: Application, engine: Engine, config: Config
 ) -> None:
     narrow = msgspec.structs.replace(config, connections_max=1, stream_subscribers_max=1)
-    async with served(app, narrow, Lane(engine, narrow, app.live, app.meter, app.gate)) as port:
+    async with served(
+        app, narrow, Lane(engine, narrow, app.live, app.meter, app.gate, app.untaken)
+    ) as port:
         async with wire(port) as first:
             await first.send(request())
             assert (await first.answer()).status == 200

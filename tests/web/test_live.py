@@ -20,6 +20,7 @@ from web.errors import TooManyStreams
 from web.lane import Lane
 from web.line import STREAM_SEND_S
 from web.live import GREETING, HEARTBEAT, KEYS_MAX, Live, Subscriber, wanted
+from web.responses import LiveBody
 from web.service import LateEngine
 
 NOW_MS = 1_696_291_200_000
@@ -68,7 +69,7 @@ async def read(subscriber: Subscriber, frames: int) -> list[bytes]:
 
 async def test_a_stream_begins_as_its_users_know_it(autojump_clock: MockClock) -> None:
     async with running(Count()) as live:
-        greeting, update = await read(live.subscribe(keys=None, interval_s=1), 2)
+        greeting, update = await read(LiveBody(live, keys=None, interval_ticks=1), 2)
     assert greeting.startswith(b'data: {"type":"connected"}\n\n')
     assert b"retry: 2000\n\n" in greeting
     assert update == (
@@ -81,7 +82,7 @@ async def test_a_stream_begins_as_its_users_know_it(autojump_clock: MockClock) -
 async def test_a_frame_comes_each_second(autojump_clock: MockClock) -> None:
     async with running(Count()) as live:
         started = trio.current_time()
-        await read(live.subscribe(keys=None, interval_s=1), 1 + 5)
+        await read(LiveBody(live, keys=None, interval_ticks=1), 1 + 5)
         assert trio.current_time() - started == pytest.approx(5)
 
 
@@ -90,9 +91,9 @@ async def test_the_first_frame_comes_at_once_and_the_others_at_the_interval(
 ) -> None:
     async with running(Count()) as live:
         started = trio.current_time()
-        await read(live.subscribe(keys=None, interval_s=10), 1 + 1)
+        await read(LiveBody(live, keys=None, interval_ticks=10), 1 + 1)
         assert trio.current_time() - started == pytest.approx(1)
-        await read(live.subscribe(keys=None, interval_s=10), 1 + 3)
+        await read(LiveBody(live, keys=None, interval_ticks=10), 1 + 3)
         assert trio.current_time() - started == pytest.approx(1 + 21)
 
 
@@ -102,7 +103,7 @@ async def test_a_tick_asks_once_and_encodes_once_for_all(autojump_clock: MockClo
         both: list[list[bytes]] = []
 
         async def listen() -> None:
-            both.append(await read(live.subscribe(keys=("asked",), interval_s=1), 3))
+            both.append(await read(LiveBody(live, keys=("asked",), interval_ticks=1), 3))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen)
@@ -118,17 +119,17 @@ async def test_nothing_is_asked_while_nobody_listens(autojump_clock: MockClock) 
     async with running(count) as live:
         await trio.sleep(60)
         assert count.asked == 0
-        await read(live.subscribe(keys=None, interval_s=1), 2)
+        await read(LiveBody(live, keys=None, interval_ticks=1), 2)
         await trio.sleep(60)
         assert count.asked == 1
-        await read(live.subscribe(keys=None, interval_s=1), 2)
+        await read(LiveBody(live, keys=None, interval_ticks=1), 2)
         assert count.asked == 2
 
 
 async def test_a_slow_reader_finds_the_newest_frame_and_no_other(
     autojump_clock: MockClock,
 ) -> None:
-    async with running(Count()) as live, live.subscribe(keys=None, interval_s=1) as stream:
+    async with running(Count()) as live, LiveBody(live, keys=None, interval_ticks=1) as stream:
         frames = aiter(stream)
         assert await anext(frames) == GREETING
         await trio.sleep(30.5)
@@ -139,7 +140,7 @@ async def test_a_slow_reader_finds_the_newest_frame_and_no_other(
 async def test_a_silent_engine_is_bridged_by_heartbeats(autojump_clock: MockClock) -> None:
     count = Count()
     count.is_ready = False
-    async with running(count) as live, live.subscribe(keys=None, interval_s=10) as stream:
+    async with running(count) as live, LiveBody(live, keys=None, interval_ticks=10) as stream:
         frames = aiter(stream)
         await anext(frames)
         started = trio.current_time()
@@ -153,12 +154,12 @@ async def test_a_silent_engine_is_bridged_by_heartbeats(autojump_clock: MockCloc
 async def test_places_are_limited_and_given_back(autojump_clock: MockClock) -> None:
     async with running(Count(), subscribers_max=1) as live:
         live.must_have_room()
-        async with live.subscribe(keys=None, interval_s=1):
+        async with LiveBody(live, keys=None, interval_ticks=1):
             with pytest.raises(TooManyStreams) as refusal:
                 live.must_have_room()
             assert refusal.value.status == 503
             # One who got past the check at the same moment as another is sent away.
-            async with live.subscribe(keys=None, interval_s=1) as late:
+            async with LiveBody(live, keys=None, interval_ticks=1) as late:
                 assert [frame async for frame in late] == []
         assert live.subscribers == 0
         live.must_have_room()
@@ -166,11 +167,11 @@ async def test_places_are_limited_and_given_back(autojump_clock: MockClock) -> N
 
 async def test_who_leaves_twice_takes_nobody_elses_frames(autojump_clock: MockClock) -> None:
     async with running(Count()) as live:
-        gone = live.subscribe(keys=None, interval_s=1)
+        gone = LiveBody(live, keys=None, interval_ticks=1)
         await read(gone, 2)
         await trio.sleep(60)
         live.leave(gone)
-        _, update = await read(live.subscribe(keys=None, interval_s=1), 2)
+        _, update = await read(LiveBody(live, keys=None, interval_ticks=1), 2)
         assert figures(update)["asked"] == 2
 
 
@@ -179,7 +180,7 @@ async def test_the_end_ends_every_stream_at_once(autojump_clock: MockClock) -> N
         found: list[bytes] = []
 
         async def listen() -> None:
-            async with live.subscribe(keys=None, interval_s=10) as stream:
+            async with LiveBody(live, keys=None, interval_ticks=10) as stream:
                 found.extend([frame async for frame in stream])
 
         async with trio.open_nursery() as nursery:
@@ -268,7 +269,9 @@ async def until(claim: Callable[[], bool]) -> None:
 async def test_a_reader_that_takes_nothing_for_half_a_minute_loses_its_place(
     app: Application, engine: Engine, config: Config, autojump_clock: MockClock
 ) -> None:
-    async with served(app, config, Lane(engine, config, app.live, app.meter, app.gate)) as port:
+    async with served(
+        app, config, Lane(engine, config, app.live, app.meter, app.gate, app.untaken)
+    ) as port:
         sock = trio.socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         with sock:

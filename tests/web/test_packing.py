@@ -218,7 +218,7 @@ async def test_both_lanes_pack_alike_and_what_is_packed_is_the_same(
     for first in range(0, len(executions), 25):
         await engine.accept(batch(*executions[first : first + 25]))
     apps = [create_app(service, config, control) for _ in range(2)]
-    lane = Lane(engine, config, apps[0].live, apps[0].meter, apps[0].gate)
+    lane = Lane(engine, config, apps[0].live, apps[0].meter, apps[0].gate, apps[0].untaken)
     passing = {"date", "connection", "transfer-encoding"}
     async with served(apps[0], config, lane) as one, served(apps[1], config) as other:
         for target in TARGETS:

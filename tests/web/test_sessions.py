@@ -245,7 +245,9 @@ async def test_a_token_opens_one_stream_once(
         assert (reply.status_code, made["expiresInS"]) == (201, 60)
         return str(made["token"]).encode()
 
-    lane = Lane(engine, config, app.live, app.meter, app.gate) if has_lane else None
+    lane = (
+        Lane(engine, config, app.live, app.meter, app.gate, app.untaken) if has_lane else None
+    )
     async with served(app, config, lane) as port:
 
         async def opened(token: bytes, path: bytes = b"/stream") -> bytes:
@@ -299,6 +301,8 @@ async def test_pages_of_an_allowed_origin_read_with_a_key_and_without_credential
         reply = await client.get("/metrics/services", headers=headers | {"Origin": SHOP})
         assert reply.status_code == expected
         assert reply.headers["Access-Control-Allow-Origin"] == SHOP
+        exposed = reply.headers["Access-Control-Expose-Headers"].split(", ")
+        assert {"Retry-After", "Tallymark-Sample-Interval"} < set(exposed)
         assert "Origin" in reply.headers["Vary"]
         assert "Access-Control-Allow-Credentials" not in reply.headers
 

@@ -91,7 +91,7 @@ def test_a_key_in_the_query_is_ignored() -> None:
         (b"limit=1&limit=2", "limit is given more than once."),
         (b"limit=0", "limit: Expected `int` >= 1, got '0'."),
         (b"limit=11", "limit: Expected `int` <= 10, got '11'."),
-        (b"limit=ten", "limit: Expected `int`, got `str`, got 'ten'."),
+        (b"limit=ten", "limit: Expected `int`, got 'ten'."),
         (b"granularity=second", "granularity: Expected one of day, hour, got 'second'."),
         (b"granularity=null", "granularity: Expected one of day, hour, got 'null'."),
         (b"granularity=NULL", "granularity: Expected one of day, hour, got 'NULL'."),

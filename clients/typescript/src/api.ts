@@ -25,7 +25,7 @@ export interface Home {
   links: Record<string, string>;
 }
 
-/** One call of a service; `latency_ms` counts whether or not it succeeded. */
+/** One call of a service; its latency counts whether or not it succeeded. */
 export interface ServiceExecution {
   eventType: "service_execution";
   eventId?: string | null;
@@ -61,7 +61,7 @@ export interface RevenueTransaction {
   subscriptionId?: string | null;
 }
 
-/** One search; a `result_count` of 0 makes it a search that found nothing. */
+/** One search; a result count of 0 makes it a search that found nothing. */
 export interface MarketplaceSearch {
   eventType: "marketplace_search";
   eventId?: string | null;
@@ -335,7 +335,7 @@ export interface ExperimentsAnswer {
   range?: Range;
 }
 
-/** One experiment. unitKind what is counted as one: a user, a session, both (mixed), or, without ids, an event, whose figures are too sure of themselves unitsNeeded units per variant to tell a lift of 10 % with a power of 80 % daysNeeded days until then at the present pace sampleRate 1 unless units are a sample */
+/** One experiment. unitKind what is counted as one: a user, a session, both (mixed), or, without ids, an event, whose figures are too sure of themselves unitsNeeded units per variant to tell a lift of 10 % with a power of 80 % daysNeeded days until then at the present pace; null where that many are never kept sampleRate 1 unless units are a sample */
 export interface ExperimentRow {
   experimentId: string;
   experimentName: string;
@@ -678,7 +678,7 @@ export interface SnapshotHealth {
   ageS: number | null;
 }
 
-/** How the archive does; `lag` counts events that are on the disk and not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
+/** How the archive is doing; `lag` counts events that are on disk but not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
 export interface ArchiveHealth {
   state: string;
   process: number | null;

@@ -170,6 +170,21 @@ def test_units_and_days_that_are_still_needed_are_told() -> None:
     assert found["daysNeeded"] == 294  # at 50 units a day
 
 
+def test_no_day_is_named_for_units_that_will_never_be_kept() -> None:
+    told = [{**event, "timestamp": NOW_MS - 2 * DAY_MS} for event in arms((10, 100), (12, 100))]
+
+    def days_needed(units_max: int) -> int | None:
+        house = House(experiment_units_max=units_max).track(NOW_MS, *told)
+        [found] = house.experiments(NOW_MS)["data"]
+        assert found["unitsNeeded"] is not None
+        days: int | None = found["daysNeeded"]
+        return days
+
+    assert days_needed(2 * 14_751) == 294
+    assert days_needed(2 * 14_751 - 1) is None
+    assert days_needed(100) is None
+
+
 def test_beyond_the_bound_units_are_a_sample_whose_rate_is_told() -> None:
     house = House(experiment_units_max=100).track(NOW_MS, *arms((50, 500), (100, 500)))
     [found] = house.experiments(NOW_MS)["data"]

@@ -78,7 +78,7 @@ export function Dashboards({ view }: { view: View }): JSX.Element {
               label="Dashboards"
               rows={data}
               rowKey={(row) => row.id}
-              columns={columnsFor({ add, kind, onDelete: setLeaving })}
+              columns={columnsFor({ zone: view.zone, add, kind, onDelete: setLeaving })}
             />
           )}
         </Answered>
@@ -98,12 +98,13 @@ export function Dashboards({ view }: { view: View }): JSX.Element {
 }
 
 interface ListActs {
+  zone: string;
   add: string | undefined;
   kind: string | undefined;
   onDelete: (board: Dashboard) => void;
 }
 
-function columnsFor({ add, kind, onDelete }: ListActs): Column<Dashboard>[] {
+function columnsFor({ zone, add, kind, onDelete }: ListActs): Column<Dashboard>[] {
   return [
     {
       key: "name", head: "Dashboard", class: "name-cell",
@@ -128,7 +129,7 @@ function columnsFor({ add, kind, onDelete }: ListActs): Column<Dashboard>[] {
     },
     {
       key: "changed", head: "Changed", isNumber: true, class: "soft wide-only phone-not",
-      cell: (row) => monthDay(Date.parse(row.updatedAt), "UTC"),
+      cell: (row) => monthDay(Date.parse(row.updatedAt), zone),
     },
     {
       key: "acts", head: <span class="unseen">Acts</span>, isNumber: true,

@@ -44,6 +44,12 @@ urllib.request.urlopen(urllib.request.Request(
   }
 }
 
+const DEMO_ORIGIN = "http://127.0.0.1:8080";
+
+/** What fills this service; the command sends to its own default unless told. */
+const demoCommand = (origin: string): string =>
+  origin === DEMO_ORIGIN ? "tallymark demo" : `tallymark demo --url ${origin}`;
+
 interface Props {
   health: Health | undefined;
   onDone: () => void;
@@ -73,8 +79,8 @@ export function FirstRun({ health, onDone }: Props): JSX.Element {
         </Step>
       </ol>
       <p class="soft only-looking">
-        Only looking? <span class="chip mono">tallymark demo</span> fills 30 days of sample data that you can
-        delete again.
+        Only looking? <span class="chip mono">{demoCommand(location.origin)}</span> sends 30 days of made-up
+        events; they go with the data folder.
       </p>
     </div>
   );

@@ -168,7 +168,7 @@ function Figures({ view, asked, id }: {
       {latency("p50")}
       {latency("p95")}
       {latency("p99")}
-      <Stat label="Slowest" figure={duration(now?.latency.max)} line="one execution, exact" />
+      <Stat label="Slowest" figure={duration(now?.latency.max)} line={now?.latency.max != null && "one execution, exact"} />
     </Band>
   );
 }

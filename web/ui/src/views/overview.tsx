@@ -8,7 +8,7 @@ import { PER } from "../lib/period";
 import { known, timeAxis } from "../lib/series";
 import { clockWithSeconds } from "../lib/time";
 import type {
-  RevenueAnswer, RevenueStep, ServiceRow, ServiceStep, ServicesAnswer, SqlAnswer,
+  RevenueAnswer, RevenueFigures, RevenueStep, ServiceRow, ServiceStep, ServicesAnswer, SqlAnswer,
 } from "../lib/types";
 import { linkTo } from "../lib/url";
 import type { View } from "../lib/view";
@@ -106,7 +106,7 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
   );
   return (
     <section class="panel span-6" aria-label="Revenue">
-      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={304} empty={({ data }) => (data.gmv === null ? mixedWords(data) : null)}>
+      <Answered asked={revenue} what="revenue" title="Revenue (GMV)" height={304} empty={({ data }) => (data.gmv === null ? <Mixed data={data} /> : null)}>
         {({ data }) => {
           const rows = data.series ?? [];
           const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
@@ -143,6 +143,17 @@ function RevenueChart({ view }: { view: View }): JSX.Element {
         }}
       </Answered>
     </section>
+  );
+}
+
+function Mixed({ data }: { data: RevenueFigures }): JSX.Element {
+  return (
+    <>
+      {mixedWords(data)}{" "}
+      <a class="link medium" href={linkTo(["revenue"])}>
+        Choose one
+      </a>
+    </>
   );
 }
 

@@ -46,7 +46,7 @@ export function Revenue({ view }: { view: View }): JSX.Element {
       <Choice chosen={currency} codes={Object.keys(unfiltered.answer?.data.byCurrency ?? {})} />
       {isMixed && (
         <div class="span-12">
-          <Notice tone="warn">{mixedWords(asked.answer?.data)}</Notice>
+          <Notice tone="warn">{mixedWords(asked.answer?.data)} Choose one, or set currency_rates.</Notice>
         </div>
       )}
       <Figures view={view} asked={asked} />
@@ -83,7 +83,7 @@ function Choice({ chosen, codes }: { chosen: string | null; codes: readonly stri
 export function mixedWords(data: RevenueFigures | undefined): string {
   const codes = Object.keys(data?.byCurrency ?? {});
   const listed = new Intl.ListFormat("en", { type: "conjunction" }).format(codes);
-  return `Amounts came in ${listed}, and no rate tells what they are together. Choose one, or set currency_rates.`;
+  return `Amounts came in ${listed}, and no rate tells what they are together.`;
 }
 
 function useRevenueBefore(view: View): Previous<RevenueStep> {
@@ -309,7 +309,7 @@ function Currencies({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }
   const csv = url("/export/revenue", { ...view.params, format: "csv" });
   const cash = (row: CurrencyRow, value: number | null): string => plain(money(value, row.code));
   return (
-    <Panel span={6} class="as-high-as-needed" title="By currency" tools={<CsvLink href={csv} name="By currency" />}>
+    <Panel span={6} class="as-high-as-needed currencies" title="By currency" tools={<CsvLink href={csv} name="By currency" />}>
       <Answered
         asked={asked}
         what="currencies"
@@ -335,11 +335,11 @@ function Currencies({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }
                 { key: "gmv", head: "GMV", isNumber: true, cell: (row) => cash(row, row.gmv) },
                 { key: "orders", head: "Orders", isNumber: true, cell: (row) => count(row.transactionCount) },
                 {
-                  key: "average", head: "Average order", isNumber: true, class: "phone-not",
+                  key: "average", head: "Average order", isNumber: true, class: "narrow-not",
                   cell: (row) => cash(row, row.avgOrderValue),
                 },
                 {
-                  key: "take", head: "Take rate", isNumber: true, class: "phone-not",
+                  key: "take", head: "Take rate", isNumber: true, class: "narrow-not",
                   cell: (row) => plain(percent(row.takeRate, 1)),
                 },
                 { key: "mrr", head: "MRR", isNumber: true, cell: (row) => cash(row, row.mrr) },

@@ -83,7 +83,7 @@ function Warnings({ health }: { health: Health }): JSX.Element {
 }
 
 /** What an acknowledgement has waited for. */
-const AWAITED: Record<string, string> = { fsync: "synced", write: "not synced", none: "not waited for" };
+const AWAITED: Record<string, string> = { fsync: "synced", write: "not synced", none: "not awaited" };
 
 function Figures({ health }: { health: Health }): JSX.Element {
   const { queue, journal, snapshot, stream, archive } = health;
@@ -102,7 +102,7 @@ function Figures({ health }: { health: Health }): JSX.Element {
       <Stat
         label="Journal"
         figure={bytes(journal?.sizeBytes)}
-        line={journal && `${many(journal.groups, "group", "groups")} · ${AWAITED[journal.durability] ?? journal.durability}`}
+        line={journal && `${AWAITED[journal.durability] ?? journal.durability} · ${many(journal.groups, "group", "groups")}`}
       />
       <Stat
         label="Snapshot"

@@ -59,11 +59,13 @@ export function TodayBand({ view }: { view: View }): JSX.Element {
   ).answer;
   const { counters, state } = useStore(live, (value) => value);
   const currency = revenue?.data.currency ?? "USD";
-  const cell = (name: string, hours: Hours, good: Good, path: string, figure?: Figure): JSX.Element => (
+  const cell = (
+    name: string, hours: Hours, good: Good, path: string, figure?: Figure, line?: string,
+  ): JSX.Element => (
     <Stat
       label={name}
       figure={figure ?? counted(counters?.[`${name.toLowerCase()}:today`])}
-      line={<Against hours={hours} hour={hour} good={good} />}
+      line={line ?? <Against hours={hours} hour={hour} good={good} />}
       href={linkTo([path], { range: "today" })}
       bars={<HourBars {...hours} running={hour} isErrors={name === "Errors"} />}
       isLive
@@ -79,6 +81,7 @@ export function TodayBand({ view }: { view: View }): JSX.Element {
         "Revenue",
         hoursOf(revenue?.data.series, today, zone, (row) => row.gmv),
         "up", "revenue", money(cash, currency),
+        cash === null && revenue?.data.reason != null ? "in several currencies" : undefined,
       )}
       {cell("Errors", ofServices((row) => row.errors), "down", "services")}
       <Stat

@@ -19,10 +19,11 @@ import { variantName } from "../lib/verdict";
 import { areHoursKept, isComparable, settings, type View } from "../lib/view";
 import { ChartFrame, type Line } from "../ui/chart";
 import { ChangeLine, FigureText } from "../ui/figure";
-import { Answered, Nothing } from "../ui/panel";
+import { Answered, Nothing, PanelHead } from "../ui/panel";
 import { WideSpark } from "../ui/spark";
 import { DataTable } from "../ui/table";
 import { ResultChart, ResultTable } from "./result";
+import { mixedWords } from "./revenue";
 import { FamilyTable } from "./widgettables";
 
 /** Where a dashboard's figures come from: the service itself, or what a share link opens. */
@@ -181,6 +182,10 @@ function Content(props: ContentProps): JSX.Element | null {
 const currencyOf = (family: Family, answer: Answer): string =>
   family === "revenue" ? (answer as RevenueAnswer).data.currency : "USD";
 
+/** Whether amounts came in several currencies that no rate brings together. */
+const isMixed = (family: Family, answer: Answer): boolean =>
+  family === "revenue" && (answer as RevenueAnswer).data.reason !== null;
+
 const TREND_FROM_PX = 96;
 
 function Counter({ widget, answer, view, height }: ContentProps): JSX.Element {
@@ -190,11 +195,10 @@ function Counter({ widget, answer, view, height }: ContentProps): JSX.Element {
   const { measure, good } = metricOf(widget.metric);
   const now = scalarOf(family, field, figures, "now");
   const before = scalarOf(family, field, figures, "previous");
-  const isMixed = family === "revenue" && (answer as RevenueAnswer).data.reason !== null;
   // A period that still runs is shorter than the one before: only rates may be compared then.
   const isFair = !view.period.isRunning || measure !== "amount";
   let line: ComponentChildren = widget.range === null && view.period.dates;
-  if (isMixed && now === null) line = "in several currencies, and no rate is set";
+  if (isMixed(family, answer) && now === null) line = "in several currencies, and no rate is set";
   else if (view.isCompared && isFair && before !== null) {
     line = <ChangeLine change={change(now, before, measure, good)} than="previous" />;
   }
@@ -269,6 +273,14 @@ function Chart({ widget, answer, view, height }: ContentProps): JSX.Element {
           values: known(axis, rows, (row) => stepValue(field, row)),
         }];
   const half = halfStep(axis.xs);
+  if (isMixed(family, answer) && lines.every(({ values }) => values.every((value) => value === null))) {
+    return (
+      <>
+        <PanelHead title={widget.title} />
+        <Nothing height={height}>{mixedWords((answer as RevenueAnswer).data)}</Nothing>
+      </>
+    );
+  }
   return (
     <ChartFrame
       title={widget.title}
