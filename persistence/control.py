@@ -19,6 +19,7 @@ from engine.errors import ChangedMeanwhile, LimitReached, NameTaken, UnusableCon
 from persistence import rowsums
 from persistence.database import (
     FILE_NAME,
+    begin_the_log_anew,
     connect,
     must_have_its_log,
     must_have_its_rows,
@@ -125,6 +126,7 @@ class ControlStore:
             store = cls(db)
             store._migrate(path, now_ms, first)
             must_have_its_rows(db, path)
+            begin_the_log_anew(db)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             db.close()
             raise unusable(path, error) from error

@@ -95,6 +95,15 @@ def must_have_its_log(path: Path) -> None:
         raise unusable(log, error) from error
 
 
+def begin_the_log_anew(db: sqlite3.Connection) -> None:
+    """Have the next change overwrite the log: a start after a kill needs no room for it."""
+    try:
+        db.execute("PRAGMA wal_checkpoint")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+
+
 def found_by(db: sqlite3.Connection, check: str) -> list[str]:
     """What a check of SQLite says; what it quotes of a damaged file may be no text."""
     before, db.text_factory = db.text_factory, bytes

@@ -1,8 +1,10 @@
 """Keys at rest: digests alone, and changes that another process sees at once."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,23 @@ def store(folder: Path) -> Iterator[KeyStore]:
     store = KeyStore.open(folder)
     yield store
     store.close()
+
+
+def test_a_start_after_a_kill_needs_no_room(tmp_path: Path) -> None:
+    lives = [tmp_path / name for name in ("first", "second", "third")]
+    lives[0].mkdir()
+    for life, next_life in pairwise(lives):
+        control, keys = ControlStore.open(life, now_ms=1), KeyStore.open(life)
+        keys.serve()
+        shutil.copytree(life, next_life)  # as a kill leaves it
+        sizes = {path.name: path.stat().st_size for path in next_life.iterdir()}
+        control.close()
+        keys.close()
+    control, keys = ControlStore.open(lives[-1], now_ms=2), KeyStore.open(lives[-1])
+    keys.serve()
+    assert {path.name: path.stat().st_size for path in lives[-1].iterdir()} == sizes
+    control.close()
+    keys.close()
 
 
 @pytest.mark.parametrize("role", ROLES)
