@@ -274,13 +274,17 @@ class Queue:
         """Whether nothing waits for the sequencer."""
         return not self._entries
 
-    async def gather(self) -> list[Waiting] | Notice | Barrier | None:
-        """The batches that one record takes, what stands alone, or None: ended and empty."""
-        while not self._entries:
-            if self._has_ended:
-                return None
+    async def filled(self) -> None:
+        """Wait until something waits, or nothing will any more."""
+        while not self._entries and not self._has_ended:
             self._filled = trio.Event()
             await self._filled.wait()
+
+    async def gather(self) -> list[Waiting] | Notice | Barrier | None:
+        """The batches that one record takes, what stands alone, or None: ended and empty."""
+        await self.filled()
+        if not self._entries:
+            return None
         first = self._entries[0]
         if not isinstance(first, Portion):
             self._entries.popleft()

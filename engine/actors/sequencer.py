@@ -29,6 +29,11 @@ from engine.sequence import Sequencing, are_few
 RELEASED_AT_ONCE: Final = 32
 """Acknowledgements without a pause; each may be an answer sent, which takes 10 µs."""
 
+TURNS_FOR_MORE: Final = 3
+FEW_EVENTS: Final = 1_000
+"""For so many turns, while fewer events wait, a record is put off for those who were just
+answered: they may ask again, and a sync costs as much as ten turns (decision 0023)."""
+
 
 class Journal(Protocol):
     """What the sequencer needs of a log, which may as well be a replicated one elsewhere."""
@@ -113,9 +118,12 @@ class Sequencer:
 
     async def run(self) -> None:
         """Keep, count and release what waits, until the queue has ended."""
+        answered = 0
         while True:
             if self.queue.is_empty:
                 await self._deal_due()
+            if answered > 1 and self._config.durability == "fsync":  # one waits for nobody
+                await self._let_more_come()
             gathered = await self.queue.gather()
             if gathered is None:
                 return
@@ -125,6 +133,13 @@ class Sequencer:
                 await self._take_notice(gathered)
             else:
                 await self._take(gathered)
+                answered = len(gathered)
+
+    async def _let_more_come(self) -> None:
+        await self.queue.filled()
+        for _ in range(TURNS_FOR_MORE):
+            if self.queue.events < FEW_EVENTS:
+                await trio.lowlevel.checkpoint()
 
     async def _take(self, gathered: list[Waiting]) -> None:
         received_ms = self._clock_ms()

@@ -41,6 +41,15 @@ def test_a_dashboard_is_made_filled_saved_and_found_again(own: Server, open_page
     assert [widget["metric"] for widget in made["widgets"]] == ["services.executions"]
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_an_added_widget_comes_into_sight(own: Server, open_page: Open, width: int) -> None:
+    page = open_page(own, "/#/dashboards/services?edit=1")
+    page.set_viewport_size({"width": width, "height": 800})
+    settled(page)
+    page.get_by_role("button", name="Add widget").click()
+    expect(page.locator("main article.chosen")).to_be_in_viewport()
+
+
 def test_a_widget_moves_and_grows_by_keys(own: Server, open_page: Open) -> None:
     widget = {"kind": "counter", "title": "Orders", "metric": "revenue.transactionCount"}
     widget |= {"layout": {"x": 0, "y": 0, "w": 3, "h": 2}}

@@ -1,6 +1,7 @@
 """Periods as people have them: other zones, changed clocks, nothing there, nothing before."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,19 @@ def test_nothing_is_compared_with_a_time_before_the_first_event(
     open_page(demo, "/#/revenue?range=7d")
     settled(page)
     expect(page.locator("header")).to_contain_text("vs previous 7 days")
+
+
+def test_in_another_zone_a_week_is_shown_although_the_hours_before_it_are_gone(
+    server: Server, open_page: Open
+) -> None:
+    now_ms = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+    batch = [execution(timestamp=now_ms - days * 86_400_000) for days in (0, 20)]
+    assert server.client.post("/track/batch", json=batch).status_code == 200
+    page = open_page(server, "/#/services?tz=Asia/Tokyo")
+    settled(page)
+    expect(page.locator("main tbody tr")).to_have_count(1)
+    compare = page.get_by_role("button", name="Compare")
+    expect(compare).to_have_attribute("title", re.compile("hours that are no longer kept"))
 
 
 def test_hours_are_compared_with_the_days_of_the_period_before(

@@ -331,6 +331,22 @@ async def test_batches_that_wait_for_the_disk_become_one_record(line, disk):
     assert (line.sequencer.groups, line.journal.last_seq) == (2, 21)
 
 
+async def test_who_asks_again_when_answered_shares_the_record_of_those_who_wait(line, disk):
+    async def ask_twice():
+        await line.send(view())
+        await line.send(view())
+
+    async with trio.open_nursery() as senders:
+        disk.hold()
+        for _ in range(2):
+            senders.start_soon(ask_twice)
+        await disk.reached()
+        senders.start_soon(line.send, view())
+        await wait_all_tasks_blocked()
+        disk.let_go()
+    assert [len(bodies) for bodies in line.records()] == [2, 3]
+
+
 async def test_what_one_sender_sends_in_turn_is_in_the_journal_in_that_order(line):
     async def sender(name):
         for number in range(8):

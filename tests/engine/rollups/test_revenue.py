@@ -16,7 +16,6 @@ from tests.owners import Everything
 UTC = Calendar("UTC")
 DAY = 740_000
 START_MS = UTC.day_start_ms(DAY)
-YEAR_MS = 365 * DAY_MS
 SUB = 7
 
 

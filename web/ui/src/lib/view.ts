@@ -5,7 +5,7 @@ import { Problem, answerTo, keyAsked, url } from "./api";
 import { granularityFor, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
-import { DAY_MS, HOUR_MS, haveSameHours, isZone, monthDay, zoneName } from "./time";
+import { DAY_MS, HOUR_MS, haveSameHours, isZone, local, monthDay, zoneName } from "./time";
 import { toast } from "./toasts";
 import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
 import { route, type Route } from "./url";
@@ -70,11 +70,24 @@ export function areHoursKept(startMs: number, nowMs: number): boolean {
 export const REFRESH_MS = 30_000;
 const COMPARED_DAYS_MAX = 200;
 
+/** Whether a period is of whole days of its zone. */
+const hasDates = ({ start }: Period): boolean => /^\d{4}-\d\d-\d\d$/.test(start);
+
 /** Why a period cannot be compared with the one before; null where it can. */
-function compareReasonOf({ days, startMs, endMs }: Period, zone: string, firstMs: number): string | null {
+function compareReasonOf(period: Period, { zone, home, nowMs, firstMs }: {
+  zone: string;
+  home: string;
+  nowMs: number;
+  firstMs: number;
+}): string | null {
+  const { days, startMs, endMs } = period;
   if (days > COMPARED_DAYS_MAX) return "The period before is no longer kept whole.";
+  const beforeMs = startMs - (endMs - startMs);
+  // Whole days of the reporting zone are kept as such; all else is made of hours.
+  const isOfDays = hasDates(period) && (zone === home || local(startMs, home).hour === 0);
+  if (!isOfDays && !areHoursKept(beforeMs, nowMs)) return "The period before needs hours that are no longer kept.";
   // A first day, or hour, that began without us is not what spoils a comparison.
-  const missingMs = firstMs - (startMs - (endMs - startMs));
+  const missingMs = firstMs - beforeMs;
   if (missingMs < (days < 2 ? HOUR_MS : DAY_MS)) return null;
   return `There are no events before ${monthDay(firstMs, zone)}: the period before was not counted whole.`;
 }
@@ -128,7 +141,7 @@ export function useView(defaults: ViewDefaults): View {
     else complain("time zone", asked, zone);
   }, [word, asked]);
   const firstMs = useStore(firstEventMs, (value) => value);
-  const compareReason = compareReasonOf(period, zone, firstMs);
+  const compareReason = compareReasonOf(period, { zone, home, nowMs, firstMs });
   const granularity = granularityFor(period, {
     wanted: here.query["granularity"] ?? null,
     finest: defaults.finest,
@@ -158,14 +171,15 @@ export const zoneReason = (zone: string, home: string): string =>
 
 /** The same for a widget with a period of its own. */
 export function isComparable(view: View, period: Period): boolean {
-  return view.route.query["compare"] !== "off" && compareReasonOf(period, view.zone, firstEventMs.get()) === null;
+  const { zone, reportingZone: home, nowMs } = view;
+  const reason = compareReasonOf(period, { zone, home, nowMs, firstMs: firstEventMs.get() });
+  return view.route.query["compare"] !== "off" && reason === null;
 }
 
 /** The parameters of the period before, for its own series. */
 export function previousParams(view: View): View["params"] {
   const { period, params } = view;
-  const isDates = /^\d{4}-\d\d-\d\d$/.test(period.start);
-  if (!isDates) {
+  if (!hasDates(period)) {
     const length = period.endMs - period.startMs;
     const [start, end] = [period.startMs - length, period.startMs];
     return { ...params, startDate: new Date(start).toISOString(), endDate: new Date(end).toISOString() };

@@ -33,6 +33,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const [body, setBody] = useState<DashboardBody>(bodyOf(board));
   const [saved, setSaved] = useState(body);
   const [chosen, setChosen] = useState<number | null>(null);
+  const [added, setAdded] = useState<number | null>(null);
   const etag = useEtag(board.id);
   const widgets = body.widgets;
   const put = (next: Widget[]): void => setBody({ ...body, widgets: next });
@@ -44,6 +45,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const add = (): void => {
     put([...widgets, { ...FIRST, layout: atBottom(layouts) }]);
     setChosen(widgets.length);
+    setAdded(widgets.length);
   };
   const remove = (at: number): void => {
     put(widgets.filter((_, other) => other !== at));
@@ -91,6 +93,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
             widget={one}
             view={view}
             isChosen={at === chosen}
+            isNew={at === added}
             onChoose={() => setChosen(at)}
             onLayout={(layout) => place(at, layout)}
             onStep={(step) => layOut(step === 1 ? lowered(layouts, at) : raised(layouts, at))}
@@ -140,6 +143,8 @@ interface EditableProps {
   widget: Widget;
   view: View;
   isChosen: boolean;
+  /** Just added, below all others: it comes into sight. */
+  isNew: boolean;
   onChoose: () => void;
   onLayout: (layout: Layout) => void;
   /** One place up (-1) or down (1). */
@@ -153,8 +158,12 @@ const MOVES: Record<string, readonly [number, number]> = {
   ArrowDown: [0, 1],
 };
 
-function Editable({ widget, view, isChosen, onChoose, onLayout, onStep }: EditableProps): JSX.Element {
+function Editable({ widget, view, isChosen, isNew, onChoose, onLayout, onStep }: EditableProps): JSX.Element {
   const { layout } = widget;
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (isNew) box.current?.scrollIntoView({ block: "center" });
+  }, [isNew]);
   const press = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget) return;
     if (event.key === "Enter") onChoose();
@@ -169,6 +178,7 @@ function Editable({ widget, view, isChosen, onChoose, onLayout, onStep }: Editab
   const title = widget.title || metricOf(widget.metric).label;
   return (
     <article
+      ref={box}
       class={`panel editable${isChosen ? " chosen" : ""}`}
       style={placeOf(layout)}
       tabIndex={0}
