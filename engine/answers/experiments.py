@@ -18,6 +18,7 @@ from engine.answers.common import (
     range_of,
     zone_of,
 )
+from engine.cells import OTHER
 from engine.period import Period
 from engine.rollups import experiments, names
 from engine.rollups.experiments import SESSION, USER, Experiment, Image, Question, Variant
@@ -140,10 +141,12 @@ def _row(
 ) -> ExperimentRow:
     kind = _unit_kind(found)
     arms = [_arm(variant, by_events=kind == "event") for variant in found.variants.values()]
-    decision = significance.decide(arms)
+    # Those beyond the cap are counted together, and variants of several are no alternatives.
+    compared = [] if experiment == OTHER else arms
+    decision = significance.decide(compared)
     test = decision.test
     indexes = list(found.variants)
-    needed = _units_needed(arms)
+    needed = _units_needed(compared)
     kept_max = math.inf if kind == "event" else frame.config.experiment_units_max
     since_ms = max(found.started_ms, period.start_ms) if period else found.started_ms
     until_ms = min(frame.now_ms, period.end_ms) if period else frame.now_ms
@@ -152,11 +155,11 @@ def _row(
         experiment_name=known.get((names.EXPERIMENT, experiment, 0), experiment),
         started_at=timebucket.iso(found.started_ms, zone_of(asked, frame)),
         unit_kind=kind,
-        variants=_variants(experiment, found, arms, known),
+        variants=_variants(experiment, found, arms, known, is_compared=bool(compared)),
         winner=None if decision.winner is None else indexes[decision.winner],
         confidence=decision.confidence,
         p_value=None if test is None else test.p_value,
-        always_valid_p=significance.always_valid_p(arms),
+        always_valid_p=significance.always_valid_p(compared),
         srm=SplitCheck(
             p=decision.srm.p_value,
             expected=decision.srm.expected,
@@ -193,14 +196,15 @@ def _arm(variant: Variant, *, by_events: bool) -> Arm:
 
 
 def _variants(
-    experiment: str, found: Experiment, arms: Sequence[Arm], known: Known
+    experiment: str, found: Experiment, arms: Sequence[Arm], known: Known, *, is_compared: bool
 ) -> list[VariantRow]:
-    chances = significance.chance_to_win(arms) if any(arm.units for arm in arms) else None
+    has_units = any(arm.units for arm in arms)
+    chances = significance.chance_to_win(arms) if is_compared and has_units else None
     rows = []
     for position, (index, variant) in enumerate(found.variants.items()):
         arm = arms[position]
         interval = significance.wilson(arm)
-        lift = significance.lift(arms[0], arm) if position else None
+        lift = significance.lift(arms[0], arm) if is_compared and position else None
         rows.append(
             VariantRow(
                 index=index,
@@ -237,6 +241,8 @@ def _letter_name(index: int) -> str:
 
 
 def _units_needed(arms: Sequence[Arm]) -> int | None:
+    if not arms:
+        return None
     base = arms[0]
     if not base.units or not 0 < base.converted < base.units:
         return None

@@ -170,6 +170,19 @@ def test_units_and_days_that_are_still_needed_are_told() -> None:
     assert found["daysNeeded"] == 294  # at 50 units a day
 
 
+def test_experiments_beyond_the_cap_are_counted_together_and_not_compared() -> None:
+    second = [{**event, "experimentId": "y"} for event in arms((100, 1000), (200, 1000))]
+    house = House(experiments_max=1, shards=1).track(NOW_MS, SHOWN).track(NOW_MS, *second)
+    rows = {row["experimentId"]: row for row in house.experiments(NOW_MS)["data"]}
+    found = rows["__other__"]
+    assert [variant["unitRate"] for variant in found["variants"]] == [10.0, 20.0]
+    nothing = ("winner", "confidence", "pValue", "alwaysValidP", "unitsNeeded", "daysNeeded")
+    assert [found[name] for name in nothing] == [None] * len(nothing)
+    assert found["srm"] == {"p": None, "expected": [], "observed": []}
+    for variant in found["variants"]:
+        assert (variant["lift"], variant["chanceToWin"]) == (None, None)
+
+
 def test_no_day_is_named_for_units_that_will_never_be_kept() -> None:
     told = [{**event, "timestamp": NOW_MS - 2 * DAY_MS} for event in arms((10, 100), (12, 100))]
 

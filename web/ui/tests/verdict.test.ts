@@ -68,6 +68,11 @@ test("without a number of people that would do it says why", () => {
   expect(of(100)).toContain("Of A so many convert that a lift of 10 % has no room.");
 });
 
+test("experiments that are counted together have no verdict", () => {
+  const both = row({ experimentId: "__other__", unitsNeeded: null, srm: { p: null, expected: [], observed: [] } });
+  expect(verdictOf(both)).toMatchObject({ state: "running", chip: "No comparison" });
+});
+
 test("a mismatch forbids the result, whatever the rates", () => {
   const broken = row({ winner: 1, srm: { p: 1e-9, expected: [9155, 9155], observed: [9870, 8441] } });
   const verdict = verdictOf(broken);

@@ -43,6 +43,7 @@ export function unitsWord(row: ExperimentRow): string {
 }
 
 export function verdictOf(row: ExperimentRow): Verdict {
+  if (row.experimentId === TOGETHER) return together();
   if (isMismatch(row)) return mismatch(row);
   const found = row.variants.length < 2 ? alone() : (won(row) ?? undecided(row));
   return row.unitKind === "event" ? withoutIds(found) : found;
@@ -79,6 +80,19 @@ function shares(values: readonly number[]): string {
 export function comparison(p: number | null): string {
   const text = pValue(p);
   return text.startsWith("<") ? text : `=${NBSP}${text}`;
+}
+
+/** What the service calls the experiments that came after as many as it tells apart. */
+const TOGETHER = "__other__";
+
+function together(): Verdict {
+  return {
+    state: "running",
+    chip: "No comparison",
+    tone: "",
+    sentence: [say("Several experiments counted together, because there are more than are told apart. Their variants cannot be compared.")],
+    warning: null,
+  };
 }
 
 function alone(): Verdict {
