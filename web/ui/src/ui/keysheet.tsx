@@ -47,7 +47,7 @@ export function KeySheet({ onClose }: { onClose: () => void }): JSX.Element {
             type="checkbox"
             checked={isOn}
             onChange={(event) => setKeysOn(event.currentTarget.checked)}
-          />{" "}
+          />
           Single keys are on
         </label>
         <button type="button" class="button" onClick={onClose}>
