@@ -224,6 +224,15 @@ def test_of_a_payment_and_a_refund_at_one_instant_the_refund_is_the_later() -> N
     assert figures(told(back, MONTHLY))["mrr"] == 0
 
 
+def test_of_two_payments_at_one_instant_that_of_the_later_service_and_creator_counts() -> None:
+    for field in ("serviceId", "creatorId"):
+        pair = [{**MONTHLY, field: who} for who in ("a", "b")]
+        for payments in (pair, pair[::-1]):
+            house = told(*payments)
+            assert figures(house, **{field: "b"})["mrr"] == figures(house)["mrr"] == 100
+            assert figures(house, **{field: "a"})["mrr"] == 0
+
+
 def test_a_subscription_without_an_id_goes_by_its_order() -> None:
     paid = {**SALE, "billingInterval": "month"}
     assert figures(told(paid, {**paid, "orderId": "p"}, paid))["mrr"] == 200
