@@ -54,6 +54,19 @@ def test_refunds_may_exceed_the_sales_of_a_period() -> None:
     assert (found["gmv"], found["grossGmv"], found["creatorEarnings"]) == (-20, 10, -20)
 
 
+@pytest.mark.parametrize(
+    ("sold", "back", "rate"), [(50, 10, 410), (10, 50, -350), (20, 20, 20)]
+)
+def test_the_take_rate_may_leave_percent_where_refunds_have_another(
+    sold: int, back: int, rate: int
+) -> None:
+    found = figures(
+        told({**SALE, "takeRate": sold}, {**REFUND, "amount": 90, "takeRate": back})
+    )
+    assert (found["gmv"], found["takeRate"]) == (10, rate)
+    assert found["fees"] == found["gmv"] * rate / 100
+
+
 def test_what_nothing_divides_is_null() -> None:
     found = figures(told(SALE, REFUND))
     assert (found["gmv"], found["takeRate"], found["avgOrderValue"]) == (0, None, 100)
