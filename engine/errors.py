@@ -11,6 +11,9 @@ class TallymarkError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
+    retry_after_s: int | None = None
+    """When the same may well succeed; None where time alone changes nothing."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:

@@ -121,6 +121,11 @@ class Labels:
             self.has_changed = True
         return label
 
+    def may_be_in_other(self, service: str, label: str) -> bool:
+        """Whether what came under this label may have gone to OTHER for want of room."""
+        labels = self.by_service.get(service, ())
+        return OTHER in labels and len(labels) >= self._labels_max and label not in labels
+
 
 class Intakes:
     """What waits for the cells of one shard, `cells` by pair and `sums` of all pairs.

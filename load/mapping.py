@@ -44,6 +44,7 @@ from msgspec import Struct, field
 
 from load.cells import FALSE, TRUE, Cell, boolean, instant, number, text
 from load.errors import InvalidMapping
+from load.zones import zone_of
 
 FieldType = Literal["string", "number", "integer", "boolean", "timestamp"]
 
@@ -174,7 +175,7 @@ class EventMapping:
     def zone(self) -> ZoneInfo:
         """Where the calendar days of this history are cut; UTC where no timestamp is mapped."""
         spec = self._specs.get("timestamp")
-        return ZoneInfo(spec.zone if spec else "UTC")
+        return zone_of(spec.zone if spec else "UTC")
 
     def digest(self) -> str:
         """16 hex digits that change whenever the mapping means something else."""
@@ -257,9 +258,7 @@ class EventMapping:
                 return boolean(spec.true, spec.false)
             case "timestamp":
                 try:
-                    zone = ZoneInfo(spec.zone)
-                except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-                    raise self._invalid(f"[fields] {name}: bad zone {spec.zone!r}") from None
+                    zone = zone_of(spec.zone)
                 except KeyError:
                     raise self._invalid(f"[fields] {name}: no zone {spec.zone!r}") from None
                 return instant(spec.format, zone, shift_days)

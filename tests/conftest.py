@@ -1,6 +1,8 @@
 """What all tests share: how Hypothesis behaves, and a server in a process of its own."""
 
+import zoneinfo
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,19 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """A ready server with default settings on an empty folder; killed after the test."""
     with Server(tmp_path / "data") as running:
         yield running
+
+
+@pytest.fixture
+def lying_system(tmp_path: Path) -> Iterator[None]:
+    """An operating system for which Berlin has the clocks of Tokyo."""
+    (tmp_path / "Europe").mkdir()
+    tokyo = files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe" / "Berlin").write_bytes(tokyo)
+    zoneinfo.reset_tzpath([str(tmp_path)])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,16 @@ from persistence.archive.manifest import (
     Tombstone,
     between,
 )
-from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, Unreadable, encode
+from persistence.archive.talk import (
+    Begin,
+    Note,
+    Progress,
+    Said,
+    Setback,
+    Trouble,
+    Unreadable,
+    encode,
+)
 from persistence.record import UnknownFormat
 
 TICK_S: Final = 0.5
@@ -46,11 +55,16 @@ class ArchiveLate(TallymarkError):
     status = 503
     title = "Archive behind"
 
+    def __init__(self, detail: str, retry_after_s: int | None) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
 
 class ArchiveHealth(Struct, frozen=True, kw_only=True, rename="camel"):
     """How the archive is doing; `lag` counts events that are on disk but not in it yet.
 
-    state    `running`, `starting` (again), `off`, or `failed`, and then `reason` says why
+    state    `running`, `starting` (again), `off`, or `failed`
+    reason   why it failed, or why its process ended, until it gets on again
     process  its number, while there is one
     firstMs  the instant of the earliest event of all; null where that is not known, because
              the archive is empty or has let go of some
@@ -125,7 +139,10 @@ class Archiving:
                 await self.moved()
         if self._covered_seq < seq:
             why = self._reason or f"it is {self._state} and covers {self._covered_seq}"
-            raise ArchiveLate(f"The archive does not reach event {seq}: {why}.")
+            may_come = self._state not in ("off", "failed")
+            raise ArchiveLate(
+                f"The archive does not reach event {seq}: {why}.", 1 if may_come else None
+            )
 
     async def moved(self) -> None:
         """Return when the process has said something, or has died."""
@@ -193,7 +210,7 @@ class Archiving:
         """The manifest as it stands on the disk, read again only when it was replaced."""
         try:
             found = (self._folder / manifests.NAME).stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return self._manifest
         stamp = (found.st_ino, found.st_mtime_ns)
         if stamp != self._manifest_stamp:
@@ -223,7 +240,9 @@ class Archiving:
             deaths = 0 if self._covered_seq > before else deaths + 1
             wait_s = BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)]
             self._state, self._restarts = "starting", self._restarts + 1
-            self._log("archive process failed", code=code, again_in_s=wait_s)
+            self._log(
+                "archive process failed", code=code, reason=self._reason, again_in_s=wait_s
+            )
             with trio.move_on_after(wait_s):
                 await self._stop.wait()
 
@@ -305,12 +324,16 @@ class Archiving:
         match said:
             case Progress():
                 self._state = "running"
+                if said.covered_seq > self._covered_seq:
+                    self._reason = None
                 self._covered_seq = said.covered_seq
                 self._trimmable_seq = said.trimmable_seq
                 self.erasing_files = said.erasing_files
                 self.unreadable = said.unreadable
             case Note():
                 self._log(said.event, **said.facts)
+            case Setback():
+                self._reason = said.reason
             case Trouble():
                 self._state, self._reason = "failed", said.reason
                 self._log("archive failed", reason=said.reason)

@@ -14,7 +14,6 @@ from engine.errors import (
     InvalidDocument,
     InvalidEvents,
     InvalidQuestion,
-    Overloaded,
     TallymarkError,
     WrongMediaType,
 )
@@ -272,9 +271,9 @@ def headers_of(error: TallymarkError | Internal) -> tuple[tuple[str, str], ...]:
             )
         case Unauthorized():
             return (("WWW-Authenticate", 'Bearer realm="tallymark"'),)
-        case Overloaded():
-            return (("Retry-After", str(error.retry_after_s)),)
         case MethodNotAllowed():
             return (("Allow", ", ".join(error.allowed)),)
+        case TallymarkError(retry_after_s=int(seconds)):
+            return (("Retry-After", str(seconds)),)
         case _:
             return ()

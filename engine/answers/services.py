@@ -19,10 +19,12 @@ from engine.answers.common import (
     plan,
     starts,
 )
-from engine.errors import InvalidQuestion
+from engine.cells import OTHER
+from engine.errors import InvalidQuestion, Unanswerable
 from engine.quantile import Quantile
 from engine.rollups import names, services
 from engine.rollups.services import Image, Part, Question, Row
+from engine.timebucket import quoted
 
 NO_CODE: Final = "(none)"
 """Stands for the error code of failures that carried none."""
@@ -175,7 +177,16 @@ def _by_day(asked: Asked) -> PeriodAsked:
 def answer(
     planned: Plan, asked: Asked, images: Sequence[Image], known: Known
 ) -> Generator[None, None, Answer]:
-    """Merge the shards' images; yields between rows, so that the caller may pause."""
+    """Merge the shards' images; yields between rows, so that the caller may pause.
+
+    Raises Unanswerable where executions in the category asked for may count with others.
+    """
+    if asked.category is not None and any(image.may_be_in_other for image in images):
+        raise Unanswerable(
+            f"category: {quoted(asked.category)} may count together with others. What comes "
+            f"after service_categories_max categories of one service counts as {OTHER} there: "
+            f"ask /sql, or for another service."
+        )
     label = planned.period.label
     field, descending = asked.sort.removeprefix("-"), asked.sort.startswith("-")
     found = sorted((row for image in images for row in image.rows), key=lambda row: row.service)

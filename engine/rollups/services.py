@@ -12,7 +12,7 @@ from functools import cached_property
 from sys import intern
 from typing import Final
 
-from engine.cells import Cells, Dumped, Horizon, Owner, Slots
+from engine.cells import OTHER, Cells, Dumped, Horizon, Owner, Slots
 from engine.columns import Keys, Pair, Table
 from engine.footprint import table_bytes
 from engine.intake import ALL, KLL_DAYS, Failure, Intakes, ServiceCell, add_codes
@@ -102,8 +102,9 @@ RANKS: Final[dict[str, Callable[[int, int], float]]] = {
 class Image:
     """One shard's answer; nothing in it changes any more.
 
-    rows_all  how many services have executions, also beyond the limit
-    next      the first row beyond the limit, None where there is none
+    rows_all         how many services have executions, also beyond the limit
+    next             the first row beyond the limit, None where there is none
+    may_be_in_other  whether executions in the category asked for may count in OTHER
     """
 
     rows: list[Row]
@@ -112,6 +113,7 @@ class Image:
     total: Part
     previous: Part | None
     series: tuple[Part, ...]
+    may_be_in_other: bool
 
 
 class Services:
@@ -175,12 +177,13 @@ class Services:
     def image(self, question: Question) -> Generator[None, None, Image]:
         """What this shard knows of the question; yields often, so that the caller may pause."""
         yield from self._settle_for(question)
-        keys = yield from self._keys(question, question.span)
+        keys, may_be_in_other = yield from self._keys(question, question.span)
         before: dict[str, _Counted] = {}
         previous = None
         if question.previous is not None:
             # Services and categories of its own: it may have seen what the period has not.
-            before = yield from self._keys(question, question.previous)
+            before, might_have_been = yield from self._keys(question, question.previous)
+            may_be_in_other |= might_have_been
             previous = yield from self._over(question, before, question.previous)
         best, beyond = _best(keys, question)
         for service, counted in best:
@@ -195,7 +198,7 @@ class Services:
         series = []
         for bucket in question.buckets:
             series.append((yield from self._over(question, keys, bucket)))
-        return Image(rows, len(keys), beyond, total, previous, tuple(series))
+        return Image(rows, len(keys), beyond, total, previous, tuple(series), may_be_in_other)
 
     def _settle_for(self, question: Question) -> Generator[None, None, None]:
         """What is told of all services together; what waits for one of them is counted."""
@@ -216,7 +219,8 @@ class Services:
 
     def _keys(
         self, question: Question, span: Span
-    ) -> Generator[None, None, dict[str, "_Counted"]]:
+    ) -> Generator[None, None, tuple[dict[str, "_Counted"], bool]]:
+        """What was counted by service, and whether more of it may be in OTHER."""
         if question.service is None:
             counts = yield from self._counts(span)
         else:
@@ -233,7 +237,15 @@ class Services:
             of_service.failures += failures
             of_service.by_key[key] = executions
         yield
-        return counted
+        return counted, self._may_be_in_other(counts, question.category)
+
+    def _may_be_in_other(self, counts: Counts, category: str | None) -> bool:
+        if category in (None, OTHER):
+            return False
+        return any(
+            label == OTHER and self._intakes.categories.may_be_in_other(service, category)
+            for service, label in counts
+        )
 
     def _counts(self, span: Span) -> Generator[None, None, Counts]:
         """Executions and failures by key; those of finished days are remembered together."""

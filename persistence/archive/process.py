@@ -1,9 +1,10 @@
 """The archive's process: `python -m persistence.archive.process`, at work for a server.
 
 It speaks JSON, one object per line. First comes `Begin`; then, as often as the server likes, a
-number up to which the journal is on disk. Each part is answered with a `Progress`; trouble that
-a restart does not cure with a `Trouble`, after which the process ends. When its input ends it
-finishes what it was told to do, and ends; when the server is killed it is killed too.
+number up to which the journal is on disk. Each part is answered with a `Progress`. Before the
+process ends by a failure it says why: a `Trouble` where a restart does not cure it, a `Setback`
+where it may, for example a full disk. When its input ends it finishes what it was told to do,
+and ends; when the server is killed it is killed too.
 """
 
 import contextlib
@@ -21,7 +22,16 @@ from typing import Final
 from engine.errors import FolderInUse, TallymarkError
 from persistence.archive.archiver import Archiver, Upkeep
 from persistence.archive.manifest import ARCHIVE_FOLDER
-from persistence.archive.talk import Begin, Note, Progress, Said, Trouble, decode_begin, encode
+from persistence.archive.talk import (
+    Begin,
+    Note,
+    Progress,
+    Said,
+    Setback,
+    Trouble,
+    decode_begin,
+    encode,
+)
 from persistence.files import REAL_DISK
 from persistence.lock import hold
 
@@ -89,8 +99,12 @@ def main() -> int:
     except TallymarkError as failure:
         say(Trouble(str(failure)))
         return 1
-    except Exception:
+    except OSError as failure:
+        say(Setback(str(failure)))
+        return 1
+    except Exception as failure:
         traceback.print_exc()
+        say(Setback(f"{type(failure).__name__}: {failure}"))
         return 1
     return 0
 

@@ -51,7 +51,13 @@ class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
     reason: str
 
 
-Said = Progress | Note | Trouble
+class Setback(msgspec.Struct, frozen=True, tag="setback"):
+    """Why the process ends, where it may well go on when it is started again: a full disk."""
+
+    reason: str
+
+
+Said = Progress | Note | Trouble | Setback
 """What the process says."""
 
 

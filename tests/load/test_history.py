@@ -160,6 +160,18 @@ def test_timestamps_have_a_format_and_a_zone(
     assert timestamp(write, mapped, field, cell) == at_ms(instant)
 
 
+@pytest.mark.usefixtures("lying_system")
+def test_zones_are_those_of_the_server_and_not_the_operating_systems(
+    write: Write, mapped: Mapped
+) -> None:
+    field = '{ column = "at", zone = "Europe/Berlin" }'
+    read = timestamp(write, mapped, field, "2026-07-01 12:00")
+    assert read == at_ms("2026-07-01T12:00:00+02:00")
+    mapping = mapped(CALLS + f"timestamp = {field}\n")
+    late = write("f.csv", "service,seconds,at\nA,1,2026-07-01 23:00\n")
+    assert days_to_end([late], mapping, dt.date(2026, 7, 1)) == 0
+
+
 def test_a_timestamp_may_be_joined_from_several_columns(write: Write, mapped: Mapped) -> None:
     mapping = mapped(
         '[event]\neventType = "user_session"\n[fields]\n'
@@ -324,7 +336,10 @@ def test_a_file_that_is_not_there_damaged_or_in_another_encoding_is_an_error(
             CALLS + "userId = { column = 'x', factor = 2 }\n",
             "is a string, which takes no factor",
         ),
-        (CALLS + "timestamp = { column = 'x', zone = 'Mars/Base' }\n", "no zone 'Mars/Base'"),
+        *(
+            (CALLS + f"timestamp = {{ column = 'x', zone = '{zone}' }}\n", f"no zone '{zone}'")
+            for zone in ("Mars/Base", "Europe", "posix/Europe/Berlin", "../zones", "")
+        ),
         (CALLS + "[[when]]\ncolumn = 'x'\ndrop = true\n", "needs one of missing, equals"),
         (CALLS + "[[when]]\ncolumn = 'x'\nmissing = true\n", "needs either set or drop"),
         ("[file]\ndelimiter = '::'\n" + CALLS, "delimiter must be one character"),

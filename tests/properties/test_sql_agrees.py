@@ -5,7 +5,8 @@ import json
 import random
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,10 +85,16 @@ def _body(chance: random.Random, received_ms: int, told: list[Row]) -> Body:
 @pytest.fixture(scope="module", params=[(zone, seed) for zone in ZONES for seed in (1, 2)])
 def both(request: pytest.FixtureRequest) -> Iterator[Both]:
     zone, seed = request.param
+    with lived(records(seed, zone), zone) as found:
+        yield found
+
+
+@contextmanager
+def lived(told: Iterable[tuple[int, list[Body]]], zone: str) -> Iterator[Both]:
     engine = harness.House(timezone=zone, shards=4)
     with tempfile.TemporaryDirectory() as folder, Asking() as asking:
         archive = archives.House(Path(folder), timezone=zone)
-        for received_ms, bodies in records(seed, zone):
+        for received_ms, bodies in told:
             archive.journal.append(archive.journal.last_seq + 1, received_ms, bodies)
             engine.record(
                 harness.Record(received_ms, [(body.kind, body.data) for body in bodies])
@@ -182,6 +189,39 @@ def test_recurring_revenue_is_the_same_in_sql(
     if last < days[1]:  # it is told for the end of today at the latest
         told = {r["currency"]: r["mrr"] for r in both.sql("recurring revenue", first, last)}
     assert {code: row["mrr"] for code, row in found.items() if row["mrr"]} == told
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ({"billingInterval": "year", "amount": 12}, {"billingIntervalCount": 13}),
+        ({"amount": 7}, {"amount": 9}),
+        ({"currency": "EUR"}, {"currency": "USD"}),
+        ({"currency": "USD", "amount": 9}, {"status": "refunded"}),
+    ],
+)
+def test_payments_of_one_millisecond_have_one_order_in_sql_too(
+    earlier: Row, later: Row, *, later_first: bool
+) -> None:
+    sale = {"eventType": "revenue_transaction", "serviceId": "s", "timestamp": NOW_MS}
+    sale |= {
+        "subscriptionId": "sub",
+        "billingInterval": "month",
+        "amount": 8,
+        "currency": "EUR",
+    }
+    pair = [{**sale, **earlier, "orderId": "a"}, {**sale, **later, "orderId": "b"}]
+    answers = []
+    for told in (pair[::-1] if later_first else pair, pair[1:]):
+        bodies = [Body(Kind.ARRAY, len(told), json.dumps(told).encode())]
+        with lived([(NOW_MS, bodies)], "UTC") as found:
+            days = (date_of(NOW_MS, "UTC"),) * 2
+            currencies = found.metrics("revenue", *days)["byCurrency"]
+            answers.append({c: row["mrr"] for c, row in currencies.items() if row["mrr"]})
+            sql = {row["currency"]: row["mrr"] for row in found.sql("recurring revenue", *days)}
+            assert answers[-1] == sql
+    assert answers[0] == answers[1]
 
 
 def test_the_marketplace_is_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) -> None:

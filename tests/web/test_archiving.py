@@ -177,8 +177,9 @@ async def test_an_archive_that_is_off_says_so_and_keeps_no_journal(tmp_path: Pat
         await house.track(view())
         assert house.archiving.health().state == "off"
         assert house.archiving.trimmable_seq() is None
-        with pytest.raises(ArchiveLate, match="does not reach event 1: it is off"):
+        with pytest.raises(ArchiveLate, match="does not reach event 1: it is off") as late:
             await house.archiving.fresh(1)
+        assert late.value.retry_after_s is None
         assert house.archiving.parts(0, FOREVER) == []
 
 
@@ -199,6 +200,25 @@ async def test_an_archive_that_cannot_go_on_says_why_and_is_not_started_again(
         assert (health.state, health.restarts) == ("failed", 0)
         assert house.life.logged == ["archive failed"]
         await house.track(view())  # ingest does not notice
+
+
+async def test_what_a_restart_may_cure_is_told_until_it_is_cured(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    config.data.mkdir()
+    in_the_way = config.data / "archive"
+    in_the_way.touch()
+    async with beside(config) as house:
+        await house.track(view())
+        with trio.fail_after(60):
+            while house.archiving.health().reason is None:
+                await house.archiving.moved()
+        with pytest.raises(ArchiveLate, match="exists") as late:
+            await house.archiving.fresh(1, deadline_s=0)
+        assert late.value.retry_after_s == 1
+        in_the_way.unlink()
+        assert await house.fresh_rows() == ["s"]
+        health = house.archiving.health()
+        assert (health.state, health.reason) == ("running", None)
 
 
 async def test_a_process_that_does_not_answer_is_late_and_does_not_hold_up_the_stop(

@@ -71,3 +71,31 @@ async def test_all_filters_are_told_apart(tmp_path):
         await life.engine.accept(batch(view("a"), view("b")))
         with pytest.raises(Unanswerable, match=r"^serviceId: 'b' has no figures of its own"):
             await life.engine.marketplace(marketplace.Asked(service_id="b"))
+
+
+async def test_a_category_beyond_the_cap_of_one_service_is_refused_where_it_would_be_missed(
+    tmp_path,
+):
+    settings = config_of(tmp_path, service_categories_max=2, shards=3)
+    async with living(settings) as life:
+        told = [call("full", name) for name in ("a", "b", "c")]
+        await life.engine.accept(batch(*told, call("other", "c"), call("other", "d")))
+    for _ in range(2):  # the second time from a snapshot
+        async with living(settings) as life:
+            for asked in ({"category": "c"}, {"category": "c", "service_id": "full"}):
+                with pytest.raises(
+                    Unanswerable, match=r"^category: 'c' .*service_categories_max"
+                ):
+                    await executions(life.engine, **asked)
+            assert await executions(life.engine, category="c", service_id="other") == 1
+            assert await executions(life.engine, category="a") == 1
+            assert await executions(life.engine, category=OTHER) == 1
+            assert await executions(life.engine) == 5
+            before = {"start_date": "2026-09-01", "end_date": "2026-09-02"}
+            assert await executions(life.engine, category="c", **before) == 0
+
+
+async def test_a_service_whose_categories_have_room_misses_none(tmp_path):
+    async with living(config_of(tmp_path, categories_max=1)) as life:
+        await life.engine.accept(batch(call("s", "a"), call("s", "b"), call("t", "b")))
+        assert await executions(life.engine, category="a", service_id="t") == 0

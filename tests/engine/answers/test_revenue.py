@@ -54,6 +54,19 @@ def test_refunds_may_exceed_the_sales_of_a_period() -> None:
     assert (found["gmv"], found["grossGmv"], found["creatorEarnings"]) == (-20, 10, -20)
 
 
+@pytest.mark.parametrize(
+    ("sold", "back", "rate"), [(50, 10, 410), (10, 50, -350), (20, 20, 20)]
+)
+def test_the_take_rate_may_leave_percent_where_refunds_have_another(
+    sold: int, back: int, rate: int
+) -> None:
+    found = figures(
+        told({**SALE, "takeRate": sold}, {**REFUND, "amount": 90, "takeRate": back})
+    )
+    assert (found["gmv"], found["takeRate"]) == (10, rate)
+    assert found["fees"] == found["gmv"] * rate / 100
+
+
 def test_what_nothing_divides_is_null() -> None:
     found = figures(told(SALE, REFUND))
     assert (found["gmv"], found["takeRate"], found["avgOrderValue"]) == (0, None, 100)
@@ -222,6 +235,15 @@ def test_of_a_payment_and_a_refund_at_one_instant_the_refund_is_the_later() -> N
     back = {**REFUND, "subscriptionId": "sub"}
     assert figures(told(MONTHLY, back))["mrr"] == 0
     assert figures(told(back, MONTHLY))["mrr"] == 0
+
+
+def test_of_two_payments_at_one_instant_that_of_the_later_service_and_creator_counts() -> None:
+    for field in ("serviceId", "creatorId"):
+        pair = [{**MONTHLY, field: who} for who in ("a", "b")]
+        for payments in (pair, pair[::-1]):
+            house = told(*payments)
+            assert figures(house, **{field: "b"})["mrr"] == figures(house)["mrr"] == 100
+            assert figures(house, **{field: "a"})["mrr"] == 0
 
 
 def test_a_subscription_without_an_id_goes_by_its_order() -> None:

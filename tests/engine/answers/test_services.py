@@ -73,6 +73,18 @@ def test_a_row_shows_the_category_in_which_most_calls_were() -> None:
     assert (row["category"], row["executions"]) == ("b", 3)
 
 
+@pytest.mark.parametrize(
+    ("categories", "shown"),
+    [(("a", None, None), None), (("a", "a", None), "a"), (("b", "a", None), "b")],
+)
+def test_calls_without_a_category_compete_like_those_of_one(
+    categories: tuple[str | None, ...], shown: str | None
+) -> None:
+    told = [{**CALL, "category": name} for name in categories]
+    [row] = house(*told).services(NOW_MS)["data"]
+    assert row["category"] == shown
+
+
 def test_a_service_goes_by_its_latest_name_else_by_its_id() -> None:
     told = house({**CALL, "serviceName": "Old"}, {**CALL, "serviceId": "t"})
     told.track(

@@ -1,10 +1,6 @@
 """Every function of Analytics Engine's dialect answers what ClickHouse answers."""
 
 import datetime as dt
-import zoneinfo
-from collections.abc import Iterator
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,19 +251,6 @@ def test_a_time_is_read_by_the_rules_by_which_it_is_shown(worker: Asking, zone: 
 def test_zones_are_those_of_metrics_and_not_the_operating_systems() -> None:
     summer = dt.datetime(2026, 7, 1)  # noqa: DTZ001
     assert summer.replace(tzinfo=zone_of("Europe/Berlin")).utcoffset() == dt.timedelta(hours=2)
-
-
-@pytest.fixture
-def lying_system(tmp_path: Path) -> Iterator[None]:
-    """An operating system for which Berlin has the clocks of Tokyo."""
-    (tmp_path / "Europe").mkdir()
-    tokyo = files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
-    (tmp_path / "Europe" / "Berlin").write_bytes(tokyo)
-    zoneinfo.reset_tzpath([str(tmp_path)])
-    zoneinfo.ZoneInfo.clear_cache()
-    yield
-    zoneinfo.reset_tzpath()
-    zoneinfo.ZoneInfo.clear_cache()
 
 
 def test_every_zone_that_is_listed_can_be_used(worker: Asking) -> None:
