@@ -63,8 +63,10 @@ def test_on_a_phone_a_chosen_widget_and_its_form_are_in_sight_together(
         expect(form.get_by_label("Title")).to_be_in_viewport(ratio=1)
         heading = widget.get_by_role("heading", include_hidden=True)
         expect(heading).to_be_in_viewport(ratio=1)
-        top, foot = (one.bounding_box() for one in (form, heading))
-        assert top and foot and foot["y"] + foot["height"] <= top["y"]
+        above, below = heading.bounding_box(), form.bounding_box()
+        assert above
+        assert below
+        assert above["y"] + above["height"] <= below["y"]
 
 
 def test_a_widget_moves_and_grows_by_keys(own: Server, open_page: Open) -> None:
