@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal
 
 import trio
@@ -17,6 +17,7 @@ from web import wire
 from web.errors import NotFound
 from web.headers import DATA_HEADERS
 from web.sharing import Shares
+from web.widgets import fault_of_filter, fault_of_range
 from web.wire import Called, Reply
 
 COLUMNS: Final = 12
@@ -53,9 +54,9 @@ class Widget(Struct, frozen=True, kw_only=True):
     """One figure, chart or table.
 
     metric   the family it asks, and which figure of it
-    filters  {parameter of the family's route: value}, and what only the page understands
-    range    a period relative to now (24h, 7d, today), or two dates with .. between them;
-             null: the one that is looked at
+    filters  {parameter of the family's route: value}; for sql the query, as sql
+    range    a period relative to now (24h, 7d, today), or two dates with .. between them,
+             each also with a full hour (T09:00); null: the one that is looked at
     layout   absent: below all others, half as wide as the page
     """
 
@@ -265,10 +266,8 @@ class Dashboards:
         if len(given.widgets) > limit:
             raise _invalid(limit, "$.widgets", f"Expected at most {limit} widgets")
         for index, widget in enumerate(given.widgets):
-            layout = widget.layout
-            if layout is not None and layout.x + layout.w > COLUMNS:
-                path = f"$.widgets[{index}].layout"
-                raise _invalid(index, path, f"Expected x + w of at most {COLUMNS}")
+            for part, fault in _faults(widget):
+                raise _invalid(index, f"$.widgets[{index}].{part}", fault)
 
 
 _SEALED: Final = NotFound(
@@ -279,6 +278,18 @@ _SEALED: Final = NotFound(
 
 def _invalid(index: int, path: str, message: str) -> InvalidDocument:
     return InvalidDocument(f"{message} (at {path}).", (Fault(index, path, message),))
+
+
+def _faults(widget: Widget) -> Iterator[tuple[str, str]]:
+    """What is wrong with a widget that is one by its type: (the part of it, the fault)."""
+    layout = widget.layout
+    if layout is not None and layout.x + layout.w > COLUMNS:
+        yield "layout", f"Expected x + w of at most {COLUMNS}"
+    if widget.range is not None and (fault := fault_of_range(widget.range)):
+        yield "range", fault
+    for name in widget.filters:
+        if fault := fault_of_filter(widget.family, name):
+            yield "filters", fault
 
 
 def _placed(given: Given) -> Given:

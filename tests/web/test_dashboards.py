@@ -1,5 +1,6 @@
 """Dashboards through the application: kept, replaced with care, carried over, shared."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from engine.config import Config
+from tests.server import ROOT
 from web.app import Application, create_app
 from web.control import Control
 from web.service import LateEngine
@@ -141,6 +143,31 @@ async def test_a_name_is_used_once(client: Client) -> None:
             {"widgets": [BOARD["widgets"][0] | {"range": "24h\n"}]},
             "$.widgets[0].range",
         ),
+        *(
+            ({"widgets": [BOARD["widgets"][0] | {"range": word}]}, "$.widgets[0].range")
+            for word in (
+                "0d",
+                "14d",
+                "2026-11-31..2026-12-01",
+                "2026-11-31",
+                "2026-12-02..2026-12-01",
+                "2026-12-01T24:00..2026-12-03",
+                "2026-12-01T09:00..2026-12-01T09:00",
+            )
+        ),
+        *(
+            (
+                {"widgets": [{"kind": "table", "title": "", "metric": metric} | filters]},
+                "$.widgets[0].filters",
+            )
+            for metric, filters in (
+                ("services.p95", {"filters": {"category": "a", "creatorId": "b"}}),
+                ("services", {"filters": {"service_id": "a"}}),
+                ("users.dau", {"filters": {"serviceId": "a"}}),
+                ("counters.views:today", {"filters": {"serviceId": "a"}}),
+                ("sql", {"filters": {"SQL": "SELECT 1"}}),
+            )
+        ),
         (
             {
                 "widgets": [
@@ -164,6 +191,16 @@ async def test_what_is_no_dashboard_is_refused_by_its_path(
     problem = await reply.get_json()
     assert problem["type"] == "/problems/invalid-document"
     assert problem["errors"][0]["path"] == path
+
+
+async def test_every_period_that_the_page_offers_may_be_kept(client: Client) -> None:
+    page = (ROOT / "web" / "ui" / "src" / "lib" / "period.ts").read_text()
+    presets = re.findall(r'\{ word: "(\w+)", label', page)
+    assert len(presets) >= 10
+    dates = ["2026-12-01..2026-12-01", "2026-02-27T23:00..2026-02-28", "2024-02-29..2024-03-01"]
+    widgets = [BOARD["widgets"][0] | {"range": word} for word in [*presets, *dates, None]]
+    board = await made(client, widgets=widgets)
+    assert [widget["range"] for widget in board["widgets"]] == [*presets, *dates, None]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"name":"\xff"}', b"[" * 50_000])

@@ -678,7 +678,7 @@ export interface SnapshotHealth {
   ageS: number | null;
 }
 
-/** How the archive is doing; `lag` counts events that are on disk but not in it yet. state `running`, `starting` (again), `off`, or `failed`, and then `reason` says why process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
+/** How the archive is doing; `lag` counts events that are on disk but not in it yet. state `running`, `starting` (again), `off`, or `failed` reason why it failed, or why its process ended, until it gets on again process its number, while there is one firstMs the instant of the earliest event of all; null where that is not known, because the archive is empty or has let go of some */
 export interface ArchiveHealth {
   state: string;
   process: number | null;
@@ -778,7 +778,7 @@ export interface Dashboard {
   updatedAt: string;
 }
 
-/** One figure, chart or table. metric the family it asks, and which figure of it filters {parameter of the family's route: value}, and what only the page understands range a period relative to now (24h, 7d, today), or two dates with .. between them; null: the one that is looked at layout absent: below all others, half as wide as the page */
+/** One figure, chart or table. metric the family it asks, and which figure of it filters {parameter of the family's route: value}; for sql the query, as sql range a period relative to now (24h, 7d, today), or two dates with .. between them, each also with a full hour (T09:00); null: the one that is looked at layout absent: below all others, half as wide as the page */
 export interface Widget {
   kind: "barChart" | "counter" | "funnel" | "lineChart" | "table";
   title: string;
