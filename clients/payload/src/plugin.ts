@@ -67,7 +67,12 @@ function extended(config: Config, options: TallymarkOptions): Config {
         afterNavLinks: [...(components?.afterNavLinks ?? []), "@tallymark/payload/admin#AnalyticsLink"],
         views: {
           ...components?.views,
-          tallymark: { Component: "@tallymark/payload/admin#AnalyticsView", path: VIEW_PATH, exact: true },
+          tallymark: {
+            Component: "@tallymark/payload/admin#AnalyticsView",
+            path: VIEW_PATH,
+            exact: true,
+            meta: { title: "Analytics" },
+          },
         },
       },
     },
