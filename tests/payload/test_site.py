@@ -83,6 +83,7 @@ def test_a_dashboard_made_in_the_admin_shows_live_figures_on_the_page(
     editor.locator(".nav-toggler").first.click()
     editor.get_by_role("link", name="Analytics", exact=True).click()
     editor.wait_for_url("**/admin/analytics")
+    expect(editor).to_have_title(re.compile("^Analytics"))
     expect(editor.get_by_role("heading", name="Analytics", exact=True)).to_be_visible()
     expect(editor.locator(".tallymark-value").first).to_have_text("5")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -97,6 +98,8 @@ def test_a_visitor_who_has_not_signed_in_sees_no_figures(
     visitor.goto(f"{site.url}/analytics")
     expect(visitor.get_by_text("Sign in to see the figures.").first).to_be_visible()
     assert "secret" not in visitor.content()
+    visitor.get_by_role("link", name="Sign in").click()
+    visitor.wait_for_url("**/admin/login?redirect=%2Fanalytics")
     visitor.goto(f"{site.url}/admin/analytics")
     visitor.wait_for_url("**/admin/login**")
     for path in ("/analytics-dashboards", "/tallymark/counters", "/tallymark/stream"):
