@@ -50,6 +50,25 @@ def test_an_added_widget_comes_into_sight(own: Server, open_page: Open, width: i
     expect(page.locator("main article.chosen")).to_be_in_viewport()
 
 
+def test_on_a_phone_a_chosen_widget_and_its_form_are_in_sight_together(
+    own: Server, open_page: Open
+) -> None:
+    page = open_page(own, "/#/dashboards/services?edit=1")
+    page.set_viewport_size({"width": 390, "height": 844})
+    settled(page)
+    form = page.get_by_role("complementary", name="Settings")
+    for at in (3, 0):
+        widget = page.locator("main article").nth(at)
+        widget.click()
+        expect(form.get_by_label("Title")).to_be_in_viewport(ratio=1)
+        heading = widget.get_by_role("heading", include_hidden=True)
+        expect(heading).to_be_in_viewport(ratio=1)
+        above, below = heading.bounding_box(), form.bounding_box()
+        assert above
+        assert below
+        assert above["y"] + above["height"] <= below["y"]
+
+
 def test_a_widget_moves_and_grows_by_keys(own: Server, open_page: Open) -> None:
     widget = {"kind": "counter", "title": "Orders", "metric": "revenue.transactionCount"}
     widget |= {"layout": {"x": 0, "y": 0, "w": 3, "h": 2}}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, execution, settled
+from tests.browser.conftest import Complaints, Open, execution, settled
 from tests.server import Server
 
 DAY = dt.timedelta(days=1)
@@ -116,6 +116,33 @@ def test_in_another_zone_a_week_is_shown_although_the_hours_before_it_are_gone(
     expect(page.locator("main tbody tr")).to_have_count(1)
     compare = page.get_by_role("button", name="Compare")
     expect(compare).to_have_attribute("title", re.compile("hours that are no longer kept"))
+
+
+@pytest.mark.parametrize("view", ["revenue", "users", "dashboards/revenue"])
+def test_where_another_zone_is_refused_a_button_leads_back_to_that_of_the_service(
+    demo: Server, open_page: Open, complaints: Complaints, view: str
+) -> None:
+    complaints.expect("422")
+    page = open_page(demo, f"/#/{view}?range=28d&tz=Asia/Tokyo")
+    refused = page.locator(".state.error")
+    expect(refused.first).to_contain_text("reporting zone UTC")
+    refused.first.get_by_role("button", name="Back to UTC").click()
+    expect(page).to_have_url(re.compile(rf"#/{view}\?range=28d$"))
+    expect(refused).to_have_count(0)
+    settled(page)
+
+
+def test_hours_that_no_zone_keeps_offer_no_way_back_to_another(
+    demo: Server, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    first = dt.datetime.now(dt.UTC).date() - 20 * DAY
+    page = open_page(
+        demo, f"/#/revenue?range={first}T03:00..{first}T09:00&tz=Asia/Tokyo&compare=off"
+    )
+    refused = page.locator(".state.error").first
+    expect(refused).to_contain_text("reporting zone UTC")
+    expect(refused.get_by_role("button")).to_have_count(0)
 
 
 def test_hours_are_compared_with_the_days_of_the_period_before(

@@ -4,6 +4,10 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Asked } from "../lib/api";
 import { NBSP } from "../lib/format";
+import { useStore } from "../lib/store";
+import { zoneName } from "../lib/time";
+import { route, setQuery } from "../lib/url";
+import { reportingZone } from "../lib/view";
 import { Icon } from "./icons";
 
 interface PanelProps {
@@ -110,6 +114,7 @@ export function Failed<T>({ asked, what }: { asked: Asked<T>; what: string }): J
     return (
       <div class="state error" role="status">
         <p>{problem.message}</p>
+        <ZoneBack message={problem.message} />
       </div>
     );
   }
@@ -122,6 +127,21 @@ export function Failed<T>({ asked, what }: { asked: Asked<T>; what: string }): J
         Retry
       </button>
     </div>
+  );
+}
+
+/** The way out of a refusal that the zone of the address is the reason of; nothing for all others. */
+function ZoneBack({ message }: { message: string }): JSX.Element | null {
+  const { tz, range } = useStore(route, ({ query }) => query);
+  const home = useStore(reportingZone, (zone) => zone);
+  // Hours that are no longer kept are refused in every zone.
+  const isOfHours = range?.includes("T") === true;
+  if (tz === undefined || home === null || isOfHours) return null;
+  if (!message.includes(`reporting zone ${home}`)) return null;
+  return (
+    <button type="button" class="button" onClick={() => setQuery({ tz: null })}>
+      Back to {zoneName(home)}
+    </button>
   );
 }
 

@@ -33,7 +33,6 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const [body, setBody] = useState<DashboardBody>(bodyOf(board));
   const [saved, setSaved] = useState(body);
   const [chosen, setChosen] = useState<number | null>(null);
-  const [added, setAdded] = useState<number | null>(null);
   const etag = useEtag(board.id);
   const widgets = body.widgets;
   const put = (next: Widget[]): void => setBody({ ...body, widgets: next });
@@ -45,7 +44,6 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const add = (): void => {
     put([...widgets, { ...FIRST, layout: atBottom(layouts) }]);
     setChosen(widgets.length);
-    setAdded(widgets.length);
   };
   const remove = (at: number): void => {
     put(widgets.filter((_, other) => other !== at));
@@ -93,7 +91,6 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
             widget={one}
             view={view}
             isChosen={at === chosen}
-            isNew={at === added}
             onChoose={() => setChosen(at)}
             onLayout={(layout) => place(at, layout)}
             onStep={(step) => layOut(step === 1 ? lowered(layouts, at) : raised(layouts, at))}
@@ -108,7 +105,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
           Arrow keys move the widget, with Shift they resize it, Enter opens its form.
         </p>
       </div>
-      <aside class="panel board-form" aria-label="Settings">
+      <aside class={`panel board-form${widget === undefined ? "" : " of-widget"}`} aria-label="Settings">
         {widget === undefined || chosen === null ? (
           <BoardForm body={body} onChange={setBody} />
         ) : (
@@ -143,8 +140,6 @@ interface EditableProps {
   widget: Widget;
   view: View;
   isChosen: boolean;
-  /** Just added, below all others: it comes into sight. */
-  isNew: boolean;
   onChoose: () => void;
   onLayout: (layout: Layout) => void;
   /** One place up (-1) or down (1). */
@@ -158,12 +153,13 @@ const MOVES: Record<string, readonly [number, number]> = {
   ArrowDown: [0, 1],
 };
 
-function Editable({ widget, view, isChosen, isNew, onChoose, onLayout, onStep }: EditableProps): JSX.Element {
+function Editable({ widget, view, isChosen, onChoose, onLayout, onStep }: EditableProps): JSX.Element {
   const { layout } = widget;
   const box = useRef<HTMLElement>(null);
   useEffect(() => {
-    if (isNew) box.current?.scrollIntoView({ block: "center" });
-  }, [isNew]);
+    // One that was just added stands below all others, and on a phone the form covers half the page.
+    if (isChosen) box.current?.scrollIntoView({ block: "nearest" });
+  }, [isChosen]);
   const press = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget) return;
     if (event.key === "Enter") onChoose();
