@@ -16,9 +16,11 @@ export default async function Layout({ children }: { children: ReactNode }) {
       <body style={{ margin: 0, colorScheme: "light dark", background: "light-dark(#f7f7f5, #0e0f11)" }}>
         <main style={{ maxWidth: 1200, margin: "0 auto", padding: 24 }}>
           {user ? null : (
-            <a href="/admin/login?redirect=%2Fanalytics" style={{ color: "light-dark(#2350cc, #86a5ff)", font: "14px sans-serif" }}>
-              Sign in
-            </a>
+            <p style={{ margin: "0 0 12px", font: "14px sans-serif" }}>
+              <a href="/admin/login?redirect=%2Fanalytics" style={{ color: "light-dark(#2350cc, #86a5ff)" }}>
+                Sign in
+              </a>
+            </p>
           )}
           {children}
         </main>
