@@ -17,6 +17,7 @@ import h11
 from engine.errors import TallymarkError
 from web.framing import Head, read_head
 from web.line import CONTINUE, Line, State
+from web.untaken import Untaken
 
 BODY_BYTES_MAX: Final = 4_096
 REQUESTS_MAX: Final = 20
@@ -44,6 +45,7 @@ class _Keeper:
     def __init__(self) -> None:
         self.taken: list[Taken] = []
         self.held = 0
+        self.untaken = Untaken(BODY_BYTES_MAX)
 
     def read_head(self, raw: bytes) -> Head:
         return read_head(raw)
@@ -120,6 +122,7 @@ def _taken(wire: bytes, cuts: list[int]) -> tuple[list[Taken], bytes]:
         assert line.state in (State.CLOSED, State.LAST), line.state
         assert keeper.held == 0
         line.close()
+        assert keeper.untaken.bytes == 0
         answers = b""
         try:
             while piece := theirs.recv(65_536):
