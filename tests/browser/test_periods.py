@@ -126,6 +126,7 @@ def test_where_another_zone_is_refused_a_button_leads_back_to_that_of_the_servic
     page = open_page(demo, f"/#/{view}?range=28d&tz=Asia/Tokyo")
     refused = page.locator(".state.error")
     expect(refused.first).to_contain_text("reporting zone UTC")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)  # nothing seems to be on its way
     refused.first.get_by_role("button", name="Back to UTC").click()
     expect(page).to_have_url(re.compile(rf"#/{view}\?range=28d$"))
     expect(refused).to_have_count(0)

@@ -224,6 +224,11 @@ export interface Asked<T> {
   retry: () => void;
 }
 
+/** Whether nothing has come yet, neither an answer nor why there is none. */
+export function isAwaited<T>({ answer, problem }: Asked<T>): boolean {
+  return answer === undefined && problem === undefined;
+}
+
 /**
  * The answer to a question, asked again every `refreshMs`; null asks nothing.
  *

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { useAnswer, url, type Asked } from "../lib/api";
+import { isAwaited, useAnswer, url, type Asked } from "../lib/api";
 import { change } from "../lib/change";
 import { NBSP, bound, count, counted, duration, percent, plain, short } from "../lib/format";
 import { useHeaderTools, useHeading } from "../lib/heading";
@@ -153,7 +153,7 @@ function Figures({ view, asked, id }: {
     );
   };
   return (
-    <Band label="Figures of this service" isLoading={now === undefined}>
+    <Band label="Figures of this service" isLoading={isAwaited(asked)}>
       <Stat
         label="Executions"
         figure={counted(now?.executions)}

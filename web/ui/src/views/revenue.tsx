@@ -1,7 +1,7 @@
 // Revenue: how much, from what, what is left?
 
 import type { JSX } from "preact";
-import { useAnswer, url, type Asked } from "../lib/api";
+import { isAwaited, useAnswer, url, type Asked } from "../lib/api";
 import { change, type Good } from "../lib/change";
 import { UNKNOWN, count, counted, money, moneyTick, percent, plain, type Figure } from "../lib/format";
 import { previousLine, sumChange, usePrevious, type Previous } from "../lib/previous";
@@ -108,7 +108,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): 
     now && before && <ChangeLine change={change(pick(now), pick(before), measure, good)} than="previous" />;
   const lastMs = Math.min(view.period.endMs - 1, view.nowMs);
   return (
-    <Band label="Revenue" isLoading={now === undefined}>
+    <Band label="Revenue" isLoading={isAwaited(asked)}>
       <Stat
         label="GMV"
         figure={cash(now?.gmv)}

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { useAnswer, url, type Asked } from "../lib/api";
+import { isAwaited, useAnswer, url, type Asked } from "../lib/api";
 import { change } from "../lib/change";
 import { NBSP, UNKNOWN, bound, count, counted, duration, percent, plain, short } from "../lib/format";
 import { usePrevious } from "../lib/previous";
@@ -73,7 +73,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<UsersAnswer> }): JS
   // Today has only begun: its people are not fewer than those of a whole day.
   const isRunning = view.period.isRunning;
   return (
-    <Band label="Users" isLoading={now === undefined}>
+    <Band label="Users" isLoading={isAwaited(asked)}>
       <Stat
         label={isRunning ? "Active today" : "Daily active"}
         figure={counted(now?.dau)}
