@@ -17,7 +17,8 @@ class Asked(TrioRequest):
     _bytes = 0
 
     def answered(self, untaken: Untaken, size: int) -> None:
-        """So many bytes are made, and lie here until `gone`."""
+        """So many bytes are made, and lie here until `gone`, or others take their place."""
+        self.gone()
         self._untaken, self._bytes = untaken, size
         untaken.bytes += size
 

@@ -119,3 +119,16 @@ async def test_an_answer_of_quart_is_counted_while_it_is_sent(
             await app(asked, messages.receive, send)  # type: ignore[arg-type]  # plain dicts
     assert while_sent == [0]
     assert app.untaken.bytes == 0
+
+
+async def test_an_answer_that_another_takes_the_place_of_counts_no_longer(
+    app: Application,
+) -> None:
+    async def fails(_: object) -> None:
+        raise RuntimeError("a bug after the answer was made")
+
+    app.after_request_funcs[None].insert(0, fails)  # type: ignore[arg-type]  # runs last
+    async with app.test_app() as running:
+        answer = await running.test_client().get("/openapi.json")
+    assert answer.status_code == 500
+    assert app.untaken.bytes == 0

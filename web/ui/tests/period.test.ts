@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PRESETS, granularityFor, moved, periodOf, stepsOf, wordFor, type Period } from "../src/lib/period";
+import { PRESETS, beforeMs, granularityFor, isBeforeOfDays, moved, periodOf, stepsOf, wordFor, type Period } from "../src/lib/period";
 import { dateSpan, haveSameHours, hourOf, instant, isoDate, local } from "../src/lib/time";
 
 const NOW = Date.parse("2026-11-22T19:07:41Z");
@@ -98,4 +98,18 @@ test("spans of dates leave out what both ends share", () => {
   expect(dateSpan("2026-10-26", "2026-11-22")).toBe("Oct 26 – Nov 22");
   expect(dateSpan("2025-12-03", "2026-01-02")).toBe("Dec 3, 2025 – Jan 2, 2026");
   expect(dateSpan("2026-11-22", "2026-11-22")).toBe("Nov 22");
+});
+
+test("the period before is as many days long, although a clock was changed in it", () => {
+  expect(beforeMs(period("28d", "Europe/London"), "Europe/London")).toBe(Date.parse("2026-09-27T23:00:00Z"));
+  expect(beforeMs(period("24h"), "UTC")).toBe(Date.parse("2026-11-20T20:00:00Z"));
+});
+
+test("days before a change of the clocks are not those of a zone that changes none", () => {
+  // Since October 25 the days of London are those of UTC.
+  expect(isBeforeOfDays(period("7d", "Europe/London"), "Europe/London", "UTC")).toBe(true);
+  expect(isBeforeOfDays(period("28d", "Europe/London"), "Europe/London", "UTC")).toBe(false);
+  expect(isBeforeOfDays(period("28d"), "UTC", "Europe/London")).toBe(false);
+  expect(isBeforeOfDays(period("28d", "Europe/London"), "Europe/London", "Europe/London")).toBe(true);
+  expect(isBeforeOfDays(period("24h"), "UTC", "UTC")).toBe(false);
 });

@@ -11,6 +11,7 @@ import {
   hourOf,
   instant,
   isoDate,
+  local,
   monthDay,
 } from "./time";
 
@@ -167,9 +168,25 @@ export function wordFor(startMs: number, endMs: number, zone: string): string {
   return `${hourOf(startMs)}..${hourOf(endMs)}`;
 }
 
+/** Whether a period is of whole days of its zone. */
+export const hasDates = ({ start }: Period): boolean => /^\d{4}-\d\d-\d\d$/.test(start);
+
+/** When the period before begins: as many days earlier, of which some may have 23 or 25 hours. */
+export function beforeMs(period: Period, zone: string): number {
+  const { start, days, startMs, endMs } = period;
+  return hasDates(period) ? instant(addDays(start, -days), zone) : startMs - (endMs - startMs);
+}
+
+/** Whether the period before is of whole days of another zone too; both have the same hours. */
+export function isBeforeOfDays(period: Period, zone: string, other: string): boolean {
+  if (!hasDates(period) || zone === other) return hasDates(period);
+  // Both ends: the clocks of one zone may have changed between them, and not those of the other.
+  return [beforeMs(period, zone), period.startMs].every((ms) => local(ms, other).hour === 0);
+}
+
 /** The period moved by its own length: -1 earlier, 1 later. Null where it would lie ahead. */
 export function moved(period: Period, steps: -1 | 1, zone: string, nowMs: number): string | null {
-  if (/^\d{4}-\d\d-\d\d$/.test(period.start)) {
+  if (hasDates(period)) {
     const first = addDays(period.start, steps * period.days);
     const last = addDays(period.end, steps * period.days);
     return first > isoDate(nowMs, zone) ? null : `${first}..${last}`;

@@ -2,10 +2,10 @@
 
 import { useEffect, useMemo } from "preact/hooks";
 import { Problem, answerTo, keyAsked, url } from "./api";
-import { granularityFor, periodOf, type Period } from "./period";
+import { beforeMs, granularityFor, hasDates, isBeforeOfDays, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
-import { DAY_MS, HOUR_MS, haveSameHours, isZone, local, monthDay, zoneName } from "./time";
+import { DAY_MS, HOUR_MS, haveSameHours, isZone, monthDay, zoneName } from "./time";
 import { toast } from "./toasts";
 import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
 import { route, type Route } from "./url";
@@ -70,9 +70,6 @@ export function areHoursKept(startMs: number, nowMs: number): boolean {
 export const REFRESH_MS = 30_000;
 const COMPARED_DAYS_MAX = 200;
 
-/** Whether a period is of whole days of its zone. */
-const hasDates = ({ start }: Period): boolean => /^\d{4}-\d\d-\d\d$/.test(start);
-
 /** Why a period cannot be compared with the one before; null where it can. */
 function compareReasonOf(period: Period, { zone, home, nowMs, firstMs }: {
   zone: string;
@@ -80,15 +77,15 @@ function compareReasonOf(period: Period, { zone, home, nowMs, firstMs }: {
   nowMs: number;
   firstMs: number;
 }): string | null {
-  const { days, startMs, endMs } = period;
-  if (days > COMPARED_DAYS_MAX) return "The period before is no longer kept whole.";
-  const beforeMs = startMs - (endMs - startMs);
+  if (period.days > COMPARED_DAYS_MAX) return "The period before is no longer kept whole.";
+  const sinceMs = beforeMs(period, zone);
   // Whole days of the reporting zone are kept as such; all else is made of hours.
-  const isOfDays = hasDates(period) && (zone === home || local(startMs, home).hour === 0);
-  if (!isOfDays && !areHoursKept(beforeMs, nowMs)) return "The period before needs hours that are no longer kept.";
+  if (!isBeforeOfDays(period, zone, home) && !areHoursKept(sinceMs, nowMs)) {
+    return "The period before needs hours that are no longer kept.";
+  }
   // A first day, or hour, that began without us is not what spoils a comparison.
-  const missingMs = firstMs - beforeMs;
-  if (missingMs < (days < 2 ? HOUR_MS : DAY_MS)) return null;
+  const missingMs = firstMs - sinceMs;
+  if (missingMs < (period.days < 2 ? HOUR_MS : DAY_MS)) return null;
   return `There are no events before ${monthDay(firstMs, zone)}: the period before was not counted whole.`;
 }
 
