@@ -48,7 +48,7 @@ function warningsOf(health: Health): string[] {
   const { queue, stream, overCap, archive } = health;
   if (archive?.state === "failed") {
     found.push(`The archive takes no events: ${archive.reason ?? "its process has ended"}. SQL and exports end where it stopped.`);
-  } else if (archive?.reason != null) {
+  } else if (archive?.reason != null && archive.lag > 0) {
     found.push(`The archive is behind, and its process is started again and again: ${archive.reason}.`);
   }
   if (queue !== undefined && queue.depth > FULL_FROM * queue.limit) {
