@@ -24,8 +24,9 @@ def history(seed: int, events: int) -> Told:
     told: Told = []
     for received_ms in sorted(_received(chance, NOW_MS) for _ in range(events)):
         if told and chance.random() < 0.04:
-            sent_ms, event = chance.choice(told)
-            if received_ms - sent_ms < 6 * DAY_MS:  # well inside the window of duplicates
+            _, event = chance.choice(told)
+            first_ms = next(at_ms for at_ms, earlier in told if earlier is event)
+            if received_ms - first_ms < 6 * DAY_MS:  # well inside the window of duplicates
                 told.append((received_ms, event))
         else:
             told.append((received_ms, _event(chance, received_ms, len(told))))
