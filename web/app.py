@@ -243,8 +243,9 @@ def _bound_answers(app: Application) -> None:
         if not isinstance(response, Answer):
             return response
         size = len(response.reply.body)
+        route = _ROUTES.get(request.endpoint or "")
         try:
-            if request.path not in _INGEST_PATHS:  # of events that are kept it must be told
+            if route is None or route.only_asks:  # what was changed must be told
                 app.untaken.must_have_room(size)
         except TallymarkError as full:
             return _refusal(full)

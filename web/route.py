@@ -78,6 +78,11 @@ class Route:
         return pattern
 
     @property
+    def only_asks(self) -> bool:
+        """Whether it changes nothing, so that its answer may be refused once it is made."""
+        return self.method == "GET" or self.is_asking
+
+    @property
     def is_shared(self) -> bool:
         """Whether pages of `cors_origins` may read its answers."""
-        return self.role == "read" and (self.method == "GET" or self.is_asking)
+        return self.role == "read" and self.only_asks

@@ -132,3 +132,18 @@ async def test_an_answer_that_another_takes_the_place_of_counts_no_longer(
         answer = await running.test_client().get("/openapi.json")
     assert answer.status_code == 500
     assert app.untaken.bytes == 0
+
+
+async def test_what_was_changed_is_told_however_much_lies_here(
+    app: Application, config: Config
+) -> None:
+    query = "SELECT 1 -- " + "x" * 3_987
+    widget = {"kind": "table", "title": "t", "metric": "sql.rows", "filters": {"sql": query}}
+    board = {"name": "n", "type": "custom", "widgets": [widget] * 16}
+    async with app.test_app() as running:
+        client = running.test_client()
+        app.untaken.bytes += config.answers_bytes_max
+        made = await client.post("/dashboards", json=board)
+        assert (made.status_code, len(await made.get_data()) > SMALL_BYTES_MAX) == (201, True)
+        asked = await client.get(made.headers["Location"])
+        assert asked.status_code == 503
