@@ -58,7 +58,6 @@ def box_of(page: Page, case: Opens) -> Locator:
 
 
 def expect_focus_in(box: Locator) -> None:
-    """Now or in a moment: it is moved there after the box is drawn."""
     expect(box.and_(box.page.locator(":focus-within"))).to_have_count(1)
 
 
@@ -76,6 +75,59 @@ def closed_by_escape(page: Page, case: Opens) -> None:
     page.keyboard.press("Escape")
     expect(box_of(page, case)).to_have_count(0)
     expect(opener(page, case)).to_be_focused()
+
+
+AT_ONCE = """([button, name]) => new Promise((tell) => {
+    const open = () => [...document.querySelectorAll("[role=dialog]")].find(
+        (one) => one.getAttribute("aria-label").startsWith(name));
+    const watch = new MutationObserver(() => {
+        if (open() === undefined) return;
+        watch.disconnect();
+        const isInside = open().contains(document.activeElement);
+        const press = { key: "Escape", bubbles: true, cancelable: true };
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", press));
+        setTimeout(() => tell([isInside, open() === undefined]));
+    });
+    watch.observe(document.body, { childList: true, subtree: true });
+    button.click();
+})"""
+"""Presses Escape as soon as a box is there, before it is drawn: whether focus was in it by
+then, and whether it closed."""
+
+
+@pytest.mark.parametrize("case", [*POPOVERS, *DIALOGS], ids=shown)
+def test_what_opens_takes_keys_from_its_first_moment(
+    demo: Server, page: Page, open_page: Open, case: Opens
+) -> None:
+    open_page(demo, address(demo, case.view))
+    settled(page)
+    button = opener(page, case)
+    button.focus()
+    assert page.evaluate(AT_ONCE, [button.element_handle(), case.box]) == [True, True]
+
+
+def test_keys_are_for_the_view_that_is_shown_from_its_first_moment(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    open_page(demo, "/#/explore")
+    settled(page)
+    page.keyboard.press("Escape")
+    page.evaluate(
+        """() => {
+            const press = (key) => document.body.dispatchEvent(
+                new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+            const watch = new MutationObserver(() => {
+                if (document.querySelector("h1").textContent !== "Marketplace") return;
+                watch.disconnect();
+                press("c");
+            });
+            const all = { childList: true, characterData: true, subtree: true };
+            watch.observe(document.body, all);
+            press("g");
+            press("m");
+        }"""
+    )
+    expect(page).to_have_url(re.compile("#/marketplace.*compare=off"))
 
 
 @pytest.mark.parametrize("view", VIEWS)

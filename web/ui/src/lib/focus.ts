@@ -1,6 +1,6 @@
 // Where the keyboard is: it goes into what opens, and back to what opened it when that closes.
 
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 const FOCUSABLE = "button:not(:disabled), [href], input, select, textarea, [tabindex='0']";
 
@@ -16,13 +16,14 @@ const isShown = (element: HTMLElement): boolean => element.getClientRects().leng
  *
  * opener  what to give it back to where that which had it before is gone
  *
- * Whoever has gone on to something else meanwhile stays there.
+ * Whoever has gone on to something else meanwhile stays there. It is there before the box is drawn:
+ * the next key, however soon, is for what is in it.
  */
 export function useFocusInside(
   box: { current: HTMLElement | null },
   opener: () => HTMLElement | null = () => null,
 ): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = box.current;
     const before = document.activeElement;
     const chosen = element?.querySelector<HTMLElement>("[aria-pressed='true']:not(:disabled)");

@@ -1,7 +1,7 @@
 // What opens below a button: focus goes into it and comes back; Escape and whatever else closes it.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { useFocusInside } from "../lib/focus";
 
 interface Props {
@@ -43,7 +43,7 @@ export function Float({ label, class: name, anchor, id, onClose, children }: Flo
   const close = useRef(onClose);
   close.current = onClose;
   useFocusInside(box, () => anchor?.current?.querySelector("button") ?? null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const isOutside = (target: EventTarget | null): boolean =>
       target instanceof Element &&
       [box, anchor].every((one) => one?.current?.contains(target) !== true) &&

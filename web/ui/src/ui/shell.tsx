@@ -1,7 +1,7 @@
 // The frame around every view: navigation, header, bottom bar on the phone, keys.
 
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem, ask, useAnswer, url } from "../lib/api";
 import { NBSP, count } from "../lib/format";
 import { headerTools, heading } from "../lib/heading";
@@ -121,7 +121,7 @@ function SpokenTitle({ title }: { title: string }): JSX.Element {
 }
 
 function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const shift = (steps: -1 | 1): void => {
       const word = def.hasRange ? moved(view.period, steps, view.zone, view.nowMs) : null;
       if (word !== null) setQuery({ range: word });
