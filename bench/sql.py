@@ -38,7 +38,7 @@ from web.sql import Asked, Sql
 EVENTS: Final = 5_000_000
 SERVICES: Final = 1_000
 DAYS: Final = 30
-ROUNDS: Final = 7
+ROUNDS: Final = 21
 TRIPS: Final = 300
 PLAIN: Final = "plain.parquet"
 START: Final = "TIMESTAMP '2025-09-01'"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -17,8 +17,23 @@ SETTINGS: Final = (
 )
 
 
+class Kind(NamedTuple):
+    """What an instance is for.
+
+    tells   its queries are told how far they are
+    prunes  of each file they read a stretch or two: to have another thread read those ahead
+            costs more than it gains (docs/performance.md)
+    """
+
+    tells: bool = False
+    prunes: bool = False
+
+
+PLAIN: Final = Kind()
+
+
 class Database:
-    """DuckDB for one set of files at a time, each set in an instance of its own.
+    """DuckDB for one set of files at a time, each kind of query in an instance of its own.
 
     An instance takes 13 ms to make, so the next one is made while nobody waits.
     """
@@ -40,8 +55,8 @@ class Database:
             "custom_user_agent": "tallymark",
         }
         self._next: duckdb.DuckDBPyConnection | None = None
-        self._now: duckdb.DuckDBPyConnection | None = None
-        self._wanted: tuple[tuple[str, ...], bool] | None = None
+        self._files: Sequence[str] = ()
+        self._now: dict[Kind, duckdb.DuckDBPyConnection] = {}
         self._unit: dict[str, bool] = {}
         self.prepare()
 
@@ -53,33 +68,34 @@ class Database:
                 made.execute(setting)
             self._next = made
 
-    def over(self, files: Sequence[str], *, tells: bool = False) -> duckdb.DuckDBPyConnection:
+    def over(self, files: Sequence[str], kind: Kind = PLAIN) -> duckdb.DuckDBPyConnection:
         """A connection that can read these files, and do nothing else outside of itself.
 
-        tells  it knows how far it is
-
-        One that was had before is closed where it is for other files, or was dropped.
+        Those that were had before are closed where they are for other files, or were dropped.
         """
-        wanted = (tuple(files), tells)
-        if self._now is None or self._wanted != wanted:
+        if files != self._files:
             self.drop()
+            self._files = list(files)
+        if kind not in self._now:
             self.prepare()
             assert self._next is not None
             made, self._next = self._next, None
-            if tells:
+            if kind.tells:
                 made.execute("SET enable_progress_bar = true")
                 made.execute("SET enable_progress_bar_print = false")
+            if kind.prunes:
+                made.execute("SET async_threads = 0")
             made.execute(f"SET allowed_paths = {_listed(files)}")
             made.execute("SET enable_external_access = false")
             made.execute("SET lock_configuration = true")
-            self._now, self._wanted = made, wanted  # not before all of it is closed to others
-        return self._now
+            self._now[kind] = made  # not before all of it is closed to others
+        return self._now[kind]
 
     def drop(self) -> None:
-        """Forget the instance that was used: it may hold what a failed query left in it."""
-        if self._now is not None:
-            self._now.close()
-        self._now = self._wanted = None
+        """Forget what was used: it may hold what a failed query left in it."""
+        for connection in self._now.values():
+            connection.close()
+        self._now.clear()
 
     def rows(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
         """How many the files hold; it stands in their ends."""

@@ -38,7 +38,7 @@ from persistence.archive.parquet import is_shortage
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
-from persistence.sqldatabase import Database, is_readable
+from persistence.sqldatabase import Database, Kind, is_readable
 from persistence.sqlprogress import telling
 from persistence.sqlrunning import Limits, Running
 from persistence.tabular import Format
@@ -175,7 +175,8 @@ class Worker:
         limits = Limits(**asked["limits"])
         files: list[str] = asked["files"]
         query.hidden = msgspec.convert(asked["hidden"], Hidden)
-        connection = self._database.over(files, tells=self._report is not None)
+        kind = Kind(tells=self._report is not None, prunes=query.prunes)
+        connection = self._database.over(files, kind)
         began_s = time.monotonic()
         try:
             if limits.budget_s is not None:

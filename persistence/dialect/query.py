@@ -93,6 +93,7 @@ class Query:
     first, last   moments outside of which no row is needed, None for no bound
     reads_events  it reads the archive
     reads         in how many places it does so
+    prunes        wherever it does so, it names the values of index1 that it wants
     streams       a row of its answer is a row that was read, and needs no other
     says_format   the text has a FORMAT
     asks_weights  its SQL is simpler where every `_sample_interval` is 1
@@ -114,8 +115,9 @@ class Query:
         self.reads = len(self._shared.ranges)
         self.streams = not self._shared.gathers
         self.asks_weights = self._shared.asks_weights
-        firsts = [first for first, _ in self._shared.ranges]
-        lasts = [last for _, last in self._shared.ranges]
+        self.prunes = all(one.prunes for one in self._shared.ranges)
+        firsts = [one.first for one in self._shared.ranges]
+        lasts = [one.last for one in self._shared.ranges]
         self.first = None if None in firsts else min(filter(None, firsts), default=None)
         self.last = None if None in lasts else max(filter(None, lasts), default=None)
 
@@ -159,9 +161,10 @@ class Query:
         if not native:
             errors = (at for at, one in enumerate(relation.outputs) if one.error)
             shown += "".join(f", e{at}" for at in errors) + ", total" * relation.total
-        body = f"SELECT {shown} FROM ({shared.levels.written(relation.sql)})"
+        made = shared.levels.written(relation.sql)
         if self.reads_events:
-            body = f"WITH {self._events(files, interval)} {body}"
+            made = made.replace(EVENTS, self._events(files, interval))
+        body = f"SELECT {shown} FROM ({made})"
         return Ready(body, relation.outputs)
 
     def _events(self, files: Sequence[str], interval: int) -> str:
@@ -175,8 +178,7 @@ class Query:
         columns = ", ".join(f"{made[name]} AS {quoted(name)}" for name in used)
         only = named_in([columns, sampled])
         read = source_of(files, only=only, hidden=self.hidden)
-        source = f"SELECT {columns or '1 AS one'} FROM {read}{sampled}"
-        return f"{EVENTS} AS NOT MATERIALIZED ({source})"
+        return f"(SELECT {columns or '1 AS one'} FROM {read}{sampled})"
 
     def _made(self, *, unit: bool, interval: int = 1) -> tuple[Relation, Shared]:
         shared = Shared(

@@ -1,6 +1,7 @@
-"""Which moments a WHERE lets through, as far as that is known before the query runs.
+"""What a WHERE lets through, as far as that is known before the query runs.
 
-Files of the archive outside of them need not be read.
+Files of the archive outside of its moments need not be read; and of each file only a stretch
+where rows of a few values of index1, by which they are sorted, are asked for.
 """
 
 import datetime as dt
@@ -15,40 +16,57 @@ from persistence.dialect.made import Made
 
 
 class Range(NamedTuple):
-    """The first and the last moment, both included; None where there is no bound."""
+    """The first and the last moment, both included; None where there is no bound.
+
+    prunes  index1 is one of the values that the query names
+    """
 
     first: dt.datetime | None = None
     last: dt.datetime | None = None
+    prunes: bool = False
 
 
 class Ranges:
-    """Finds them for one SELECT from the table of events; `make` makes what is compared."""
+    """Finds it for one SELECT from the table of events; `make` makes what is compared."""
 
     def __init__(self, make: Callable[[exp.Expr], Made]) -> None:
         self._make = make
 
     def of(self, where: exp.Expr) -> Range:
-        """The moments that a WHERE lets through, where its own ANDs say so; else None."""
+        """What a WHERE lets through, where its own ANDs say so."""
         first: dt.datetime | None = None
         last: dt.datetime | None = None
+        prunes = False
         for node in _conjuncts(where):
-            low, high = self._bounds(node)
+            low, high, _ = self._bounds(node)
             first = max((one for one in (first, low) if one is not None), default=None)
             last = min((one for one in (last, high) if one is not None), default=None)
-        return Range(first, last)
+            prunes = prunes or self._names_index(node)
+        return Range(first, last, prunes)
+
+    def _names_index(self, node: exp.Expr) -> bool:
+        """Whether it is `index1 = 'text'`, or `index1 IN ('text', ...)`."""
+        if isinstance(node, exp.EQ):
+            values = [node.expression]
+        elif isinstance(node, exp.In):
+            values = node.expressions
+        else:
+            return False
+        are_texts = bool(values) and all(isinstance(one, exp.Literal) for one in values)
+        return are_texts and self._is(node.this, "index1")
 
     def _bounds(self, node: exp.Expr) -> Range:
         if isinstance(node, exp.Between):
-            if self._is_timestamp(node.this):
+            if self._is(node.this, "timestamp"):
                 return Range(self._moment(node.args["low"]), self._moment(node.args["high"]))
             return Range()
         if not isinstance(node, exp.EQ | exp.GT | exp.GTE | exp.LT | exp.LTE):
             return Range()
         above = isinstance(node, exp.EQ | exp.GT | exp.GTE)
         below = isinstance(node, exp.EQ | exp.LT | exp.LTE)
-        if self._is_timestamp(node.this):
+        if self._is(node.this, "timestamp"):
             moment = self._moment(node.expression)
-        elif self._is_timestamp(node.expression):
+        elif self._is(node.expression, "timestamp"):
             moment = self._moment(node.this)
             if not isinstance(node, exp.EQ):
                 above, below = below, above
@@ -56,11 +74,10 @@ class Ranges:
             return Range()
         return Range(moment if above else None, moment if below else None)
 
-    def _is_timestamp(self, node: exp.Expr) -> bool:
+    def _is(self, node: exp.Expr, column: str) -> bool:
         if not isinstance(node, exp.Column):
             return False
-        found = self._make(node)
-        return found.sql.endswith('."timestamp"')
+        return self._make(node).sql.endswith(f'."{column}"')
 
     def _moment(self, node: exp.Expr) -> dt.datetime | None:
         """When a moment is that is known before running; else None."""

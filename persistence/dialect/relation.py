@@ -10,6 +10,7 @@ from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.estimates import Read
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Made, Mark, marked
+from persistence.dialect.ranges import Range
 
 WORK_MAX: Final = 20_000
 """Nodes that one query may become once its aliases are put in; they can double at each step."""
@@ -84,7 +85,7 @@ class Shared:
     unit      `_sample_interval` is 1 in every row that will be read
     interval  one row of so many will be read, and figures shall tell of all
     used      columns of the table of events that are needed
-    ranges    for each use of the table: the first and last moment that its WHERE lets through
+    ranges    for each use of the table: what its WHERE lets through
     gathers   an answer takes more than to read each row once, and hand it on or not
     """
 
@@ -94,7 +95,7 @@ class Shared:
     unit: bool
     interval: int = 1
     used: set[str] = field(default_factory=set)
-    ranges: list[tuple[dt.datetime | None, dt.datetime | None]] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
     asks_weights: bool = False
     gathers: bool = False
     levels: Levels = field(default_factory=Levels)

@@ -19,8 +19,9 @@ from persistence.dialect.estimates import Read
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Mark
 
-EVENTS: Final = "events_"
-"""The name that the source of events has in the SQL that is run."""
+EVENTS: Final = "\x00events\x00"
+"""Stands for the source of events until its files are known. It has NULs in it, which no SQL of
+a query has: see `persistence.dialect.relation.Levels`."""
 
 
 class Column(NamedTuple):

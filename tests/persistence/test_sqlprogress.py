@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from persistence.dialect.query import Query, Rules, read
-from persistence.sqldatabase import Database
+from persistence.sqldatabase import Database, Kind
 from persistence.sqlprogress import UNFINISHED, telling
 from tests.server import PATIENCE_S
 from tests.sqlworkers import MIB, NOW, many
@@ -29,7 +29,7 @@ def query(text: str) -> Query:
 
 def connected(file: str) -> tuple[Database, duckdb.DuckDBPyConnection]:
     database = Database(memory_bytes=256 * MIB, threads=1)
-    return database, database.over([file], tells=True)
+    return database, database.over([file], Kind(tells=True))
 
 
 def test_rows_that_go_out_as_they_are_read_tell_it_by_the_bytes(file: str) -> None:
