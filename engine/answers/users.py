@@ -160,10 +160,7 @@ def days_of(asked: Asked, frame: Frame) -> Days:
     Instants are widened to their days, for active users are told by days; dates of a zone whose
     days are not those of the reporting zone are refused.
     """
-    if asked.granularity == "hour":
-        raise InvalidQuestion(
-            "granularity: users are counted by days. Take day, week or month."
-        )
+    must_be_by_days(asked)
     calendar = frame.calendar
     zone = calendar.zone if asked.timezone is None else asked.timezone
     period = parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=frame.now_ms)
@@ -183,6 +180,14 @@ def days_of(asked: Asked, frame: Frame) -> Days:
     if asked.compare is not None:
         frame.must_keep_before(days.before(frame).first)
     return days
+
+
+def must_be_by_days(asked: Asked) -> None:
+    """Raises InvalidQuestion for a series by hours."""
+    if asked.granularity == "hour":
+        raise InvalidQuestion(
+            "granularity: users are counted by days. Take day, week or month."
+        )
 
 
 def _steps(

@@ -204,7 +204,7 @@ def settled(page: Page) -> None:
 
 @contextmanager
 def held_back(page: Page, pattern: str, *, nth: int = 0) -> Iterator[Callable[[], None]]:
-    """The answer to one GET, by default the first, comes at the end; yields what waits for it."""
+    """The answer to one GET, the first or that `nth`, comes last; yields what waits for it."""
     held: list[tuple[Route, APIResponse]] = []
     numbers = itertools.count()
 
