@@ -16,6 +16,8 @@ from tests.browser.conftest import (
     archived,
     demonstrating,
     event,
+    held_back,
+    press_at_once,
     serving,
     settled,
 )
@@ -87,6 +89,21 @@ def test_a_widget_moves_and_grows_by_keys(own: Server, open_page: Open) -> None:
     expect(page).not_to_have_url(re.compile("edit=1"))
     kept = own.client.get(f"/dashboards/{made['id']}").json()["data"]["widgets"][0]["layout"]
     assert kept == {"x": 1, "y": 0, "w": 4, "h": 2}
+
+
+def test_a_save_at_once_is_not_one_over_what_somebody_else_has_changed(
+    own: Server, page: Page, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("412")
+    path = f"/dashboards/{made_by_itself(own, 'Of two')}"
+    with held_back(page, f"**{path}", nth=1) as version_asked:  # the first is what is edited
+        open_page(own, f"/#{path}?edit=1")
+        page.get_by_label("Name").fill("Of mine")
+        version_asked()
+        assert own.client.put(path, json={"name": "Of another", "widgets": []}).is_success
+        page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
+    assert own.client.get(path).json()["data"]["name"] == "Of another"
 
 
 def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
@@ -237,8 +254,7 @@ def by_navigation(page: Page) -> None:
 
 def by_keys(page: Page) -> None:
     page.get_by_role("heading", name="Dashboard", exact=True).click()
-    page.keyboard.press("g")
-    page.keyboard.press("r")
+    press_at_once(page, "g", "r")
 
 
 def by_address(page: Page) -> None:
