@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import (
+    PATIENCE_MS,
     SCREENSHOTS,
     SERIOUS,
     Open,
@@ -34,7 +35,6 @@ SIZES = {1440: 900, 1024: 768, 390: 844}
 EXAMINED = {1440, 390}
 """Where axe looks: what is special at 1024 px are widths."""
 WIDTHS = [1440, 1180, 1024, 720, 390, 320]
-RESIZING_MS = 5_000
 
 
 def address(server: Server, view: str) -> str:
@@ -62,7 +62,7 @@ def assert_fits(page: Page, what: str = "it") -> None:
             while (!fits() && performance.now() < end);
             return fits();
         }""",
-        RESIZING_MS,
+        PATIENCE_MS,
     )
     assert fits, f"{what} scrolls sideways at {page.viewport_size}"
 
