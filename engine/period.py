@@ -136,6 +136,11 @@ def _period(calendar: Calendar, since: _Edge, upto: _Edge) -> Period:
     )
 
 
+def must_be_time(parameter: str, text: str, zone: str) -> None:
+    """Raises InvalidQuestion, as `parse_period` does, for what is no date and no instant."""
+    _edge(parameter, text, Calendar(zone))
+
+
 def _edge(parameter: str, text: str, calendar: Calendar) -> _Edge:
     try:
         if _DATE.fullmatch(text):

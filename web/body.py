@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from engine.errors import TooLarge
-from web.errors import SlowBody
+from web.errors import BadRequest, SlowBody
 
 DISCARD_BYTES_MAX: Final = 8 * 1024 * 1024
 DISCARD_S: Final = 2.0
@@ -53,6 +53,11 @@ def too_large(bytes_max: int) -> TooLarge:
 def too_slow(deadline_s: float) -> SlowBody:
     """The refusal of a body that was not there in time."""
     return SlowBody(f"The body was not complete after {deadline_s:g} seconds.")
+
+
+def cut_off() -> BadRequest:
+    """The refusal of a body whose sender has ended its side before the end of it."""
+    return BadRequest("The body ends before it is whole.")
 
 
 async def discard(chunks: AsyncIterator[bytes]) -> None:

@@ -17,7 +17,7 @@ from web import wire
 from web.errors import NotFound
 from web.headers import DATA_HEADERS
 from web.sharing import Shares
-from web.widgets import fault_of_filter, fault_of_range
+from web.widgets import fault_of_name, fault_of_range, fault_of_value
 from web.wire import Called, Reply
 
 COLUMNS: Final = 12
@@ -287,9 +287,11 @@ def _faults(widget: Widget) -> Iterator[tuple[str, str]]:
         yield "layout", f"Expected x + w of at most {COLUMNS}"
     if widget.range is not None and (fault := fault_of_range(widget.range)):
         yield "range", fault
-    for name in widget.filters:
-        if fault := fault_of_filter(widget.family, name):
+    for name, text in widget.filters.items():
+        if fault := fault_of_name(widget.family, name):
             yield "filters", fault
+        elif fault := fault_of_value(widget.family, name, text):
+            yield f"filters.{name}", fault
 
 
 def _placed(given: Given) -> Given:

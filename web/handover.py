@@ -14,6 +14,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 
 from engine.errors import TallymarkError
+from web import body
 from web.chunks import Chunks
 from web.contained import Connection
 from web.framing import Head
@@ -119,7 +120,7 @@ class OneRequest:
                 received = bytes(await self._stream.receive_some(RECEIVE_BYTES))
             self._must_be_open()
             if not received:
-                raise trio.BrokenResourceError("the body ends before it is whole")
+                raise self._failed(body.cut_off())
         if self._chunks is None:
             data, self._received = received[: self._missing], received[self._missing :]
             self._missing -= len(data)
@@ -127,13 +128,17 @@ class OneRequest:
         try:
             content = self._chunks.feed(received)
         except TallymarkError as failure:
-            self.failure = failure
-            raise trio.BrokenResourceError(str(failure)) from failure
+            raise self._failed(failure) from failure
         data = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
         if self._chunks.is_whole:
             self._received, self._chunks = self._chunks.rest, None
             data += b"0\r\n\r\n"
         return data
+
+    def _failed(self, failure: TallymarkError) -> trio.BrokenResourceError:
+        """What Hypercorn is told, which drops the request; the failure is for its owner."""
+        self.failure = failure
+        return trio.BrokenResourceError(str(failure))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send a piece of the answer."""

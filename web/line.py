@@ -303,7 +303,7 @@ class Line:
             content = self._up_to_last_chunk(self._chunks, received)
         if content is None:
             if self._has_ended:
-                raise BadRequest("The body ends before it is whole.")
+                raise body.cut_off()
             return False
         self.state = _ANSWER
         self.deadline = inf

@@ -6,8 +6,10 @@ from typing import Final
 
 from msgspec import structs
 
-from engine.answers.families import FAMILIES
+from engine.answers.families import FAMILIES, must_be_answerable
+from engine.errors import InvalidQuestion
 from engine.timebucket import quoted
+from web.wire import asked_in
 
 PERIODS: Final = (
     "today", "yesterday", "24h", "7d", "28d", "30d", "90d", "month", "lastmonth", "year",
@@ -45,10 +47,22 @@ def _is_between(word: str) -> bool:
     return start < end or (start == end and "T" not in word)
 
 
-def fault_of_filter(family: str, name: str) -> str | None:
+def fault_of_name(family: str, name: str) -> str | None:
     """What is wrong with a filter of that name; None where the family's route takes it."""
     known = FILTERS[family]
     if name in known:
         return None
     takes = f"one of {', '.join(known)}" if known else "no filter"
     return f"Expected {takes} for {family}, got {quoted(name)}"
+
+
+def fault_of_value(family: str, name: str, text: str) -> str | None:
+    """What is wrong with a filter of a known name; None where the route may answer with it."""
+    if family not in FAMILIES:  # SQL, and a query that fails can be kept until it is mended
+        return None
+    asked, _ = FAMILIES[family]
+    try:
+        must_be_answerable(asked_in({name: text}, asked))
+    except InvalidQuestion as refusal:
+        return str(refusal).removesuffix(".")
+    return None

@@ -192,6 +192,14 @@ def question(query: bytes, asked: type[Asked], bytes_max: int = QUERY_BYTES_MAX)
     Raises InvalidQuestion, which names the parameter and what is expected.
     """
     texts = _pairs(query, asked.__struct_encode_fields__, bytes_max) if query else {}
+    return asked_in(texts, asked)
+
+
+def asked_in(texts: dict[str, str], asked: type[Asked]) -> Asked:
+    """Known parameters as what they mean. Raises InvalidQuestion, as `question` does."""
+    for name, text in texts.items():
+        if not text:
+            raise InvalidQuestion(f"{name} is empty: give it a value, or leave it out.")
     try:
         found = msgspec.convert(texts, asked, strict=False)
         _must_not_be_null(texts, found)
@@ -244,8 +252,6 @@ def _pairs(query: bytes, known: tuple[str, ...], bytes_max: int) -> dict[str, st
             raise InvalidQuestion(f"{_shown(name)} is no parameter of this route: {takes}.")
         if name in texts:
             raise InvalidQuestion(f"{name} is given more than once.")
-        if not text:
-            raise InvalidQuestion(f"{name} is empty: give it a value, or leave it out.")
         texts[name] = text
     return texts
 

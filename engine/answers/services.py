@@ -117,12 +117,7 @@ def question(planned: Plan, asked: Asked, frame: Frame, *, shards: int = 1) -> Q
     shards  among how many the services are spread: each sends its share of the rows and some
             more, and `is_enough` says whether that was all that is needed
     """
-    field = asked.sort.removeprefix("-")
-    if field not in SORTS:
-        raise InvalidQuestion(
-            f"sort: {asked.sort[:64]!a} is not known. Accepted are {', '.join(SORTS)}, "
-            f"each also with - before it for descending."
-        )
+    must_know_the_sort(asked)
     trend: Plan | None = None
     if asked.trend:
         trend = planned if planned.spans else plan(_by_day(asked), frame)
@@ -131,12 +126,21 @@ def question(planned: Plan, asked: Asked, frame: Frame, *, shards: int = 1) -> Q
         service=asked.service_id,
         category=asked.category,
         limit=_share(asked.limit, shards),
-        sort=field,
+        sort=asked.sort.removeprefix("-"),
         descending=asked.sort.startswith("-"),
         buckets=planned.spans,
         trend=trend.spans if trend else (),
         previous=planned.before.span if planned.before else None,
     )
+
+
+def must_know_the_sort(asked: Asked) -> None:
+    """Raises InvalidQuestion for an order that there is not."""
+    if asked.sort.removeprefix("-") not in SORTS:
+        raise InvalidQuestion(
+            f"sort: {asked.sort[:64]!a} is not known. Accepted are {', '.join(SORTS)}, "
+            f"each also with - before it for descending."
+        )
 
 
 def _share(limit: int, shards: int) -> int:

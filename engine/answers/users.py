@@ -160,10 +160,7 @@ def days_of(asked: Asked, frame: Frame) -> Days:
     Instants are widened to their days, for active users are told by days; dates of a zone whose
     days are not those of the reporting zone are refused.
     """
-    if asked.granularity == "hour":
-        raise InvalidQuestion(
-            "granularity: users are counted by days. Take day, week or month."
-        )
+    must_be_by_days(asked)
     calendar = frame.calendar
     zone = calendar.zone if asked.timezone is None else asked.timezone
     period = parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=frame.now_ms)
@@ -171,9 +168,9 @@ def days_of(asked: Asked, frame: Frame) -> Days:
         for edge_ms in (period.start_ms, period.end_ms):
             if calendar.day_start_ms(calendar.day_of(edge_ms)) != edge_ms:
                 raise Unanswerable(
-                    f"Days of {zone} begin at another time than those of the reporting zone "
-                    f"{calendar.zone}, in which users are counted. Ask with "
-                    f"timezone={calendar.zone}."
+                    f"Users are counted by days of the reporting zone {calendar.zone}, and "
+                    f"days of {zone} begin at another time. Choose {calendar.zone} as the time "
+                    f"zone, or one whose days begin when those of {calendar.zone} do."
                 )
     first, last = calendar.day_of(period.start_ms), calendar.day_of(period.end_ms - 1)
     steps: tuple[tuple[int, int], ...] = ()
@@ -183,6 +180,14 @@ def days_of(asked: Asked, frame: Frame) -> Days:
     if asked.compare is not None:
         frame.must_keep_before(days.before(frame).first)
     return days
+
+
+def must_be_by_days(asked: Asked) -> None:
+    """Raises InvalidQuestion for a series by hours."""
+    if asked.granularity == "hour":
+        raise InvalidQuestion(
+            "granularity: users are counted by days. Take day, week or month."
+        )
 
 
 def _steps(

@@ -6,6 +6,7 @@ Playwright's loop and Trio's stay apart, as the server is a process of its own.
 
 import fcntl
 import functools
+import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import APIResponse, ConsoleMessage, Page, Request, Route, expect
 
-from tests.server import ROOT, Server, patiently, tallymark
+from tests.server import ROOT, Server, patiently, tallymark, wait_until
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 PATIENCE_MS = 60_000
@@ -199,6 +200,44 @@ def settled(page: Page) -> None:
         PATIENCE_MS,
     )
     expect(page.locator('[aria-busy="true"]')).to_have_count(0)
+
+
+@contextmanager
+def held_back(page: Page, pattern: str, *, nth: int = 0) -> Iterator[Callable[[], None]]:
+    """The answer to one GET, the first or that `nth`, comes last; yields what waits for it."""
+    held: list[tuple[Route, APIResponse]] = []
+    numbers = itertools.count()
+
+    def hold(route: Route) -> None:
+        if route.request.method == "GET" and next(numbers) == nth:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    def is_held() -> bool:
+        page.wait_for_timeout(10)  # in which what the page asks for comes here
+        return bool(held)
+
+    page.route(pattern, hold)
+    yield lambda: wait_until(is_held)
+    wait_until(is_held)
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    page.unroute(pattern)
+
+
+def press_at_once(page: Page, *keys: str) -> None:
+    """Keys in no time: pressed one by one on a busy machine, a pair may be too slow for one."""
+    page.evaluate(
+        """(keys) => {
+            const options = { bubbles: true, cancelable: true };
+            for (const key of keys) {
+                const press = new KeyboardEvent("keydown", { key, ...options });
+                document.activeElement.dispatchEvent(press);
+            }
+        }""",
+        keys,
+    )
 
 
 def violations(page: Page, *, impacts: frozenset[str] = IMPACTS) -> list[dict[str, Any]]:

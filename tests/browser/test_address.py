@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, settled
+from tests.browser.conftest import Open, press_at_once, settled
 from tests.server import Server
 
 
@@ -87,8 +87,7 @@ def test_it_can_be_used_by_keyboard_alone(demo: Server, open_page: Open) -> None
     expect(period).to_be_visible()
     page.keyboard.press("Escape")
     expect(period).to_be_hidden()
-    page.keyboard.press("g")
-    page.keyboard.press("m")
+    press_at_once(page, "g", "m")
     expect(page.locator("h1")).to_have_text("Marketplace")
     page.keyboard.press("c")
     expect(page).to_have_url(re.compile("compare=off"))

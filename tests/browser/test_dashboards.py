@@ -2,17 +2,23 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import json
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
+from persistence.control import ControlStore, Sketch
 from tests.browser.conftest import (
     Complaints,
     Open,
     archived,
     demonstrating,
     event,
+    held_back,
+    press_at_once,
+    serving,
     settled,
 )
 from tests.server import Server
@@ -83,6 +89,21 @@ def test_a_widget_moves_and_grows_by_keys(own: Server, open_page: Open) -> None:
     expect(page).not_to_have_url(re.compile("edit=1"))
     kept = own.client.get(f"/dashboards/{made['id']}").json()["data"]["widgets"][0]["layout"]
     assert kept == {"x": 1, "y": 0, "w": 4, "h": 2}
+
+
+def test_a_save_at_once_is_not_one_over_what_somebody_else_has_changed(
+    own: Server, page: Page, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("412")
+    path = f"/dashboards/{made_by_itself(own, 'Of two')}"
+    with held_back(page, f"**{path}", nth=1) as version_asked:  # the first is what is edited
+        open_page(own, f"/#{path}?edit=1")
+        page.get_by_label("Name").fill("Of mine")
+        version_asked()
+        assert own.client.put(path, json={"name": "Of another", "widgets": []}).is_success
+        page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
+    assert own.client.get(path).json()["data"]["name"] == "Of another"
 
 
 def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(
@@ -177,6 +198,37 @@ def test_the_form_takes_several_filters_and_the_figure_fits_all_of_them(
     assert kept == {"serviceId": "s-1", "currency": "USD"}
 
 
+def test_the_form_drops_filters_that_were_kept_before_they_were_checked(
+    tmp_path: Path, open_page: Open, complaints: Complaints
+) -> None:
+    widget = {"kind": "counter", "title": "Orders", "metric": "revenue.transactionCount"}
+    widget |= {"layout": {"x": 0, "y": 0, "w": 3, "h": 2}}
+    filters = {"serviceId": "s-1", "currency": "usd", "limit": "0", "creatorId": ""}
+    old = {"name": "Old", "widgets": [widget | {"filters": filters}]}
+    data = tmp_path / "data"
+    data.mkdir()
+    ControlStore.open(data, now_ms=0, first=[Sketch("old", "Old", json.encode(old))]).close()
+    complaints.expect("422")
+    with serving(data) as server:
+        sale = event(
+            "revenue_transaction", orderId="o", amount=10, currency="USD", serviceId="s-1"
+        )
+        assert server.client.post("/track", json=sale).status_code == 200
+        page = open_page(server, "/#/dashboards/old?edit=1")
+        orders = page.get_by_role("article", name="Orders")
+        settled(page)
+        page.locator("main").get_by_label("Orders").first.click()
+        page.get_by_role("textbox", name="limit").fill("")
+        page.get_by_role("textbox", name="Currency").fill("")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("textbox", name="limit")).to_have_count(0)
+        expect(orders.get_by_text(re.compile("^1$"))).to_be_visible()
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page).not_to_have_url(re.compile("edit=1"))
+        kept = server.client.get("/dashboards/old").json()["data"]["widgets"][0]["filters"]
+        assert kept == {"serviceId": "s-1"}
+
+
 def asked_to_leave(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Leave without saving?")
 
@@ -202,8 +254,7 @@ def by_navigation(page: Page) -> None:
 
 def by_keys(page: Page) -> None:
     page.get_by_role("heading", name="Dashboard", exact=True).click()
-    page.keyboard.press("g")
-    page.keyboard.press("r")
+    press_at_once(page, "g", "r")
 
 
 def by_address(page: Page) -> None:

@@ -130,6 +130,24 @@ def test_keys_are_for_the_view_that_is_shown_from_its_first_moment(
     expect(page).to_have_url(re.compile("#/marketplace.*compare=off"))
 
 
+def test_a_pair_of_keys_counts_from_when_they_were_pressed(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    open_page(demo, "/#/services")
+    settled(page)
+    page.evaluate(
+        """() => {
+            const press = (key) => new KeyboardEvent("keydown", { key, bubbles: true });
+            const [first, second] = [press("g"), press("m")];
+            document.body.dispatchEvent(first);
+            const end = performance.now() + 1_500;
+            while (performance.now() < end) continue;  // as a page does that draws a lot
+            document.body.dispatchEvent(second);
+        }"""
+    )
+    expect(page.locator("h1")).to_have_text("Marketplace")
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_control_has_a_name(demo: Server, page: Page, open_page: Open, view: str) -> None:
     open_page(demo, address(demo, view))

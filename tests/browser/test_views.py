@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import (
+    PATIENCE_MS,
     SCREENSHOTS,
     SERIOUS,
     Open,
@@ -35,7 +36,6 @@ EXAMINED = {1440, 390}
 """Where axe looks: what is special at 1024 px are widths."""
 WIDTHS = [1440, 1200, 1180, 1024, 820, 721, 720, 390, 320]
 """At and beside each border between two layouts."""
-RESIZING_MS = 5_000
 
 
 def address(server: Server, view: str) -> str:
@@ -63,7 +63,7 @@ def assert_fits(page: Page, what: str = "it") -> None:
             while (!fits() && performance.now() < end);
             return fits();
         }""",
-        RESIZING_MS,
+        PATIENCE_MS,
     )
     assert fits, f"{what} scrolls sideways at {page.viewport_size}"
 

@@ -8,6 +8,7 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from engine.config import Config
+from persistence.control import Sketch
 from tests.server import ROOT
 from web.app import Application, create_app
 from web.control import Control
@@ -30,6 +31,34 @@ BOARD: dict[str, Any] = {
         {"kind": "table", "title": "Top Services", "metric": "services.services"},
     ],
 }
+
+
+REFUSED: list[tuple[str, dict[str, str]]] = [
+    ("services", {"serviceId": ""}),
+    ("services", {"category": "x" * 257}),
+    ("services", {"sort": "colour"}),
+    ("services", {"trend": "maybe"}),
+    ("revenue", {"currency": "usd"}),
+    ("revenue", {"limit": "0"}),
+    ("marketplace", {"timezone": "Mars/Olympus"}),
+    ("marketplace", {"granularity": "minute"}),
+    ("experiments", {"startDate": "2026-02-30"}),
+    ("experiments", {"endDate": "soon"}),
+    ("users", {"cohorts": "day"}),
+    ("users", {"granularity": "hour"}),
+    ("users", {"compare": "null"}),
+]
+"""Filters that no time makes right."""
+
+TAKEN: list[tuple[str, dict[str, str]]] = [
+    ("services", {"serviceId": "null", "category": "x" * 256, "sort": "-p95", "trend": "true"}),
+    ("services", {"startDate": "2099-01-01", "timezone": "Europe/Zurich"}),
+    ("revenue", {"currency": "USD", "creatorId": "c-1", "limit": "10000"}),
+    ("marketplace", {"granularity": "week", "compare": "previous"}),
+    ("experiments", {"startDate": "2020-01-01", "endDate": "2026-01-01T09:30:15+02:00"}),
+    ("users", {"cohorts": "week", "endDate": "1759320000000"}),
+]
+"""Those that can be answered some day, or could once."""
 
 
 @pytest.fixture
@@ -191,6 +220,43 @@ async def test_what_is_no_dashboard_is_refused_by_its_path(
     problem = await reply.get_json()
     assert problem["type"] == "/problems/invalid-document"
     assert problem["errors"][0]["path"] == path
+
+
+@pytest.mark.parametrize(("family", "filters"), REFUSED)
+async def test_a_filter_is_refused_as_its_route_refuses_it(
+    client: Client, family: str, filters: dict[str, str]
+) -> None:
+    widget = {"kind": "table", "title": "", "metric": family, "filters": filters}
+    kept = await client.post("/dashboards", json=BOARD | {"widgets": [widget]})
+    asked = await client.get(f"/metrics/{family}", query_string=filters)
+    (name,) = filters
+    told = (await detail(asked, 422)).removesuffix(".")
+    assert await detail(kept, 422) == f"{told} (at $.widgets[0].filters.{name})."
+
+
+@pytest.mark.parametrize(("family", "filters"), TAKEN)
+async def test_a_filter_that_may_be_answered_some_day_is_kept(
+    client: Client, family: str, filters: dict[str, str]
+) -> None:
+    widget = {"kind": "table", "title": "", "metric": family, "filters": filters}
+    board = await made(client, widgets=[widget])
+    assert board["widgets"][0]["filters"] == filters
+
+
+async def test_a_filter_that_was_kept_before_it_was_checked_can_be_read(
+    client: Client, control: Control
+) -> None:
+    widgets = [
+        {"kind": "table", "title": "", "metric": family, "filters": filters}
+        for family, filters in REFUSED
+    ]
+    old = Sketch("old", "Old", msgspec.json.encode(BOARD | {"name": "Old", "widgets": widgets}))
+    control._store.add(old, now_ms=0, dashboards_max=100)
+    one = (await (await client.get("/dashboards/old")).get_json())["data"]
+    assert [widget["filters"] for widget in one["widgets"]] == [given for _, given in REFUSED]
+    assert one in (await (await client.get("/dashboards")).get_json())["data"]
+    exported = await (await client.get("/dashboards/old/export")).get_json()
+    await detail(await client.post("/dashboards/import", json=exported), 422)
 
 
 async def test_every_period_that_the_page_offers_may_be_kept(client: Client) -> None:

@@ -392,16 +392,47 @@ async def test_who_has_ended_its_side_is_still_answered(port: int, target: bytes
         assert await connection.end() == b""
 
 
-@pytest.mark.parametrize("raw", [request()[:-5], request()[:30], request(b"POST /no")[:-5]])
-async def test_what_ends_before_it_is_whole_is_refused_or_dropped(
+HALF_CHUNK = request(b"POST /track", b"5\r\nhel", CHUNKED, length=False)
+
+
+@pytest.mark.parametrize(
+    "raw", [request()[:-5], request()[:30], request(b"POST /no")[:-5], HALF_CHUNK]
+)
+async def test_what_ends_before_it_is_whole_is_refused(
     port: int, raw: bytes, engine: Engine
 ) -> None:
     async with wire(port) as connection:
         await connection.send(raw)
         await connection.stream.send_eof()
-        rest = await connection.end()
-        assert not rest or rest.startswith(b"HTTP/1.1 4")
+        assert (await connection.answer()).status == 400
+        assert await connection.end() == b""
     assert engine.health().events == 0
+
+
+@pytest.mark.parametrize(
+    "target", [b"POST /nope", b"POST /dashboards", b"POST /sql", b"GET /ready", b"PUT /track"]
+)
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_cut_is_refused_in_the_same_words_on_both_lanes(
+    port: int, target: bytes, *, chunked: bool
+) -> None:
+    told = []
+    for each in (b"POST /track", target):
+        whole = request(each, EVENT, JSON)
+        if chunked:
+            whole = request(each, b"32\r\n" + EVENT, JSON, CHUNKED, length=False)
+        async with wire(port) as connection:
+            await connection.send(whole[:-5])
+            await connection.stream.send_eof()
+            answer = await connection.answer()
+            assert answer.headers["connection"] == "close"
+            assert await connection.end() == b""
+        told.append(orjson.loads(answer.body))
+    hot, other = told
+    assert hot.pop("instance") == "/track"
+    assert other.pop("instance") == target.split(b" ")[1].decode()
+    assert other == hot
+    assert (hot["status"], hot["detail"]) == (400, "The body ends before it is whole.")
 
 
 async def test_who_is_answered_before_its_body_is_whole_cannot_keep_the_connection(

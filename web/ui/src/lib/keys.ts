@@ -28,7 +28,7 @@ export function listenToKeys(acts: Readonly<Record<string, Act>>): () => void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (!areKeysOn.get() || isTyping(event.target)) return;
     const key = event.key.toLowerCase();
-    const now = Date.now();
+    const now = event.timeStamp; // when it was pressed, however late a busy page comes to hear of it
     const together = now - pendingMs < PAIR_MS && pending !== "" ? `${pending} ${key}` : key;
     [pending, pendingMs] = [key === "g" ? key : "", now];
     const act = acts[together] ?? (together === key ? undefined : acts[key]);

@@ -48,7 +48,7 @@ export function Shell({ route }: { route: Route }): JSX.Element {
     log(health);
     tryNow();
   }, [health]);
-  useEffect(() => setMenuOpen(false), [route]);
+  useLayoutEffect(() => setMenuOpen(false), [route]);
   useKeys(def, view, () => setKeysShown(true));
   const title = useTitle(def);
   // The first event does not throw its sender out of the page on which it was watched for.

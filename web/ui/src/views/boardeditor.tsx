@@ -1,7 +1,7 @@
 // The editor of a dashboard: move and resize by pointer or keys, a form for what a widget shows.
 
 import type { JSX } from "preact";
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { send } from "../lib/api";
 import { useHeaderTools } from "../lib/heading";
 import { COLUMNS, atBottom, lowered, raised, settled } from "../lib/layout";
@@ -50,12 +50,14 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
     setChosen(null);
   };
   const save = async (): Promise<void> => {
-    const act = (): Promise<unknown> =>
-      send(addressOf(board.id), {
+    const act = async (): Promise<unknown> => {
+      const tag = await etag.current;
+      return send(addressOf(board.id), {
         method: "PUT",
         body: JSON.stringify(body),
-        ...(etag.current === null ? {} : { headers: { "If-Match": etag.current } }),
+        ...(tag === null ? {} : { headers: { "If-Match": tag } }),
       });
+    };
     if (!(await attempt("save the dashboard", act, "Dashboard saved"))) return;
     setSaved(body);
     onSaved();
@@ -123,14 +125,12 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
 }
 
 /** The version that is being changed: a save over somebody else's is refused. */
-function useEtag(id: string): { current: string | null } {
-  const etag = useRef<string | null>(null);
-  useEffect(() => {
-    send(addressOf(id)).then(
-      (response) => {
-        etag.current = response.headers.get("ETag");
-      },
-      () => undefined,
+function useEtag(id: string): { current: Promise<string | null> } {
+  const etag = useRef<Promise<string | null>>(Promise.resolve(null));
+  useLayoutEffect(() => {
+    etag.current = send(addressOf(id)).then(
+      (response) => response.headers.get("ETag"),
+      () => null,
     );
   }, [id]);
   return etag;
@@ -156,7 +156,7 @@ const MOVES: Record<string, readonly [number, number]> = {
 function Editable({ widget, view, isChosen, onChoose, onLayout, onStep }: EditableProps): JSX.Element {
   const { layout } = widget;
   const box = useRef<HTMLElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     // One that was just added stands below all others, and on a phone the form covers half the page.
     if (isChosen) box.current?.scrollIntoView({ block: "nearest" });
   }, [isChosen]);

@@ -155,9 +155,13 @@ function columnsFor({ zone, add, kind, onDelete }: ListActs): Column<Dashboard>[
   ];
 }
 
-/** The whole of a dashboard that a PUT carries. */
+/** The whole of a dashboard that a PUT carries; filters without a value, of before they were refused, are left out. */
 export function bodyOf(board: Dashboard): DashboardBody {
-  const { name, type, isActive, isLive, refreshInterval, description, widgets } = board;
+  const { name, type, isActive, isLive, refreshInterval, description } = board;
+  const widgets = board.widgets.map((widget) => {
+    const given = Object.entries(widget.filters).filter(([, value]) => value !== "");
+    return { ...widget, filters: Object.fromEntries(given) };
+  });
   return { name, type, isActive, isLive, refreshInterval, description, widgets };
 }
 

@@ -55,19 +55,23 @@ const IDLE: Run = { answer: null, complaint: null, tookMs: 0, isRunning: false }
 export function Explore({ view }: { view: View }): JSX.Element {
   const [sql, setSql] = useState(() => textAtOnce(view.route.query));
   const [run, setRun] = useState<Run>(IDLE);
-  const isBegun = useRef(false);
+  /** What was run last; null before the first. */
+  const begun = useRef<string | null>(null);
   const start = (text: string): void => {
-    isBegun.current = true;
+    begun.current = text;
     setRun((now) => ({ ...now, isRunning: true }));
     void asked(text).then(setRun);
     void addressOf(text).then((query) => setQuery(query, { replace: true }));
   };
   const { q, z, saved } = view.route.query;
   useEffect(() => {
-    void sqlOf(view.route.query).then((found) => {
+    const { query } = view.route;
+    void sqlOf(query).then((found) => {
       const text = found ?? FIRST;
-      if (text === sql && isBegun.current) return;
-      setSql(text);
+      // The address follows what is run, and by then somebody may have typed on.
+      if (text === begun.current) return;
+      const isShown = begun.current === null && text === textAtOnce(query);
+      if (!isShown) setSql(text);
       start(text);
     });
   }, [q, z, saved]);

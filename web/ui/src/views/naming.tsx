@@ -52,16 +52,13 @@ function Naming({ what, onClose, onDone }: {
   onDone: () => void;
 }): JSX.Element {
   const address = `/catalog/${what.kind}/${encodeURIComponent(what.id)}`;
-  const [draft, setDraft] = useState<Draft>({ name: what.name, description: "", variants: {} });
-  const [isNamed, setNamed] = useState(false);
-  useEffect(() => {
-    void entryOf(what).then((entry) => {
-      if (entry === null) return;
-      const variants = Object.fromEntries((entry.variants ?? []).map(({ index, name }) => [index, name]));
-      setNamed(true);
-      setDraft({ name: entry.name, description: entry.description, variants });
-    });
-  }, [address]);
+  /** What the catalog says; null where it says nothing, undefined until that is known. */
+  const [entry, setEntry] = useState<CatalogEntry | null | undefined>(undefined);
+  /** What was typed, be it before that: it stays. */
+  const [typed, setTyped] = useState<Partial<Draft>>({});
+  useEffect(() => void entryOf(what).then(setEntry), [address]);
+  const known = draftOf(entry ?? { ...what, description: "", variants: [] });
+  const draft: Draft = { ...known, ...typed, variants: { ...known.variants, ...typed.variants } };
   const finish = async (act: () => Promise<unknown>, done: string): Promise<void> => {
     if (!(await attempt("keep the name", act, done))) return;
     forget("/metrics");
@@ -86,7 +83,7 @@ function Naming({ what, onClose, onDone }: {
             class="field"
             maxLength={NAME_MAX}
             value={draft.name}
-            onInput={(event) => setDraft({ ...draft, name: event.currentTarget.value })}
+            onInput={(event) => setTyped({ ...typed, name: event.currentTarget.value })}
           />
         </label>
         <label>
@@ -96,7 +93,7 @@ function Naming({ what, onClose, onDone }: {
             rows={2}
             maxLength={DESCRIPTION_MAX}
             value={draft.description}
-            onInput={(event) => setDraft({ ...draft, description: event.currentTarget.value })}
+            onInput={(event) => setTyped({ ...typed, description: event.currentTarget.value })}
           />
         </label>
         {(what.variants ?? []).map(({ index, name }) => (
@@ -108,13 +105,13 @@ function Naming({ what, onClose, onDone }: {
               placeholder={name}
               value={draft.variants[index] ?? ""}
               onInput={(event) =>
-                setDraft({ ...draft, variants: { ...draft.variants, [index]: event.currentTarget.value } })
+                setTyped({ ...typed, variants: { ...typed.variants, [index]: event.currentTarget.value } })
               }
             />
           </label>
         ))}
         <div class="acts">
-          {isNamed && (
+          {entry != null && (
             <button type="button" class="button first" onClick={drop}>
               Leave it to the events
             </button>
@@ -122,7 +119,7 @@ function Naming({ what, onClose, onDone }: {
           <button type="button" class="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="button primary" disabled={draft.name.trim() === ""}>
+          <button type="submit" class="button primary" disabled={entry === undefined || draft.name.trim() === ""}>
             Keep this name
           </button>
         </div>
@@ -141,6 +138,12 @@ async function entryOf({ kind, id }: Nameable): Promise<CatalogEntry | null> {
     throw error;
   }
 }
+
+const draftOf = ({ name, description, variants = [] }: Omit<CatalogEntry, "id">): Draft => ({
+  name,
+  description,
+  variants: Object.fromEntries(variants.map(({ index, name: own }) => [index, own])),
+});
 
 function bodyOf({ name, description, variants }: Draft, what: Nameable): object {
   const body = { name: name.trim(), description: description.trim() };

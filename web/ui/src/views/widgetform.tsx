@@ -124,11 +124,13 @@ export function WidgetForm({ widget, onChange, onClose, onRemove }: WidgetProps)
 
 type FieldProps = Pick<WidgetProps, "widget" | "onChange">;
 
+/** Those of the family and, so that they can be changed or emptied, whatever else the widget has. */
 function Filters({ widget, onChange }: FieldProps): JSX.Element {
   const filters = FILTERS[familyOf(widget.metric)] ?? [];
+  const others = Object.keys(widget.filters).filter((name) => !filters.some(([known]) => known === name));
   return (
     <>
-      {filters.map(([name, label]) => (
+      {[...filters, ...others.map((name) => [name, name] as const)].map(([name, label]) => (
         <label key={name}>
           <span class="label">{label}</span>
           <input
@@ -136,9 +138,9 @@ function Filters({ widget, onChange }: FieldProps): JSX.Element {
             placeholder="all"
             value={widget.filters[name] ?? ""}
             onChange={(event) => {
-              const { [name]: _, ...others } = widget.filters;
+              const { [name]: _, ...rest } = widget.filters;
               const value = event.currentTarget.value.trim();
-              onChange({ ...widget, filters: value === "" ? others : { ...others, [name]: value } });
+              onChange({ ...widget, filters: value === "" ? rest : { ...rest, [name]: value } });
             }}
           />
         </label>
