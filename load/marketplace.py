@@ -30,6 +30,9 @@ from load.visits import DAY_MS, MINUTE_MS, Event, Shop, Trouble, Visit, payment_
 DAYS: Final = 30
 SERVICES: Final = SERVICES_MAX
 USERS: Final = 5_000
+USERS_MIN: Final = 20
+"""So many are never none, wherever chance puts them: e ** -20."""
+
 DAYS_MAX: Final = 399
 """The server takes nothing older than 400 days."""
 
@@ -80,14 +83,14 @@ def generate(
 
     end_ms    epoch ms; no event is later
     services  1 to 40
-    users     about how many different ones are seen
+    users     about how many different ones are seen, USERS_MIN and more
 
     Raises LoadError where the numbers are out of range. Memory: the events of one day.
     """
-    if not (1 <= days <= DAYS_MAX and 1 <= services <= SERVICES_MAX and users >= 1):
+    if not (1 <= days <= DAYS_MAX and 1 <= services <= SERVICES_MAX and users >= USERS_MIN):
         raise LoadError(
             f"The demonstration takes 1 to {DAYS_MAX} days, 1 to {SERVICES_MAX} services and "
-            f"at least one user, not {days}, {services} and {users}."
+            f"{USERS_MIN} users and more, not {days}, {services} and {users}."
         )
     return _stream(_World(seed, end_ms // DAY_MS, days, services, users), end_ms)
 

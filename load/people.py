@@ -91,7 +91,9 @@ def arrivals(
     weights  of the services' popularity, running totals, as `random.choices` takes them
     """
     chance = Random(f"{seed}/{day}")
-    count = round(a_day * ARRIVALS_BY_WEEKDAY[weekday(day)] * chance.uniform(0.9, 1.1))
+    expected = a_day * ARRIVALS_BY_WEEKDAY[weekday(day)] * chance.uniform(0.9, 1.1)
+    # By a lot of its own: rounded, few users over many days would be none on every one of them.
+    count = int(expected + Random(f"{seed}/{day}/part").random())
     cohort = f"{dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day):%Y-%m}"
     return list(_people(chance, day, count, cohort, services, weights))
 

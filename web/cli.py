@@ -97,9 +97,9 @@ def config(config_file: Path | None, as_json: bool, **given: options.Given) -> N
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
 @_key_option("A write key, where the server asks for one.")
 @click.option("--seed", type=int, default=2025, show_default=True, help="Another, other data.")
-@click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True)
-@click.option("--services", type=click.IntRange(min=1), default=40, show_default=True)
-@click.option("--users", type=click.IntRange(min=1), default=5_000, show_default=True)
+@click.option("--days", type=click.IntRange(1, 399), default=30, show_default=True)
+@click.option("--services", type=click.IntRange(1, 40), default=40, show_default=True)
+@click.option("--users", type=click.IntRange(min=20), default=5_000, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def demo(
     url: str,

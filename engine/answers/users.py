@@ -168,9 +168,9 @@ def days_of(asked: Asked, frame: Frame) -> Days:
         for edge_ms in (period.start_ms, period.end_ms):
             if calendar.day_start_ms(calendar.day_of(edge_ms)) != edge_ms:
                 raise Unanswerable(
-                    f"Days of {zone} begin at another time than those of the reporting zone "
-                    f"{calendar.zone}, in which users are counted. Ask with "
-                    f"timezone={calendar.zone}."
+                    f"Users are counted by days of the reporting zone {calendar.zone}, and "
+                    f"days of {zone} begin at another time. Choose {calendar.zone} as the time "
+                    f"zone, or one whose days begin when those of {calendar.zone} do."
                 )
     first, last = calendar.day_of(period.start_ms), calendar.day_of(period.end_ms - 1)
     steps: tuple[tuple[int, int], ...] = ()

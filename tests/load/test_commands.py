@@ -11,7 +11,7 @@ from rich.console import Console
 
 from load.commands import run_demo, run_import
 from load.connection import Target
-from load.errors import LoadError, ProgressMismatch, Refused, UnreadableHistory
+from load.errors import ProgressMismatch, Refused, UnreadableHistory
 
 MAPPING = """
 [event]
@@ -246,15 +246,6 @@ async def test_a_demo_posts_all_its_events_and_says_so_in_one_line(serving) -> N
         )
     assert summary.events == sum(map(len, server.batches)) > 100
     assert said(console).count("\n") == 1
-
-
-async def test_a_demo_that_has_nothing_to_send_fails_and_asks_nobody(serving) -> None:
-    console = quiet()
-    async with serving(taken) as server:
-        with pytest.raises(LoadError, match=r"about 3 users .* more with --users"):
-            await run_demo(target=Target(server.url), end_ms=END_MS, users=3, console=console)
-    assert server.batches == []
-    assert said(console) == ""
 
 
 async def test_a_terminal_sees_a_bar(serving) -> None:

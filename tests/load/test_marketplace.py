@@ -14,7 +14,7 @@ from engine.events import AcceptedTimes
 from load import marketplace
 from load.catalogue import FAILING, SERVICES, SLOWED
 from load.errors import LoadError
-from load.marketplace import EXPERIMENTS, generate
+from load.marketplace import DAYS_MAX, EXPERIMENTS, USERS_MIN, generate
 from load.visits import DAY_MS
 
 END_MS = int(dt.datetime(2026, 3, 18, 17, 40, tzinfo=dt.UTC).timestamp() * 1000)
@@ -245,7 +245,20 @@ def test_failed_calls_have_codes_and_good_ones_have_none(events: Events) -> None
     assert {"TIMEOUT", "RATE_LIMITED", "INVALID_INPUT"} < codes
 
 
-@pytest.mark.parametrize("wrong", [{"days": 0}, {"days": 400}, {"services": 41}, {"users": 0}])
+@pytest.mark.parametrize(("users", "days"), [(USERS_MIN, 30), (100, 30), (150, DAYS_MAX)])
+def test_few_users_are_about_as_many_as_asked_for(users: int, days: int) -> None:
+    seen = {
+        (seed, event["userId"])
+        for seed in range(4)
+        for event in generate(seed, END_MS, days=days, users=users)
+        if "userId" in event
+    }
+    assert len(seen) == pytest.approx(4 * users, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"days": 0}, {"days": 400}, {"services": 41}, {"users": USERS_MIN - 1}]
+)
 def test_numbers_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(LoadError, match="The demonstration takes"):
         generate(1, END_MS, **wrong)

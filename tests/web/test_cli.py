@@ -14,6 +14,8 @@ import pytest
 from engine.config import Config
 from engine.events import Body, Kind
 from engine.resolving import AT_MOST, SETTINGS, Source, resolve, written
+from load.catalogue import SERVICES_MAX
+from load.marketplace import DAYS_MAX, USERS_MIN
 from persistence.audit import JOURNAL_FOLDER
 from persistence.journal import Journal
 from tests.damage import flip
@@ -184,6 +186,18 @@ def test_a_host_that_others_can_reach_is_taken_when_that_is_said(
         (["import", "x.csv"], "Invalid value for 'FILE...': File 'x.csv' does not exist."),
         (["sing"], "No such command 'sing'. See `tallymark --help`."),
         (["demo", "--days", "0"], "Invalid value for '--days': 0 is not in the range"),
+        (
+            ["demo", "--days", str(DAYS_MAX + 1)],
+            f"Invalid value for '--days': 400 is not in the range 1<=x<={DAYS_MAX}.",
+        ),
+        (
+            ["demo", "--services", str(SERVICES_MAX + 1)],
+            f"Invalid value for '--services': 41 is not in the range 1<=x<={SERVICES_MAX}.",
+        ),
+        (
+            ["demo", "--users", str(USERS_MIN - 1)],
+            f"Invalid value for '--users': 19 is not in the range x>={USERS_MIN}.",
+        ),
     ],
 )
 def test_wrong_words_are_one_line_and_exit_code_2(

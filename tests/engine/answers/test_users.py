@@ -131,9 +131,16 @@ def test_instants_are_widened_to_their_days() -> None:
     assert answer["range"]["end"] == "2026-11-06T00:00:00+00:00"
 
 
-def test_days_of_another_zone_are_refused() -> None:
-    with pytest.raises(Unanswerable, match="begin at another time than those of the reporting"):
+def test_days_of_another_zone_are_refused_with_the_zones_that_can_be_asked_in() -> None:
+    with pytest.raises(Unanswerable) as caught:
         figures(House(), "11-01", "11-02", timezone="Asia/Kolkata")
+    assert str(caught.value) == (
+        "Users are counted by days of the reporting zone UTC, and days of Asia/Kolkata begin "
+        "at another time. Choose UTC as the time zone, or one whose days begin when those of "
+        "UTC do."
+    )
+    for zone in ("UTC", "Africa/Abidjan", "Atlantic/Reykjavik"):
+        assert figures(House(), "11-01", "11-02", timezone=zone)["dau"] == 0
 
 
 def test_users_are_not_told_by_the_hour() -> None:
