@@ -10,7 +10,9 @@
 It listens on a free port, so `url` and `client` are new after each start.
 """
 
+import contextlib
 import os
+import random
 import resource
 import signal
 import socket
@@ -60,9 +62,15 @@ def environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, for who must know it before, or have it twice in a row."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """A port that nobody listens on, for who must know it before, or have it twice in a row.
+
+    It is none of those that the system gives to whoever asks for any, also to clients: of those
+    another process may have it a moment later.
+    """
+    while True:
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port := random.randrange(20_000, 32_000)))
+            return port
 
 
 def wait_until(is_so: Callable[[], bool], *, every_s: float = 0.02) -> None:
