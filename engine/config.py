@@ -114,7 +114,7 @@ class Config(Struct, frozen=True, kw_only=True):
     answers_bytes_max: Positive = 256 * MIB
     """Bytes of all answers made and not taken yet; beyond it 503 with Retry-After."""
     connections_max: Positive = 10_000
-    """Open connections; beyond it 503 with Retry-After."""
+    """Open connections, fewer where few files may be open; beyond it 503 with Retry-After."""
     stream_subscribers_max: Positive = 5_000
     """Open GET /stream connections."""
     stop_deadline_s: Positive = 10

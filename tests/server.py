@@ -10,7 +10,10 @@
 It listens on a free port, so `url` and `client` are new after each start.
 """
 
+import contextlib
 import os
+import random
+import resource
 import signal
 import socket
 import subprocess
@@ -59,9 +62,15 @@ def environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, for who must know it before, or have it twice in a row."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """A port that nobody listens on, for who must know it before, or have it twice in a row.
+
+    It is none of those that the system gives to whoever asks for any, also to clients: of those
+    another process may have it a moment later.
+    """
+    while True:
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port := random.randrange(20_000, 32_000)))
+            return port
 
 
 def wait_until(is_so: Callable[[], bool], *, every_s: float = 0.02) -> None:
@@ -100,9 +109,15 @@ class Server:
     """
 
     def __init__(
-        self, data: Path, *options: str, variables: Mapping[str, str] | None = None
+        self,
+        data: Path,
+        *options: str,
+        variables: Mapping[str, str] | None = None,
+        files_max: int | None = None,
     ) -> None:
+        """files_max  as many open files as the system allows it; None: as it allows us"""
         self.data = data
+        self._files_max = files_max
         self._variables = variables or {}
         self._options = options
         self._process: subprocess.Popen[str] | None = None
@@ -156,6 +171,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=None if self._files_max is None else self._limit_files,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
@@ -199,6 +215,10 @@ class Server:
         self.client.close()
         self._process = self._reader = None
         return code
+
+    def _limit_files(self) -> None:
+        assert self._files_max is not None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._files_max, self._files_max))
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None

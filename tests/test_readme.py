@@ -16,14 +16,13 @@ from tests.server import PATIENCE_S, ROOT, Server, environment
 pytestmark = pytest.mark.slow
 
 TOUR_URL = "http://127.0.0.1:8080"
-STREAM_S = 3
 
 # Each answer is followed by a line with its status, and a stream ends by itself.
-CURL = rf"""
-curl() {{
-    case "$*" in *-N*) set -- --max-time {STREAM_S} "$@";; esac
-    command curl --silent --show-error --write-out '\nstatus %{{http_code}}\n' "$@"
-}}
+CURL = r"""
+curl() {
+    case "$*" in *-N*) set -- --max-time $STREAM_S "$@";; esac
+    command curl --silent --show-error --write-out '\nstatus %{http_code}\n' "$@"
+}
 """
 
 
@@ -41,12 +40,12 @@ def blocks(title: str) -> list[str]:
 TOUR = blocks("A quick tour")
 
 
-def pasted(block: str, server: Server) -> list[tuple[int, str]]:
+def pasted(block: str, server: Server, *, stream_s: int = 3) -> list[tuple[int, str]]:
     """(status, body) of every curl in a block, run by a shell as it stands there."""
     done = subprocess.run(
         ["bash", "-c", CURL + block.replace(TOUR_URL, server.url)],
         cwd=ROOT,
-        env=environment(),
+        env=environment() | {"STREAM_S": str(stream_s)},
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -127,10 +126,14 @@ def test_a_shared_dashboard_opens_with_the_path_that_is_told(marketplace: Server
 
 def test_the_stream_of_the_tour_comes_once_a_second(marketplace: Server) -> None:
     (block,) = [block for block in TOUR if "/stream" in block]
-    ((status, body),) = pasted(block, marketplace)
-    assert status == 200
-    first, *updates = re.findall(r"^data: (.*)$", body, re.MULTILINE)
-    assert first == '{"type":"connected"}'
+    updates: list[str] = []
+    for stream_s in (3, 30):  # of a machine that is busy it may take a while
+        ((status, body),) = pasted(block, marketplace, stream_s=stream_s)
+        assert status == 200
+        first, *updates = re.findall(r"^data: (.*)$", body, re.MULTILINE)
+        assert first == '{"type":"connected"}'
+        if updates:
+            break
     assert updates
     assert all("executions:today" in json.loads(update)["counters"] for update in updates)
 

@@ -5,7 +5,6 @@ Ingest never waits for it. Twice a second the process is told how far the journa
 `trimmable_seq`, so whatever happens to the process, it can go on where it was.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -37,6 +36,7 @@ from persistence.archive.talk import (
     encode,
 )
 from persistence.record import UnknownFormat
+from web import piped
 
 TICK_S: Final = 0.5
 """Between two messages; with the writing of a part that makes a second at the most."""
@@ -251,10 +251,15 @@ class Archiving:
         self._stop.set()
         self._wake.set()
 
-    async def _live_once(self, engine: Journaling) -> int:
-        """From one start of the process to its end; returns its exit code."""
-        process = self._start()
-        to_it, from_it = pipes_of(process)
+    async def _live_once(self, engine: Journaling) -> int | None:
+        """From one start of the process to its end; returns its exit code, None where the
+        system did not start it."""
+        try:
+            process, to_it, from_it = piped.start(self._command)
+        except piped.NotStarted as failure:
+            self._reason = str(failure)
+            return None
+        self._process = process
         try:
             async with from_it, trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell, engine, to_it)
@@ -268,13 +273,6 @@ class Archiving:
                 code = await trio.to_thread.run_sync(process.wait)
             self._tell_all()
         return code
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        """Start it from this very thread: the system kills it when the thread ends."""
-        self._process = subprocess.Popen(  # noqa: S603  a command of our own
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        return self._process
 
     async def _give_up(self, life: trio.CancelScope) -> None:
         """End it when it takes too long to finish."""
@@ -337,15 +335,3 @@ class Archiving:
             case Trouble():
                 self._state, self._reason = "failed", said.reason
                 self._log("archive failed", reason=said.reason)
-
-
-def pipes_of(
-    process: subprocess.Popen[bytes],
-) -> tuple[trio.lowlevel.FdStream, trio.lowlevel.FdStream]:
-    """Its input and its output."""
-    ends = []
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        ends.append(trio.lowlevel.FdStream(os.dup(pipe.fileno())))
-        pipe.close()
-    return ends[0], ends[1]

@@ -6,7 +6,6 @@ process.
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +20,7 @@ from engine.config import Config
 from engine.errors import NotReady, Overloaded
 from persistence.exporting import GONE, READY, Wanted
 from persistence.tabular import Format
-from web.archiving import pipes_of
+from web import piped
 from web.errors import CutShort
 from web.sql import ATTEMPTS, Archived
 from web.sqlprocess import environment
@@ -82,24 +81,19 @@ class Export:
 
 
 class _Process:
-    """One process, from this side of its pipes. It must be started in the main thread: the
-    kernel ends it with the thread that started it."""
+    """One process, from this side of its pipes."""
 
     def __init__(self) -> None:
-        from_it, progress_fd = os.pipe()
+        """Start it. Raises NotStarted."""
+        from_it, progress_fd = piped.pipe()
         self._progress = trio.lowlevel.FdStream(from_it)
         self._progress_fd = progress_fd
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # our own module
-                COMMAND,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment(),
-                pass_fds=(progress_fd,),
+            self._process, self._to, self._from = piped.start(
+                COMMAND, env=environment(), pass_fds=(progress_fd,)
             )
         finally:
             os.close(progress_fd)
-        self._to, self._from = pipes_of(self._process)
 
     async def tell_progress(self, export: Export) -> None:
         """Keep the export informed of its progress, until the process ends."""
@@ -172,7 +166,8 @@ class Exports:
             self._nursery = None
 
     async def open(self, wanted: EventsWanted, *, deadline_s: float | None = None) -> Export:
-        """Begin an export. Raises TooManyExports, NotReady, and what `fresh` raises.
+        """Begin an export. Raises TooManyExports, NotReady, NotStarted, and what `fresh`
+        raises.
 
         deadline_s  of a report, which has a place of its own; None: nobody asks how far it is
         """
@@ -237,7 +232,7 @@ class Exports:
             self._log("export failed", reason="it was late, or its process has failed")
 
     async def _begin(self, wanted: EventsWanted) -> _Process:
-        """A process that has opened its files. Raises NotReady."""
+        """A process that has opened its files. Raises NotReady, NotStarted."""
         for _ in range(ATTEMPTS):
             process = _Process()
             said = b""

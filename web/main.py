@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from engine.config import Config
 from engine.errors import InvalidSetting, TallymarkError
@@ -57,7 +58,7 @@ def serve(config: Config) -> int:
     """
     logs.set_up(config)
     admin_key = os.environ.pop(ADMIN_KEY_VARIABLE, "")  # no other process of ours needs it
-    _raise_file_limit(config.connections_max + OTHER_FILES)
+    config = _with_files_to_spare(config)
     log.info(
         "starting",
         version=version("tallymark"),
@@ -265,10 +266,24 @@ def _only_cause(failure: BaseException) -> BaseException:
     return failure
 
 
-def _raise_file_limit(needed: int) -> None:
+def _with_files_to_spare(config: Config) -> Config:
+    """The same with fewer connections, where the system does not allow as many open files:
+    whoever connects must not take those that the service needs to live."""
+    needed = config.connections_max + OTHER_FILES
+    limit = _raise_file_limit(needed)
+    if limit >= needed:
+        return config
+    connections_max = max(limit - OTHER_FILES, limit // 2)
+    log.warning(
+        "few open files allowed", limit=limit, needed=needed, connections_max=connections_max
+    )
+    return replace(config, connections_max=connections_max)
+
+
+def _raise_file_limit(needed: int) -> int:
+    """How many open files there may be: `needed`, or as many as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    if wanted < needed:
-        log.warning("few open files allowed", limit=wanted, needed=needed)
+    return wanted

@@ -20,6 +20,7 @@ from engine.errors import NotReady, Overloaded, TallymarkError
 from persistence.archive.columns import Hidden
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import Format
+from web.piped import NotStarted
 from web.sqlprocess import START_S, Ended, Json, Worker
 
 GRACE_S: Final = 0.5
@@ -272,7 +273,12 @@ class Sql:
         """Start workers whenever there are too few."""
         while True:
             while self._alive <= self._config.sql_workers:
-                worker = Worker(self._config)
+                try:
+                    worker = Worker(self._config)
+                except NotStarted as failure:
+                    self._log("sql worker failed", reason=str(failure))
+                    await trio.sleep(RESTART_S)
+                    continue
                 self._alive += 1
                 try:
                     await worker.greet()

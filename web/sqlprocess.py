@@ -10,6 +10,7 @@ import orjson
 import trio
 
 from engine.config import Config
+from web import piped
 
 LENGTH_BYTES: Final = 4
 START_S: Final = 30.0
@@ -25,24 +26,16 @@ class Ended(Exception):
 
 
 class Worker:
-    """One process, from this side of its pipes. It must be started in the main thread: the
-    kernel ends it with the thread that started it."""
+    """One process, from this side of its pipes."""
 
     def __init__(self, config: Config) -> None:
+        """Start it. Raises NotStarted."""
         words = (str(config.sql_memory_bytes_max), str(config.sql_threads))
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
+        self._process, self._to, self._from = piped.start(
             [*COMMAND, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a file there would be one that it may not write
             env=environment(),
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to = trio.lowlevel.FdStream(os.dup(self._process.stdin.fileno()))
-        self._from = trio.lowlevel.FdStream(os.dup(self._process.stdout.fileno()))
-        self._process.stdin.close()
-        self._process.stdout.close()
         self._held = bytearray()
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.conftest import PATIENCE_MS
 from tests.clients.typescript.package import install_into
 from tests.server import PATIENCE_S, Server
 
@@ -44,6 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def opened(page: Page, site: str, server: Server) -> None:
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{site}/?url={server.url}")
     page.wait_for_function("window.view !== undefined")
 

@@ -43,7 +43,7 @@ def test_hours_that_begin_at_half_past_are_asked_for_as_they_are(
     expect(page.locator("header")).to_contain_text("Kolkata")
     assert page.locator(".state.error").all_inner_texts() == []
     figure = page.get_by_role("figure", name="Executions").locator(".chart-figure")
-    expect(figure).to_contain_text("23")
+    expect(figure).to_contain_text(re.compile("2[23]"))  # an hour may have ended meanwhile
     expect(page.get_by_role("region", name="Recent errors")).to_contain_text("archive is off")
 
 

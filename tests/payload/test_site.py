@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.payload.site import EMAIL, EXAMPLE, PASSWORD, Site
-from tests.server import PATIENCE_S, ROOT, Server, free_port
+from tests.server import PATIENCE_S, ROOT, Server, free_port, wait_until
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 
@@ -105,7 +105,8 @@ def test_a_visitor_who_has_not_signed_in_sees_no_figures(
     visitor.goto(f"{site.url}/admin/analytics")
     visitor.wait_for_url("**/admin/login**")
     for path in ("/analytics-dashboards", "/tallymark/counters", "/tallymark/stream"):
-        assert httpx.get(f"{site.url}/api{path}").status_code in (401, 403), path
+        answer = httpx.get(f"{site.url}/api{path}", timeout=PATIENCE_S)
+        assert answer.status_code in (401, 403), path
 
 
 def test_the_keys_stay_on_the_server(editor: Page, site: Site, keys: dict[str, str]) -> None:
@@ -139,6 +140,7 @@ def test_browsers_ask_a_service_without_keys_themselves_where_it_lets_them(
         ) as url,
     ):
         track(without_keys, execution("direct"))
+        page.set_default_timeout(60_000)
         page.goto(f"{url}/analytics")
         figure = page.get_by_role("article", name="Service Executions")
         expect(figure.locator(".tallymark-value")).to_have_text("1")
@@ -177,7 +179,7 @@ def test_who_leaves_the_page_leaves_the_stream(
     )
     editor.goto(f"{site.url}/admin/analytics?dashboard={number}")
     expect(editor.get_by_text("Live", exact=True)).to_be_visible()
-    assert subscribers(server) == 1
+    wait_until(lambda: subscribers(server) == 1)  # those of earlier pages have left as well
     editor.goto("about:blank")
     with server.client.stream("GET", "/stream?keys=views:today") as stream:
         for line in stream.iter_lines():  # one a second, and it counts itself

@@ -16,6 +16,7 @@ from engine.config import Config
 from persistence.archive import manifest as manifests
 from persistence.archive.talk import Begin, encode
 from tests.archives import House, rows_of
+from tests.handles import no_handles
 from tests.living import NOW_MS, Life, batch, config_of, living, view
 from tests.server import ROOT, environment
 from web.archiving import ArchiveLate, Archiving
@@ -252,6 +253,28 @@ async def test_a_process_that_keeps_dying_is_started_again_ever_less_often(
         archiving = Archiving(config_of(tmp_path), log=note, command=dying)
         await nursery.start(archiving.run, Standing())
     assert waits == [0.5, 2.0, 10.0, 10.0, 10.0, 10.0]
+
+
+async def test_a_process_for_which_there_is_no_file_is_started_when_there_is_one(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    codes: list[int | None] = []
+    want = contextlib.ExitStack()
+    dying = (sys.executable, "-c", "raise SystemExit(7)")
+
+    def note(_event: str, **facts: Any) -> None:
+        codes.append(facts["code"])
+        if facts["code"] is None:
+            assert facts["reason"].endswith("cannot be started: Too many open files.")
+            want.close()
+        else:
+            archiving.stop()
+
+    archiving = Archiving(config_of(tmp_path), log=note, command=dying)
+    async with trio.open_nursery() as nursery:
+        want.enter_context(no_handles())
+        await nursery.start(archiving.run, Standing())
+    assert codes == [None, 7]
 
 
 class Standing:

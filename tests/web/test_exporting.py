@@ -14,9 +14,11 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden, source_of
+from tests.handles import no_handles
 from tests.sqlworkers import written
 from web.errors import CutShort
 from web.exporting import EventsWanted, Export, Exports, TooManyExports
+from web.piped import NotStarted
 
 ROWS = 20_000
 ALL = EventsWanted(format="ndjson", start_ms=0, end_ms=2**50)
@@ -105,6 +107,15 @@ async def test_no_more_may_run_than_the_setting_says(file: str) -> None:
             await trio.lowlevel.checkpoint()
         third = await exports.open(ALL)
         assert await whole(second) == await whole(third)
+
+
+async def test_one_for_which_there_are_no_files_is_refused_and_the_next_is_whole(
+    file: str,
+) -> None:
+    async with exporting([file]) as exports:
+        with no_handles(), pytest.raises(NotStarted, match="Too many open files"):
+            await exports.open(ALL)
+        assert len((await whole(await exports.open(ALL))).splitlines()) == ROWS
 
 
 async def test_whoever_leaves_takes_the_process_along(file: str) -> None:

@@ -516,18 +516,19 @@ async def test_a_late_head_and_a_late_body_end_their_connection(
     app: Application, engine: Engine, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line, "HEAD_S", 0.1)
-    monkeypatch.setattr(line, "IDLE_S", 0.1)
     monkeypatch.setattr(hub, "SWEEP_S", 0.05)
     hasty = msgspec.structs.replace(config, body_deadline_s=1)
     async with served(
         app, hasty, Lane(engine, hasty, app.live, app.meter, app.gate, app.untaken)
     ) as port:
-        async with wire(port) as slow_head, wire(port) as slow_body, wire(port) as idle:
+        async with wire(port) as slow_head, wire(port) as slow_body:
             await slow_head.send(request()[:20])
             await slow_body.send(request()[:-1])
             assert (await slow_head.answer()).status == 408
             answer = await slow_body.answer()
             assert orjson.loads(answer.body)["type"] == "/problems/body-too-slow"
+        monkeypatch.setattr(line, "IDLE_S", 0.1)  # not before all have sent
+        async with wire(port) as idle:
             assert await idle.end() == b""
 
 

@@ -4,10 +4,11 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -15,12 +16,14 @@ from engine.codec import Dump
 from persistence.audit import audit
 from persistence.snapshot import SnapshotStore
 from tests.damage import flip
-from tests.server import Server, tallymark
+from tests.server import PATIENCE_S, Server, patiently, tallymark
 
 EVENT = {"eventType": "service_execution", "serviceId": "s", "latencyMs": 3, "success": True}
 
 SLOW = b"POST /track HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
 """A request whose body does not come."""
+
+COUNT = "SELECT count() AS n FROM events"
 
 
 def _track(server: Server, events: int = 1) -> None:
@@ -199,6 +202,31 @@ def test_no_client_can_end_the_process(server: Server) -> None:
                 pass
     _track(server)
     assert server.stop() == 0
+
+
+def test_whoever_connects_leaves_the_files_that_the_service_needs(tmp_path: Path) -> None:
+    options = ("--archive", "--snapshot-interval-s", "1")
+    with Server(tmp_path / "data", *options, files_max=120) as server, ExitStack() as flood:
+        patient = httpx.Client(
+            base_url=server.url,
+            timeout=PATIENCE_S,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
+        )
+        flood.enter_context(patient)
+        health = patient.get("/health").json()  # it has its connection
+        assert server.line("few open files allowed")["connections_max"] == 60
+        for _ in range(200):
+            flood.enter_context(_connected(server))
+        os.kill(health["archive"]["process"], signal.SIGKILL)
+        assert patient.post("/track", json=EVENT | {"userId": "u"}).status_code == 200
+        counted = patiently(lambda: patient.post("/sql?fresh=1", content=COUNT))
+        assert counted.json()["data"] == [{"n": 1}]
+        assert patient.delete("/users/u").status_code == 202
+        server.line("snapshot written")
+        assert "snapshot failed" not in server.messages
+        flood.close()
+        assert server.stop() == 0
 
 
 def test_a_second_process_on_the_same_folder_is_refused(server: Server) -> None:

@@ -189,7 +189,7 @@ def test_a_file_that_is_being_read_stays_whole(server: Server) -> None:
 
 
 def test_one_that_is_made_can_be_given_up_and_the_next_is_made(server: Server) -> None:
-    report = until(server, asked(server, **SLOW), "running")
+    report = until(server, asked(server, sql=ENDLESS), "running")
     reply = server.client.get(f"/exports/{report['id']}/file")
     assert (reply.status_code, reply.json()["detail"]) == (409, "The report is running")
     behind = asked(server, family="users", **DATES)
@@ -279,7 +279,7 @@ def test_a_kill_in_the_middle_costs_no_report(tmp_path: Path) -> None:
 def test_a_stop_does_not_wait_for_a_report(tmp_path: Path) -> None:
     with Server(tmp_path / "data", *options(tmp_path)) as server:
         fill(server)
-        report = until(server, asked(server, **SLOW), "running")
+        report = until(server, asked(server, **SLOW), "running", "done")
         assert server.stop() == 0
         server.start()
         assert until(server, report, "done", "failed")["rows"] == ROWS * ROWS

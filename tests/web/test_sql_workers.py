@@ -14,6 +14,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden
+from tests.handles import no_handles
 from tests.sqlworkers import many, written
 from web import queries
 from web.sql import Asked, Sql
@@ -70,6 +71,25 @@ async def test_a_worker_that_was_killed_is_replaced() -> None:
             await trio.to_thread.run_sync(gone)
         assert await answer(sql) == b"1\n"
         assert not set(killed) & set(sql.process_ids)
+
+
+async def test_workers_for_which_there_are_no_files_start_when_there_are_some() -> None:
+    reasons: list[str] = []
+    failed = trio.Event()
+
+    def note(event: str, *, reason: str) -> None:
+        assert event == "sql worker failed"
+        reasons.append(reason)
+        failed.set()
+
+    sql = Sql(Config(sql_workers=1), Files(), log=note)
+    async with trio.open_nursery() as nursery:
+        with no_handles():
+            await nursery.start(sql.run)
+            await failed.wait()
+        assert await answer(sql) == b"1\n"
+        sql.stop()
+    assert reasons[0] == "A process that is needed cannot be started: Too many open files."
 
 
 async def test_a_query_whose_worker_is_killed_is_refused_and_the_next_is_right(

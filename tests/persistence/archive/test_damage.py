@@ -1,9 +1,6 @@
 """A damaged file of the archive holds up nobody but those who may be in it."""
 
-import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -18,6 +15,7 @@ from persistence.archive.rebuilding import rebuild
 from persistence.archive.salvaging import flaw_of
 from tests.archives import NOW_MS, House, rows_of, view
 from tests.damage import flip
+from tests.handles import no_handles
 
 
 @pytest.fixture
@@ -163,19 +161,6 @@ def test_what_is_to_be_merged_with_it_is_merged_without_it(house: House) -> None
     house.crash().merge()
     with Merger(house.archiver.store.temp) as merger:
         assert not house.archiver.upkeep(merger)
-
-
-@contextmanager
-def no_handles() -> Iterator[None]:
-    """Within it this process can open no file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.open("/", os.O_RDONLY)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("has_crcs", [True, False])
