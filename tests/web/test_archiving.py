@@ -165,7 +165,7 @@ async def test_of_a_manifest_that_cannot_be_understood_nobody_was_let_go(
     assert archiving.let_go_seq(1) == 0
 
 
-async def test_a_manifest_that_cannot_be_opened_is_told_and_ends_nothing(tmp_path: Path) -> None:
+async def test_a_manifest_that_cannot_be_opened_ends_nothing(tmp_path: Path) -> None:
     config = config_of(tmp_path)
     (config.data / "archive" / "manifest.json").mkdir(parents=True)
     archiving = Archiving(config, log=print)
