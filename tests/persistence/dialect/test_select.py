@@ -214,6 +214,13 @@ def test_show_lists_tables_and_the_zone(worker: Asking) -> None:
         ("SELECT 1 FORMAT XML", "unknown format XML"),
         ("SELECT 1 FORMAT CSV", "unknown format CSV"),
         ("SELEC 1", "syntax error at line 1, column 7"),
+        (
+            "SELECT 1 FROM events\nWHERE blob1 = 'x",
+            "at line 2, column 15: this ' is not closed",
+        ),
+        ('SELECT "x FROM events', 'at line 1, column 8: this " is not closed'),
+        ("SELECT 1 FROM events WHERE userId = 'it's'", "a comment is not closed"),
+        ("SELECT 1 /* x", "a comment is not closed"),
         ("SELECT FROM events", "SELECT without anything to select"),
         ("query=SELECT+1", "syntax error"),
         ('{"query": "SELECT 1"}', "only SELECT and SHOW can be run"),
