@@ -23,6 +23,8 @@ SEND_BYTES: Final = 64 * 1024
 SEND_S_MAX: Final = 30
 """How long the other side may take over SEND_BYTES before its connection is given up."""
 
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
 log = structlog.get_logger()
 
 
@@ -40,6 +42,11 @@ def hypercorn_config(config: Config) -> HypercornConfig:
     return settings
 
 
+def transport_of(stream: Stream) -> trio.SocketStream:
+    """The stream that has a socket: it is beneath TLS, where there is TLS."""
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+
+
 class Connection(TCPServer):
     """Hypercorn's handling of one connection, out of which no failure comes."""
 
@@ -49,6 +56,8 @@ class Connection(TCPServer):
             await super().run()
         except* trio.BusyResourceError:  # what is described above; no reason to fill the log
             log.debug("connection closed while it was answered")
+        except* (UnboundLocalError, UnicodeDecodeError):  # CONNECT by HTTP/2, a method not ASCII
+            log.debug("connection closed over a request that Hypercorn cannot read")
         except* Exception as group:
             log.warning("connection failed", exc_info=group)
 
@@ -73,7 +82,7 @@ class Connection(TCPServer):
             try:
                 await self._send_in_time(memoryview(event.data))
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-                self.stream.socket.close()
+                transport_of(self.stream).socket.close()
                 await self.protocol.handle(Closed())
 
     async def _send_in_time(self, data: memoryview) -> None:

@@ -19,7 +19,7 @@ from hypercorn.utils import wrap_app
 
 from engine.config import Config
 from engine.errors import TallymarkError
-from web.contained import Connection, hypercorn_config
+from web.contained import Connection, Stream, hypercorn_config, transport_of
 from web.handover import Handover
 from web.hub import Hub
 from web.lane import Lane
@@ -31,8 +31,6 @@ _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
     b"Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 )
-
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 log = structlog.get_logger()
 
@@ -206,7 +204,7 @@ class Connections:
         if self._open:
             log.warning("connections cut off", connections=len(self._open))
         for stream in self._open:
-            _transport(stream).socket.close()  # cancelling would not reach what is shielded
+            transport_of(stream).socket.close()  # cancelling would not reach what is shielded
 
 
 async def _live(
@@ -216,10 +214,6 @@ async def _live(
     await lifespan.handle_lifespan(task_status=task_status)
     if not stop.is_set():
         raise RuntimeError("the application's own tasks have ended, the log says why")
-
-
-def _transport(stream: Stream) -> trio.SocketStream:
-    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
 
 
 async def _refuse(stream: Stream) -> None:

@@ -2,12 +2,16 @@
 
 import errno
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import structlog
 import trio
+import trustme
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import request
 from quart_trio import QuartTrio
@@ -256,6 +260,27 @@ async def test_a_reader_that_takes_nothing_loses_its_connection(
         # Its number is free, and the next connection has it: who clears up must not take that.
         for _ in range(3):
             assert await served.status() == 200
+
+
+async def test_over_tls_too_a_reader_that_takes_nothing_loses_its_connection(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(contained, "SEND_S_MAX", 0.1)
+    authority, files = trustme.CA(), (tmp_path / "certificate.pem", tmp_path / "key.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(files[0])
+    issued.private_key_pem.write_to_path(files[1])
+    served = await _serve(nursery, Config(certfile=str(files[0]), keyfile=str(files[1])))
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    with structlog.testing.capture_logs() as lines:
+        plain = await served.connect()
+        async with trio.SSLStream(plain, trust, server_hostname="127.0.0.1") as deaf:
+            await deaf.send_all(GET.replace(b"/", b"/endless", 1))
+            with trio.fail_after(30):
+                await served.app.is_cut_off.wait()
+            await trio.aclose_forcefully(deaf)
+    assert lines == []
 
 
 async def test_a_failure_of_the_applications_own_tasks_ends_the_server() -> None:

@@ -1,15 +1,22 @@
 """HTTPS and HTTP/2: a real server with a certificate of the test."""
 
+import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 import trustme
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 
 from tests.keys import made
-from tests.server import Server, tallymark
+from tests.server import PATIENCE_S, Server, tallymark
+
+NOT_ASCII = [(b":scheme", b"https"), (b":authority", b"localhost")]
+"""Of a request in which something is not."""
 
 EVENT = {"eventType": "marketplace_view", "serviceId": "s-1"}
 
@@ -79,6 +86,37 @@ def test_a_plain_request_to_a_secure_port_ends_nothing(
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     assert httpx.get(secure.url + "/ready", verify=trust, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [(b":method", b"CONNECT"), (b":authority", b"localhost:80")],
+        [*NOT_ASCII, (b":method", b"G\xff"), (b":path", b"/")],
+        [*NOT_ASCII, (b":method", b"GET"), (b":path", b"/\xff")],
+        [*NOT_ASCII, (b":method", b"GET"), (b":path", b"/"), (b"x-\xff", b"\xff")],
+    ],
+)
+def test_what_cannot_be_read_by_http_2_ends_nothing_and_fills_no_log(
+    secure: Server, authority: trustme.CA, asked: list[tuple[bytes, bytes]]
+) -> None:
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    trust.set_alpn_protocols(["h2"])
+    speaking = H2Connection(H2Configuration(validate_outbound_headers=False))
+    speaking.initiate_connection()
+    speaking.send_headers(1, asked, end_stream=True)
+    host, port = secure.url.removeprefix("https://").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as plain:
+        with trust.wrap_socket(plain, server_hostname=host) as connection:
+            connection.sendall(speaking.data_to_send())
+            connection.sendall(b"what follows is no frame, so that it ends in any case")
+            with suppress(ConnectionError, ssl.SSLError):
+                while connection.recv(65_536):
+                    pass
+    assert httpx.get(secure.url + "/ready", verify=trust, trust_env=False).status_code == 200
+    assert secure.stop() == 0
+    assert "connection failed" not in secure.messages
 
 
 def test_a_certificate_without_its_key_is_refused(files: tuple[str, str]) -> None:
