@@ -80,7 +80,7 @@ export function FirstRun({ health, onDone }: Props): JSX.Element {
       </ol>
       <p class="soft only-looking">
         Only looking? <span class="chip mono">{demoCommand(location.origin)}</span> sends 30 days of made-up
-        events; they go with the data folder.
+        events; who removes the data folder is rid of them.
       </p>
     </div>
   );

@@ -242,7 +242,7 @@ function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: 
 function tickTime(ms: number): ReturnType<typeof duration> {
   if (ms === 0) return [{ text: "0", role: "main" }];
   const seconds = ms / 1000;
-  if (ms >= 1000 && ms < 60_000) {
+  if (ms >= 1000 && ms < 1_000_000) {
     return [{ text: String(Number(seconds.toFixed(2))), role: "main" }, { text: "s", role: "unit" }];
   }
   if (ms < 1000) return [{ text: String(Number(ms.toFixed(2))), role: "main" }, { text: "ms", role: "unit" }];
