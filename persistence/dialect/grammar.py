@@ -6,6 +6,7 @@ special forms: CASE, IF, CAST, EXTRACT(unit FROM t), POSITION(needle IN s), INTE
 """
 
 import logging
+import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Final
@@ -18,12 +19,14 @@ from sqlglot.generators.clickhouse import ClickHouseGenerator
 from sqlglot.parsers.clickhouse import ClickHouseParser
 
 from persistence.dialect.errors import InvalidQuery, short
-from persistence.dialect.text import unclosed
 
 KEPT: Final = 32
 KEPT_CHARS_MAX: Final = 2_000
 """So many trees are kept, of texts of so many characters at most: panels ask again and again. A
 tree takes up to 500 bytes a character."""
+
+_MISSING: Final = re.compile(r"Missing (.) from \d+:(\d+)")
+"""As sqlglot says it; its column counts from the begin of the text."""
 
 _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
 _IF: Final = ("this", "true", "false")
@@ -141,8 +144,8 @@ def _parsed(text: str) -> exp.Expr:
         raise InvalidQuery("the query is nested too deeply") from None
     except ParseError as error:
         raise InvalidQuery(_where(error)) from None
-    except TokenError:
-        raise InvalidQuery(unclosed(text) or "the query cannot be read") from None
+    except TokenError as error:
+        raise InvalidQuery(_unclosed(error, text)) from None
     except (SqlglotError, ValueError, OverflowError, AttributeError, TypeError, IndexError):
         # The last three: on texts that are no SQL at all sqlglot trips over its own feet.
         raise InvalidQuery("the query cannot be read") from None
@@ -162,6 +165,17 @@ _kept: Final = lru_cache(maxsize=KEPT)(_parsed)
 def written(node: exp.Expr) -> str:
     """A piece of a text in one manner: what a column without an alias is called."""
     return node.sql(dialect=_Dialect)
+
+
+def _unclosed(error: TokenError, text: str) -> str:
+    """What a text that ends too early lacks: a quote by its place, where that is known."""
+    found = _MISSING.fullmatch(str(error.__cause__))
+    at = -1 if found is None else int(found[2])
+    if found is not None and text[at : at + 1] == found[1]:
+        line = text.count("\n", 0, at) + 1
+        column = at - text.rfind("\n", 0, at)
+        return f"syntax error at line {line}, column {column}: this {found[1]} is not closed"
+    return "syntax error: a text, a name or a comment is not closed"
 
 
 def _where(error: ParseError) -> str:

@@ -60,19 +60,6 @@ def check(text: str, *, bytes_max: int) -> None:
         raise InvalidQuery("the query is empty")
 
 
-def unclosed(text: str) -> str | None:
-    """What is opened and never closed: its sign, and where it stands; None where nothing is."""
-    for found in _PIECES.finditer(text):
-        sign, start = found.group(), found.start()
-        if sign == "/" and text.startswith("/*", start):
-            sign = "/*"
-        if sign in {"'", '"', "`", "/*"}:  # closed ones are longer pieces
-            line_start = text.rfind("\n", 0, start) + 1
-            line, column = text.count("\n", 0, start) + 1, start - line_start + 1
-            return f"the {sign} at line {line}, column {column} is not closed"
-    return None
-
-
 def show(text: str) -> tuple[str, str | None] | None:
     """(`tables`, `timezones` or `timezone`; the name of a format or None), if it is a SHOW."""
     if "show" not in text[:4096].lower():

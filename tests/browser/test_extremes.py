@@ -125,15 +125,19 @@ def test_decades_from_a_microsecond_to_days_have_room_for_what_they_are_called(
     expect(page.locator("tr", has_text="fast")).to_contain_text("< 0.1\u00a0ms")
 
 
-def test_on_a_phone_the_rates_of_variants_have_a_scale(
-    extreme: Server, page: Page, open_page: Open
+@pytest.mark.parametrize("width", [390, 820])
+def test_where_plots_stand_below_their_rows_the_rates_have_a_scale(
+    extreme: Server, page: Page, open_page: Open, width: int
 ) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": width, "height": 844})
     open_page(extreme, "/#/experiments")
     settled(page)
-    ticks = page.locator(".plot-row text").all_text_contents()
-    assert len(ticks) >= 2
-    assert ticks[0] == "0\u00a0%"
+    ticks = page.locator(".plot-row text")
+    assert ticks.count() >= 2
+    expect(ticks.first).to_have_text("0\u00a0%")
+    box = ticks.first.bounding_box()
+    assert box is not None
+    assert box["height"] < 20  # of 11 to 13 px, whatever the drawing is stretched to
 
 
 def test_where_load_runs_are_off_none_is_offered(
@@ -165,3 +169,17 @@ def test_recent_failures_stand_in_columns(demo: Server, page: Page, open_page: O
     )
     assert len(lefts) > 1
     assert len(set(lefts)) == 1
+
+
+@pytest.mark.parametrize("scale", ["Linear", "Log"])
+def test_charts_below_each_other_have_an_hour_at_one_place(
+    demo: Server, page: Page, open_page: Open, scale: str
+) -> None:
+    open_page(demo, "/#/services/web-scraper")
+    settled(page)
+    page.get_by_role("button", name=scale, exact=True).click()
+    lefts = page.locator("main .u-over").evaluate_all(
+        "(plots) => plots.map((plot) => plot.getBoundingClientRect().left)"
+    )
+    assert len(lefts) == 2
+    assert lefts[0] == lefts[1]

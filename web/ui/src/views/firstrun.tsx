@@ -133,6 +133,11 @@ function Snippets(): JSX.Element {
           ),
         )}
       </pre>
+      {hasKeys && (
+        <p class="soft key-hint-below">
+          In place of WRITE_KEY: what <span class="mono">tallymark keys add --role write</span> prints.
+        </p>
+      )}
     </>
   );
 }

@@ -238,6 +238,8 @@ function outcomeOf(run: LoadRun): string {
   return `${many(run.events, "event", "events")} acknowledged, ${count(refusedOf(run))} requests refused.${counts}${reason}`;
 }
 
+const GUTTER_PX = 56;
+
 function RunCharts({ run }: { run: LoadRun }): JSX.Element {
   const rows: readonly LoadSecond[] = run.seconds ?? [];
   const xs = rows.map(({ second }) => second);
@@ -249,6 +251,7 @@ function RunCharts({ run }: { run: LoadRun }): JSX.Element {
     nameAt: (at: number) => `Second ${rows[at]?.second ?? ""}`,
     xName: "Second",
     syncKey: "load",
+    gutterPx: GUTTER_PX,
   };
   return (
     <>

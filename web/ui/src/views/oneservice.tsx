@@ -175,6 +175,8 @@ function Figures({ view, asked, id }: {
 
 type Scale = "linear" | "log";
 
+const GUTTER_PX = 52;
+
 function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: string }): JSX.Element {
   const [scale, setScale] = useState<Scale>("linear");
   const rows = answer.series ?? [];
@@ -182,7 +184,7 @@ function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: 
   const csv = url("/export/services", {
     ...view.params, serviceId: id, granularity: view.granularity, format: "csv",
   });
-  const common = { ...axis, unit: PER[view.granularity], csv, syncKey: "service", onRange: rangeSetter(axis, view.zone) };
+  const common = { ...axis, unit: PER[view.granularity], csv, syncKey: "service", gutterPx: GUTTER_PX, onRange: rangeSetter(axis, view.zone) };
   const about = answer.total.accuracy.exact ? "" : `≈${NBSP}`;
   const time = (ms: number): string => about + plain(duration(ms));
   const line = (key: "p99" | "p95" | "p50", color: string): Line => ({
