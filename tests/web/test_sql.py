@@ -58,6 +58,14 @@ def test_an_acknowledged_event_is_seen_at_once_where_it_is_asked(server: Server)
         assert found.json()["data"] == [{"n": n + 1}]
 
 
+@pytest.mark.parametrize("path", ["/sql", COMPATIBLE])
+def test_the_mark_with_which_some_editors_begin_a_file_is_no_part_of_a_query(
+    server: Server, path: str
+) -> None:
+    reply = server.client.post(path, content="\ufeffSELECT 'a\ufeff' AS x")
+    assert (reply.status_code, reply.json()["data"]) == (200, [{"x": "a\ufeff"}])
+
+
 def test_both_paths_answer_by_get_and_post_whatever_the_media_type(server: Server) -> None:
     asked = "SELECT blob2 AS s, count() AS n FROM events WHERE s = 's-1' GROUP BY s"
     for path, n in (("/sql", 125), (COMPATIBLE, "125")):

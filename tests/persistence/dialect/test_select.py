@@ -294,6 +294,7 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
         [{"x": 0.0, "two": 0.0, "before": None}, {"x": 1.0, "two": 1.0, "before": 0.0}],
     ),
     ("SELECT DISTINCT blob2 FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
+    ("SELECT DISTINCT(blob2) FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
     ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
     (
         "SELECT a.s AS s, b.n AS n FROM (SELECT DISTINCT blob2 AS s FROM "
