@@ -98,7 +98,7 @@ class IdWindow:
     )
 
     def __init__(self, ids_max: int = 10_000_000, keep_ms: int = 7 * DAY_MS) -> None:
-        assert ids_max >= GENERATIONS
+        assert ids_max >= 1
         assert keep_ms >= GENERATIONS
         self._ids_max = ids_max
         self._keep_ms = keep_ms

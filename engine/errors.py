@@ -160,6 +160,16 @@ class FolderInUse(TallymarkError):
     title = "Data folder in use"
 
 
+class UnusableFolder(TallymarkError):
+    """The data folder, or something in it, cannot be made, read or written."""
+
+    title = "Unusable data folder"
+
+    def __init__(self, where: Path | str, error: OSError) -> None:
+        reason = error.strerror or error
+        super().__init__(f"The data folder cannot be used: {where}: {reason}.")
+
+
 class InvalidSetting(TallymarkError):
     """A setting that cannot be read, or that contradicts another; names it and its source."""
 

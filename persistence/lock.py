@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from engine.errors import FolderInUse
+from engine.errors import FolderInUse, UnusableFolder
 
 LOCK_NAME: Final = "lock"
 
@@ -18,10 +18,10 @@ def hold(folder: Path) -> Iterator[None]:
 
     The file `lock` in it is locked with flock, so a crash leaves nothing to clean up, and it
     is never removed: whoever had it open would hold a lock that nobody else sees. It contains
-    the number of the process that holds or held it. Raises FolderInUse, which names it.
+    the number of the process that holds or held it. Raises FolderInUse, which names it, and
+    UnusableFolder where the file cannot be opened.
     """
-    path = folder / LOCK_NAME
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    handle = _opened(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,11 +38,13 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds `folder`. A start at this very instant may find it held by us."""
-    try:
-        handle = os.open(folder / LOCK_NAME, os.O_RDONLY)
-    except FileNotFoundError:
+    """Whether a process holds `folder`. A start at this very instant may find it held by us.
+
+    Raises UnusableFolder.
+    """
+    if not (folder / LOCK_NAME).exists():  # which is never removed
         return False
+    handle = _opened(folder / LOCK_NAME, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -50,6 +52,13 @@ def is_held(folder: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def _opened(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags, 0o640)
+    except OSError as error:
+        raise UnusableFolder(path, error) from error
 
 
 def _holder(handle: int) -> str:

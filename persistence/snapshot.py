@@ -120,8 +120,12 @@ class SnapshotStore:
 
     @property
     def oldest_seq(self) -> int:
-        """What the oldest snapshot in the folder covers, good or not; 0 without any."""
-        names = self._disk.names(self._folder)
+        """What the oldest snapshot in the folder covers, good or not; 0 without any, and where
+        the folder cannot be read."""
+        try:
+            names = self._disk.names(self._folder)
+        except OSError:
+            return 0
         found = (match for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
         return min((int(match[1]) for match in found), default=0)
 

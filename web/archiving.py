@@ -208,14 +208,17 @@ class Archiving:
 
     def _read_manifest(self) -> Manifest:
         """The manifest as it stands on the disk, read again only when it was replaced."""
+        path = self._folder / manifests.NAME
         try:
-            found = (self._folder / manifests.NAME).stat()
+            found = path.stat()
+            stamp = (found.st_ino, found.st_mtime_ns)
+            if stamp != self._manifest_stamp:
+                self._manifest = manifests.read(self._folder) or Manifest()
+                self._manifest_stamp = stamp
         except (FileNotFoundError, NotADirectoryError):
             return self._manifest
-        stamp = (found.st_ino, found.st_mtime_ns)
-        if stamp != self._manifest_stamp:
-            self._manifest = manifests.read(self._folder) or Manifest()
-            self._manifest_stamp = stamp
+        except OSError as error:
+            raise BadManifest(path, f"it cannot be read: {error.strerror}") from error
         return self._manifest
 
     # -- life ---------------------------------------------------------------------------------

@@ -468,6 +468,11 @@ def run(words: Sequence[str]) -> int:
     except BrokenPipeError:  # `tallymark config | head`: whoever listened has heard enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:  # a file of somebody else's, a disk that is full or only read
+        if error.filename is None or error.strerror is None:
+            raise
+        _complain(f"{error.filename}: {error.strerror}.")
+        return FAILED
     return code if isinstance(code, int) else 0
 
 

@@ -24,6 +24,9 @@ RECEIVE_BYTES: Final = 64 * 1024
 WEBSOCKET: Final = "websocket"
 """The one upgrade that the application itself refuses, with a 403."""
 
+_GO_ON: Final = b"HTTP/1.1 100 "
+"""How Hypercorn begins what is no answer yet."""
+
 
 class Handover:
     """Gives requests to Hypercorn, each with a connection for as long as it takes."""
@@ -142,7 +145,7 @@ class OneRequest:
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send a piece of the answer."""
-        self.has_sent = True
+        self.has_sent = self.has_sent or bytes(data[: len(_GO_ON)]) != _GO_ON
         await self._stream.send_all(data)
 
     async def send_eof(self) -> None:

@@ -13,7 +13,7 @@ import trio
 from msgspec.structs import replace
 
 from engine.config import Config
-from engine.errors import InvalidSetting, TallymarkError
+from engine.errors import InvalidSetting, TallymarkError, UnusableFolder
 from engine.resolving import ADMIN_KEY_VARIABLE
 from persistence.files import REAL_DISK
 from persistence.lock import hold
@@ -36,12 +36,6 @@ OTHER_FILES: Final = 256
 """Open files besides connections: segments, snapshots, what the libraries need."""
 
 log = structlog.get_logger()
-
-
-class UnusableFolder(TallymarkError):
-    """The data folder cannot be made, read or written."""
-
-    title = "Unusable data folder"
 
 
 class StoppedLate(TallymarkError):
@@ -254,9 +248,7 @@ def _make_folder(config: Config) -> None:
 
 
 def _unusable(config: Config, error: OSError) -> UnusableFolder:
-    where = error.filename or config.data
-    reason = error.strerror or error
-    return UnusableFolder(f"The data folder cannot be used: {where}: {reason}.")
+    return UnusableFolder(error.filename or config.data, error)
 
 
 def _only_cause(failure: BaseException) -> BaseException:

@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from engine.errors import FolderInUse, TallymarkError
+from engine.errors import FolderInUse, TallymarkError, UnusableFolder
 from persistence.archive.archiver import Archiver, Upkeep
 from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.archive.talk import (
@@ -96,11 +96,11 @@ def main() -> int:
     try:
         _take_hold(begin.config.data / ARCHIVE_FOLDER)
         _serve(begin, numbers)
+    except (OSError, UnusableFolder) as failure:
+        say(Setback(str(failure).removesuffix(".")))
+        return 1
     except TallymarkError as failure:
         say(Trouble(str(failure)))
-        return 1
-    except OSError as failure:
-        say(Setback(str(failure)))
         return 1
     except Exception as failure:
         traceback.print_exc()

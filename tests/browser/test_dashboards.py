@@ -37,11 +37,13 @@ def test_a_dashboard_is_made_filled_saved_and_found_again(own: Server, open_page
     page.get_by_label("Name").fill("Made by hand")
     page.get_by_role("button", name="Create dashboard").click()
     page.get_by_role("button", name="Add widget").click()
+    expect(page.get_by_role("button", name="Executions as a table")).to_be_hidden()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page).not_to_have_url(re.compile("edit=1"))
     page.reload()
     settled(page)
     expect(page.locator("main article")).to_have_count(1)
+    expect(page.get_by_role("button", name="Executions as a table")).to_be_visible()
     boards = own.client.get("/dashboards").json()["data"]
     (made,) = [board for board in boards if board["name"] == "Made by hand"]
     assert [widget["metric"] for widget in made["widgets"]] == ["services.executions"]

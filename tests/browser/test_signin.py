@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -167,3 +168,15 @@ def test_nobody_is_asked_to_sign_out_where_no_key_is_asked_for(
     page = open_page(demo, "/")
     settled(page)
     expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
+
+
+def test_the_first_steps_say_where_their_key_comes_from(
+    tmp_path: Path, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("status of 401")
+    key = made(tmp_path / "data", "admin")
+    with serving(tmp_path / "data") as server:
+        page = open_page(server)
+        sign_in(page, key)
+        expect(page.get_by_text("Send the first event")).to_be_visible()
+        expect(page.locator("main")).to_contain_text("tallymark keys add --role write")

@@ -34,7 +34,8 @@ SIZES = {1440: 900, 1024: 768, 390: 844}
 """Pixels, across and down, of a desk, a tablet and a phone."""
 EXAMINED = {1440, 390}
 """Where axe looks: what is special at 1024 px are widths."""
-WIDTHS = [1440, 1180, 1024, 720, 390, 320]
+WIDTHS = [1440, 1200, 1180, 1024, 820, 721, 720, 390, 320]
+"""At and beside each border between two layouts."""
 
 
 def address(server: Server, view: str) -> str:
@@ -95,6 +96,21 @@ def test_a_view_is_fit_to_be_shown(
     assert_is_fit(page, view, width)
 
 
+def tables_beyond_their_panels(page: Page) -> list[str]:
+    """Those that are drawn over what is beside them, and not scrolled in a box of their own."""
+    found: list[str] = page.evaluate(
+        """(boxes) => [...document.querySelectorAll("main .panel table")]
+            .filter((table) => !table.closest(boxes))
+            .filter((table) => {
+                const panel = table.closest(".panel").getBoundingClientRect();
+                return table.getBoundingClientRect().right > panel.right + 1;
+            })
+            .map((table) => table.getAttribute("aria-label"))""",
+        ".scrolls, .cohorts, .twin, .widget-table, .result",
+    )
+    return found
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_no_view_needs_sideways_scrolling(
     demo: Server, page: Page, open_page: Open, view: str
@@ -103,6 +119,7 @@ def test_no_view_needs_sideways_scrolling(
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         assert_fits(page)
+        assert tables_beyond_their_panels(page) == [], width
 
 
 def test_words_of_forty_letters_and_single_rows_fit(

@@ -47,6 +47,19 @@ def test_the_last_ids_are_remembered_and_few_more() -> None:
     assert window.duplicates(hashes[:5_000], 1_000) == []
 
 
+@pytest.mark.parametrize("ids_max", [1, 2, 15, 16, 17, 33])
+def test_a_window_may_be_as_small_as_one_id(ids_max: int) -> None:
+    window = IdWindow(ids_max, HOUR_MS)
+    hashes = _hashes(1_000)
+    assert window.duplicates(hashes, 1_000) == []
+    assert window.duplicates(hashes[-ids_max:], 1_000) == list(range(ids_max))
+    assert ids_max <= len(window) <= ids_max + ids_max // GENERATIONS + 1
+    again = IdWindow(ids_max, HOUR_MS)
+    again.load(window.dump(full=True))
+    assert again.duplicates(hashes[-ids_max:], 1_000) == list(range(ids_max))
+    assert again.duplicates(hashes[:-ids_max], 1_000) == []
+
+
 def test_an_id_is_remembered_until_it_is_too_old() -> None:
     keep_ms = 16 * HOUR_MS
     for age_ms, is_known in ((keep_ms - 1, True), (keep_ms + HOUR_MS + 1, False)):

@@ -94,9 +94,11 @@ def test_a_visitor_who_has_not_signed_in_sees_no_figures(
     visitor: Page, site: Site, server: Server
 ) -> None:
     track(server, execution("secret"))
-    keep(site, "Secret", {"blockType": "table", "metric": "services.services"})
+    keep(site, "Secret", {"blockType": "table", "metric": "services.services", "live": True})
     visitor.goto(f"{site.url}/analytics")
-    expect(visitor.get_by_text("Sign in to see the figures.").first).to_be_visible()
+    refusal = visitor.get_by_text("Could not load this. Sign in to see the figures.")
+    expect(refusal.first).to_be_visible()
+    expect(visitor.locator(".tallymark-live")).to_have_text("Sign in to see the figures.")
     assert "secret" not in visitor.content()
     visitor.get_by_role("link", name="Sign in").click()
     visitor.wait_for_url("**/admin/login?redirect=%2Fanalytics")

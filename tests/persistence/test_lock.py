@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import FolderInUse
+from engine.errors import FolderInUse, UnusableFolder
 from persistence.lock import hold, is_held
 
 
@@ -14,6 +14,13 @@ def test_a_second_holder_is_refused_and_told_who_holds_the_folder(tmp_path):
         with pytest.raises(FolderInUse, match=f"in use by process {os.getpid()}: stop"):
             with hold(tmp_path):
                 pass
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(UnusableFolder, match=f"{tmp_path}/lock: Is a directory"):
+        with hold(tmp_path):
+            pass
 
 
 def test_a_folder_is_free_again_after_the_context(tmp_path):

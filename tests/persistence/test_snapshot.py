@@ -46,6 +46,15 @@ def test_an_empty_folder_has_no_snapshot(tmp_path):
     assert (store.newest_seq, store.trimmable_seq, store.skipped) == (0, 0, ())
 
 
+def test_of_a_folder_that_cannot_be_read_nobody_knows_how_old_its_snapshots_are(tmp_path):
+    folder = tmp_path / "snapshots"
+    store = three_snapshots(folder)
+    assert store.oldest_seq == 20
+    folder.rename(tmp_path / "elsewhere")
+    folder.touch()
+    assert store.oldest_seq == 0
+
+
 def test_a_snapshot_is_loaded_as_its_base_and_the_deltas_in_order(tmp_path):
     three_snapshots(tmp_path)
     _, loaded = opened(tmp_path)

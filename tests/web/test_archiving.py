@@ -14,6 +14,7 @@ import trio
 
 from engine.config import Config
 from persistence.archive import manifest as manifests
+from persistence.archive.manifest import BadManifest
 from persistence.archive.talk import Begin, encode
 from tests.archives import House, rows_of
 from tests.handles import no_handles
@@ -164,6 +165,16 @@ async def test_of_a_manifest_that_cannot_be_understood_nobody_was_let_go(
     assert archiving.let_go_seq(1) == 0
 
 
+async def test_a_manifest_that_cannot_be_opened_ends_nothing(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    (config.data / "archive" / "manifest.json").mkdir(parents=True)
+    archiving = Archiving(config, log=print)
+    assert archiving.health().files == 0
+    assert archiving.let_go_seq(1) == 0
+    with pytest.raises(BadManifest, match="it cannot be read: Is a directory"):
+        archiving.parts(0, FOREVER)
+
+
 async def test_parts_are_those_of_the_days_asked_for(tmp_path: Path) -> None:
     async with beside(config_of(tmp_path)) as house:
         for days in range(3):
@@ -203,20 +214,28 @@ async def test_an_archive_that_cannot_go_on_says_why_and_is_not_started_again(
         await house.track(view())  # ingest does not notice
 
 
-async def test_what_a_restart_may_cure_is_told_until_it_is_cured(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "reason"), [("archive", "exists"), ("archive/lock", "Is a directory")]
+)
+async def test_what_a_restart_may_cure_is_told_until_it_is_cured(
+    tmp_path: Path, place: str, reason: str
+) -> None:
     config = config_of(tmp_path)
-    config.data.mkdir()
-    in_the_way = config.data / "archive"
-    in_the_way.touch()
+    in_the_way = config.data / place
+    if place == "archive":
+        config.data.mkdir()
+        in_the_way.touch()
+    else:
+        in_the_way.mkdir(parents=True)
     async with beside(config) as house:
         await house.track(view())
         with trio.fail_after(60):
             while house.archiving.health().reason is None:
                 await house.archiving.moved()
-        with pytest.raises(ArchiveLate, match="exists") as late:
+        with pytest.raises(ArchiveLate, match=reason) as late:
             await house.archiving.fresh(1, deadline_s=0)
         assert late.value.retry_after_s == 1
-        in_the_way.unlink()
+        in_the_way.rmdir() if in_the_way.is_dir() else in_the_way.unlink()
         assert await house.fresh_rows() == ["s"]
         health = house.archiving.health()
         assert (health.state, health.reason) == ("running", None)

@@ -19,7 +19,7 @@ from load.marketplace import DAYS_MAX, USERS_MIN
 from persistence.audit import JOURNAL_FOLDER
 from persistence.journal import Journal
 from tests.damage import flip
-from tests.server import PATIENCE_S, environment, heed_interrupts
+from tests.server import PATIENCE_S, environment, heed_interrupts, tallymark
 from web.cli import run
 
 MANUAL = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -333,3 +333,10 @@ def test_the_manual_has_every_command_option_and_exit_code() -> None:
                 assert f"`{option}" in manual or not option.startswith("--"), (name, option)
     for code in (0, 1, 2, 3, 4, 130):
         assert f"| {code} |" in manual
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    manifest = tmp_path / "archive" / "manifest.json"
+    manifest.mkdir(parents=True)
+    ended = tallymark("archive", str(tmp_path))
+    assert (ended.returncode, ended.stderr) == (1, f"tallymark: {manifest}: Is a directory.\n")

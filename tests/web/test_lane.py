@@ -435,6 +435,19 @@ async def test_a_body_that_is_cut_is_refused_in_the_same_words_on_both_lanes(
     assert (hot["status"], hot["detail"]) == (400, "The body ends before it is whole.")
 
 
+@pytest.mark.parametrize("target", [b"POST /track", b"POST /nope"])
+async def test_a_body_that_is_cut_after_its_sender_was_told_to_go_on_is_refused(
+    port: int, target: bytes
+) -> None:
+    async with wire(port) as connection:
+        await connection.send(request(target, EVENT, b"Expect: 100-continue")[: -len(EVENT)])
+        assert (await connection.answer()).status == 100
+        await connection.send(EVENT[:-5])
+        await connection.stream.send_eof()
+        assert (await connection.answer()).status == 400
+        assert await connection.end() == b""
+
+
 async def test_who_is_answered_before_its_body_is_whole_cannot_keep_the_connection(
     port: int,
 ) -> None:

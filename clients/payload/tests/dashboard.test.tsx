@@ -185,6 +185,32 @@ describe("with a service that fails", () => {
     expect(screen.queryByRole("button", { name: /Try again/ })).toBeNull();
   });
 
+  test("a live board that is refused says why, and is live once it may be", async () => {
+    const streams = () => asked.filter((url) => url.startsWith("/stream")).length;
+    respond = (_, response) => response.writeHead(401).end('{"detail":"Sign in to see the figures."}');
+    show(failing.url, { ...counter, live: true });
+    const state = () => document.querySelector(".tallymark-live")?.textContent;
+    await vi.waitFor(() => expect(state()).toBe("Sign in to see the figures."), wait);
+    expect(streams()).toBe(1);
+    respond = (request, response) => {
+      if (request.url?.startsWith("/stream") !== true) return response.end(views(8));
+      response.setHeader("Content-Type", "text/event-stream");
+      return response.write('data: {"type":"update","timestamp":0,"counters":{"views:today":1}}\n\n');
+    };
+    document.dispatchEvent(new Event("visibilitychange"));
+    await vi.waitFor(() => expect(state()).toBe("Live"), wait);
+    expect(streams()).toBe(2);
+  });
+
+  test("a live board whose service is away says that it comes back", async () => {
+    respond = (_, response) => response.writeHead(503).end('{"detail":"Too busy."}');
+    show(failing.url, { ...counter, live: true });
+    await screen.findByText("Reconnecting …");
+    await vi.waitFor(() => expect(asked.some((url) => url.startsWith("/counters"))).toBe(true), wait);
+    await vi.waitFor(() => expect(asked.filter((url) => url.startsWith("/stream")).length).toBeGreaterThan(1), wait);
+    expect(screen.getByText("Reconnecting …")).toBeTruthy();
+  });
+
   test("what passes is asked again by itself", async () => {
     respond = (_, response) => response.writeHead(503).end('{"detail":"Too busy."}');
     show(failing.url, counter);

@@ -11,13 +11,15 @@ test("counts are grouped from a thousand on, and unknown ones are a dash", () =>
 });
 
 test("axes are short", () => {
-  expect([0, 950, 9000, 1_200_000, 4500].map(short).map(shown)).toEqual(["0", "950", "9_k", "1.2_M", "4.5_k"]);
+  expect([0, 950, 9000, 1_200_000, 4500, 3e15].map(short).map(shown)).toEqual([
+    "0", "950", "9_k", "1.2_M", "4.5_k", "3,000_T",
+  ]);
 });
 
 test("durations change their unit and their places as they grow", () => {
-  const times = [0, 8.4, 9.96, 842, 999.6, 1240, 9994, 30_000, 59_940, 59_960, 192_000, 120_000, 7_500_000];
+  const times = [0, 0.0004, 8.4, 9.96, 842, 999.6, 1240, 9994, 30_000, 59_940, 59_960, 192_000, 120_000, 7_500_000];
   expect(times.map((ms) => shown(plain(duration(ms))))).toEqual([
-    "0_ms", "8.4_ms", "10_ms", "842_ms", "1.00_s", "1.24_s", "9.99_s", "30.0_s", "59.9_s", "1_min",
+    "0_ms", "<_0.1_ms", "8.4_ms", "10_ms", "842_ms", "1.00_s", "1.24_s", "9.99_s", "30.0_s", "59.9_s", "1_min",
     "3_min_12_s", "2_min", "2_h_5_min",
   ]);
 });
@@ -34,6 +36,7 @@ test("minus is a minus, and none stands before a zero", () => {
   expect(count(-1200)).toBe("−1,200");
   expect(count(-0.2)).toBe("0");
   expect(plain(money(-12.5, "USD"))).toBe("−$12.50");
+  expect([-0, -0.001].map((sum) => plain(money(sum, "USD")))).toEqual(["$0.00", "$0.00"]);
 });
 
 test("money has the places of its currency, and its cents can be drawn apart", () => {

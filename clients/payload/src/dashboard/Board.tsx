@@ -84,10 +84,11 @@ const STATES = {
 
 function LiveState({ live, refreshMs }: { live: Live | null; refreshMs: number }): ReactElement {
   const status = useLiveValue(live, (now) => now.status);
+  const reason = useLiveValue(live, (now) => now.reason);
   return (
     <p className="tallymark-live" data-status={live === null ? "off" : status} role="status">
       <span className="tallymark-dot" aria-hidden="true" />
-      {live === null ? `Every ${refreshMs / 1000} s` : STATES[status] || STATES.connecting}
+      {live === null ? `Every ${refreshMs / 1000} s` : status === "refused" ? reason : STATES[status] || STATES.connecting}
     </p>
   );
 }

@@ -1,7 +1,7 @@
 "use client";
 // One widget: asks when it comes into sight, and again; says what it waits for, and what went wrong.
 
-import { TallymarkError, type Client } from "@tallymark/client";
+import type { Client } from "@tallymark/client";
 import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode, type RefObject } from "react";
 import useSWR from "swr";
 import { counterKeyOf, familyOf, fieldOf, type Metric } from "../metrics.js";
@@ -9,6 +9,7 @@ import { rangeOf } from "../ranges.js";
 import type { WidgetConfig } from "../types.js";
 import { Chart } from "./Chart.js";
 import { Counter } from "./Counter.js";
+import { isPassing, reasonOf } from "./failure.js";
 import { Funnel } from "./Funnel.js";
 import { clockTime, shownAs } from "./format.js";
 import { pulseOf, useLiveValue, type Live } from "./live.js";
@@ -136,11 +137,6 @@ function useAnswer(question: Question | null, { client, apiUrl, refreshMs }: Wid
   return { found: data, error, again: () => void mutate() };
 }
 
-function isPassing(error: unknown): boolean {
-  const status = error instanceof TallymarkError ? error.status : 0;
-  return status === 0 || status === 408 || status === 429 || status >= 500;
-}
-
 /** However much happens, a widget asks no more often. */
 const LIVE_EVERY_MS = 2_000;
 
@@ -192,12 +188,6 @@ function Answered({ found, error, again, title, children }: AnsweredProps): Reac
       {found !== undefined && children(found.answer, found.atMs)}
     </>
   );
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof TallymarkError)) return String(error);
-  if (error.status === 0) return "There was no answer: the service is away, or does not let this site read.";
-  return error.problem?.detail ?? `The answer was ${error.status}.`;
 }
 
 interface ContentProps extends WidgetProps {

@@ -5,17 +5,20 @@ import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { Family } from "../metrics.js";
 import { counterKeyOf, familyOf } from "../metrics.js";
 import type { WidgetConfig } from "../types.js";
+import { isPassing, reasonOf } from "./failure.js";
 
-export type LiveStatus = "off" | "connecting" | "live" | "interrupted";
+export type LiveStatus = "off" | "connecting" | "live" | "interrupted" | "refused";
 
 export interface LiveNow {
   status: LiveStatus;
   counters: Readonly<Record<string, number | null>>;
   /** How many updates have come. */
   updates: number;
+  /** Why it is refused, as it was last. */
+  reason: string;
 }
 
-const NOTHING: LiveNow = { status: "off", counters: {}, updates: 0 };
+const NOTHING: LiveNow = { status: "off", counters: {}, updates: 0, reason: "" };
 
 /** The stream says something every second; after this silence it is opened anew. */
 const SILENCE_MS = 20_000;
@@ -57,7 +60,7 @@ export class Live {
 
   constructor(client: Client, keys: readonly string[]) {
     this.#client = client;
-    this.#keys = keys;
+    this.#keys = keys.length > 0 ? keys : ["executions:today"];
   }
 
   /** Follow the stream until the returned function is called. */
@@ -67,7 +70,9 @@ export class Live {
       else if (this.#stream === undefined || Date.now() - this.#heardMs > SILENCE_MS) this.#open();
     };
     look();
-    const clock = setInterval(look, LOOK_MS);
+    const clock = setInterval(() => {
+      if (this.#now.status !== "refused") look(); // until somebody comes back, who may have signed in
+    }, LOOK_MS);
     document.addEventListener("visibilitychange", look);
     return () => {
       clearInterval(clock);
@@ -87,18 +92,30 @@ export class Live {
     this.#stream?.close();
     this.#heardMs = Date.now();
     if (this.#now.status !== "interrupted") this.#set({ ...this.#now, status: "connecting" });
-    this.#stream = this.#client.stream({
-      keys: this.#keys.length > 0 ? this.#keys : ["executions:today"],
+    const stream = (this.#stream = this.#client.stream({
+      keys: this.#keys,
       onMessage: (message) => {
         this.#heardMs = Date.now();
         if (message.type !== "update") return;
-        this.#set({ status: "live", counters: message.counters, updates: this.#now.updates + 1 });
+        this.#set({ ...NOTHING, status: "live", counters: message.counters, updates: this.#now.updates + 1 });
       },
       onInterruption: () => {
         this.#heardMs = Date.now(); // it comes back by itself, ever more slowly
         this.#set({ ...this.#now, status: "interrupted" });
+        void this.#askWhy(stream);
       },
-    });
+    }));
+  }
+
+  /** A stream does not say why it breaks. Whoever is refused the same figures need not try again. */
+  async #askWhy(stream: LiveStream): Promise<void> {
+    try {
+      await this.#client.counters(this.#keys);
+    } catch (error) {
+      if (this.#stream !== stream || isPassing(error)) return;
+      this.#shut();
+      this.#set({ ...this.#now, status: "refused", reason: reasonOf(error) });
+    }
   }
 
   #shut(): void {

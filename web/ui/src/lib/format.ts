@@ -14,6 +14,25 @@ export type Figure = Piece[];
 const main = (text: string): Piece => ({ text, role: "main" });
 const unit = (text: string): Piece => ({ text, role: "unit" });
 
+/** Widths in ems of what figures are made of, a little above those of the widest font of the page. */
+const DIGIT_EMS = 0.66;
+const MARK_EMS = 0.32;
+const LETTER_EMS = 0.75;
+const SMALL = 0.64;
+const GAP_EMS = 0.25;
+
+/** How wide a figure is at most, in ems of its main part: a cell that is narrower draws it smaller. */
+export function widthEms(figure: Figure): number {
+  const ems = figure.map(({ text, role }, at) => {
+    const letters = [...text].map((letter) =>
+      /[\d$+\u2212]/.test(letter) ? DIGIT_EMS : /[\s.,'\u2019]/.test(letter) ? MARK_EMS : LETTER_EMS,
+    );
+    const width = letters.reduce((sum, letter) => sum + letter, 0);
+    return (role === "main" ? width : SMALL * width) + (at > 0 && role !== "minor" ? GAP_EMS : 0);
+  });
+  return ems.reduce((sum, width) => sum + width, 0);
+}
+
 export function plain(figure: Figure): string {
   let text = "";
   for (const [at, piece] of figure.entries()) {
@@ -55,6 +74,7 @@ export function count(value: number | null | undefined): string {
 }
 
 const SHORT_UNITS = [
+  { from: 1e12, sign: "T" },
   { from: 1e9, sign: "B" },
   { from: 1e6, sign: "M" },
   { from: 1e3, sign: "k" },
@@ -71,6 +91,7 @@ export function short(value: number): string {
 /** Milliseconds: 8.4 ms, 842 ms, 1.24 s, 30.0 s, 3 min 12 s, 2 h 5 min. */
 export function duration(ms: number | null | undefined): Figure {
   if (ms == null) return [main(UNKNOWN)];
+  if (ms > 0 && ms < 0.05) return [main(`<${NBSP}${decimal(0.1, 1)}`), unit("ms")];
   if (ms < 9.95) return [main(decimal(ms, ms === 0 ? 0 : 1)), unit("ms")];
   if (ms < 999.5) return [main(decimal(ms, 0)), unit("ms")];
   if (ms < 9_995) return [main(decimal(ms / 1000, 2)), unit("s")];
@@ -117,7 +138,10 @@ export function pValue(value: number | null | undefined): string {
 export function money(value: number | null | undefined, currency: string): Figure {
   if (value == null) return [main(UNKNOWN)];
   const pieces: Figure = [];
-  for (const part of numberFormat({ style: "currency", currency }).formatToParts(value)) {
+  const parts = numberFormat({ style: "currency", currency }).formatToParts(value);
+  const isZero = parts.every(({ type, value: text }) => (type !== "integer" && type !== "fraction") || /^0*$/.test(text));
+  for (const part of parts) {
+    if (isZero && part.type === "minusSign") continue;
     const role = part.type === "decimal" || part.type === "fraction" ? "minor" : "main";
     const text = part.type === "minusSign" ? "\u2212" : part.value;
     const last = pieces.at(-1);

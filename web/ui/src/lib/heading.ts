@@ -10,6 +10,8 @@ export interface Heading {
   /** An id that a click copies. */
   id?: string;
   chip?: string;
+  /** All that is shown keeps to periods of its own, whatever is chosen in the header. */
+  hasOwnPeriods?: boolean;
 }
 
 export const heading = createStore<Heading | null>(null);

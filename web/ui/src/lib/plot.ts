@@ -41,6 +41,8 @@ export interface PlotSpec {
   /** A limit to draw as a dashed line; null for none. */
   limit: number | null;
   syncKey: string | null;
+  /** Room for the labels of the y axis at least; longer ones take what they need. */
+  gutterPx: number;
 }
 
 export interface PlotEvents {
@@ -162,7 +164,7 @@ function yAxis(spec: PlotSpec, made: Ticks): uPlot.Axis {
   return {
     font: font(),
     gap: 8,
-    size: (plot, values) => Math.max(36, widest(plot, values) + 10),
+    size: (plot, values) => Math.max(spec.gutterPx, widest(plot, values) + 10),
     stroke: () => token("--text3"),
     grid: { show: true, width: 1, stroke: () => token("--grid") },
     ticks: { show: false },

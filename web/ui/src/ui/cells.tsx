@@ -36,17 +36,21 @@ export function CountBar({ value, most }: { value: number; most: number }): JSX.
   );
 }
 
+/** A name that leads somewhere, of two lines at most. */
+export function NameLink({ name, href }: { name: string; href: string }): JSX.Element {
+  const isLong = name.length > LONG_FROM;
+  return (
+    <a class={`row-link${isLong ? " long" : ""}`} href={href} title={isLong ? name : undefined}>
+      {name === "" ? <span class="dim">empty</span> : name}
+    </a>
+  );
+}
+
 export function ServiceName({ row, hasId = false }: { row: ServiceRow; hasId?: boolean }): JSX.Element {
   const { p95 } = row.latency;
   return (
     <>
-      <a
-        class={`row-link${row.serviceName.length > LONG_FROM ? " long" : ""}`}
-        href={linkTo(["services", row.serviceId])}
-        title={row.serviceName.length > LONG_FROM ? row.serviceName : undefined}
-      >
-        {row.serviceName}
-      </a>
+      <NameLink name={row.serviceName} href={linkTo(["services", row.serviceId])} />
       {hasId && row.serviceId !== row.serviceName && <span class="id">{row.serviceId}</span>}
       <span class="second">
         p95{NBSP}

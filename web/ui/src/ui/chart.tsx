@@ -50,6 +50,8 @@ export interface ChartProps {
   running?: number;
   limit?: number | null;
   syncKey?: string;
+  /** Of charts that stand below each other, so that one instant is at one place in all of them. */
+  gutterPx?: number;
   height?: number;
   hasLegend?: boolean;
   onRange?: (from: number, to: number) => void;
@@ -126,6 +128,7 @@ function specOf(props: BoxProps): PlotSpec {
     running: props.running ?? -1,
     limit: props.limit ?? null,
     syncKey: props.syncKey ?? null,
+    gutterPx: props.gutterPx ?? 36,
   };
 }
 

@@ -2,13 +2,16 @@
 
 import type { JSX } from "preact";
 import type { Change } from "../lib/change";
-import type { Figure } from "../lib/format";
+import { widthEms, type Figure } from "../lib/format";
 
 const ROLE_CLASS = { main: "main-part", unit: "unit-part", minor: "minor-part" } as const;
 
+const ABOUT_EMS = 0.7;
+
 export function FigureText({ figure, isAbout = false }: { figure: Figure; isAbout?: boolean }): JSX.Element {
+  const ems = widthEms(figure) + (isAbout ? ABOUT_EMS : 0);
   return (
-    <span class="figure-text">
+    <span class="figure-text" style={{ "--ems": ems.toFixed(2) }}>
       {isAbout && <span class="about">≈</span>}
       {figure.map(({ text, role }, at) => (
         <>

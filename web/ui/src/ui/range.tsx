@@ -19,9 +19,11 @@ interface Props {
   /** The range that the view has without a choice: it is not written into the address. */
   defaultRange: string;
   hasGranularity: boolean;
+  /** Nothing here goes by the period of the page: there is none to choose. */
+  isOverruled: boolean;
 }
 
-export function RangeButton({ view, defaultRange, hasGranularity }: Props): JSX.Element {
+export function RangeButton({ view, defaultRange, hasGranularity, isOverruled }: Props): JSX.Element {
   const isOpen = useStore(isRangeOpen, (value) => value);
   const { period } = view;
   const choose = (word: string): void => {
@@ -40,36 +42,23 @@ export function RangeButton({ view, defaultRange, hasGranularity }: Props): JSX.
           class="button"
           aria-expanded={isOpen}
           aria-haspopup="dialog"
-          title={`${period.dates}, ${view.zone}`}
+          title={isOverruled ? view.zone : `${period.dates}, ${view.zone}`}
           onClick={() => isRangeOpen.set(!isOpen)}
         >
           <Icon name="calendar" size={14} />
-          {period.label}
-          <span class="dim range-dates">{period.dates}</span>
+          {isOverruled ? "Own periods" : period.label}
+          {!isOverruled && <span class="dim range-dates">{period.dates}</span>}
           <Icon name="down" size={12} />
         </button>
       }
     >
-      <div class="presets">
-        {PRESETS.map(({ word, label }) => (
-          <button
-            key={word}
-            type="button"
-            class="menu-item"
-            aria-pressed={word === period.word}
-            onClick={() => choose(word)}
-          >
-            {label}
-            {word === period.word && (
-              <span class="tail">
-                <Icon name="check" size={14} />
-              </span>
-            )}
-          </button>
-        ))}
-      </div>
+      {isOverruled ? (
+        <p class="overruled">Each widget here has a period of its own. Edit one to let it follow the page.</p>
+      ) : (
+        <Presets chosen={period.word} onChoose={choose} />
+      )}
       <div class="custom">
-        <CustomDates view={view} onChoose={choose} />
+        {!isOverruled && <CustomDates view={view} onChoose={choose} />}
         {hasGranularity && (
           <div class="only-narrow">
             <span class="label">Granularity</span>
@@ -79,6 +68,23 @@ export function RangeButton({ view, defaultRange, hasGranularity }: Props): JSX.
         <ZoneSearch view={view} />
       </div>
     </Popover>
+  );
+}
+
+function Presets({ chosen, onChoose }: { chosen: string; onChoose: (word: string) => void }): JSX.Element {
+  return (
+    <div class="presets">
+      {PRESETS.map(({ word, label }) => (
+        <button key={word} type="button" class="menu-item" aria-pressed={word === chosen} onClick={() => onChoose(word)}>
+          {label}
+          {word === chosen && (
+            <span class="tail">
+              <Icon name="check" size={14} />
+            </span>
+          )}
+        </button>
+      ))}
+    </div>
   );
 }
 
@@ -177,7 +183,7 @@ export function toggleCompare({ isCompared, compareReason }: View): void {
   else toast(compareReason);
 }
 
-export function CompareButton({ view }: { view: View }): JSX.Element {
+export function CompareButton({ view, isOverruled }: { view: View; isOverruled: boolean }): JSX.Element {
   const { isCompared, compareReason, period } = view;
   return (
     <button
@@ -191,7 +197,7 @@ export function CompareButton({ view }: { view: View }): JSX.Element {
       <Icon name="compare" size={14} />
       {isCompared ? (
         <span>
-          vs<span class="unseen"> </span> {period.previousLabel}
+          vs<span class="unseen"> </span> {isOverruled ? "the period before" : period.previousLabel}
         </span>
       ) : (
         "Compare"

@@ -213,7 +213,7 @@ function NavItem({ def, route, tail }: {
       class="nav-item"
       href={hashOf(def.name === "" ? [] : [def.name], kept(route.query))}
       title={def.title}
-      {...(isHere ? { "aria-current": "page" as const } : {})}
+      {...currentIf(isHere)}
     >
       <Icon name={def.icon} />
       <span class="text">{def.title}</span>
@@ -271,13 +271,18 @@ interface HeaderProps {
   onMenu: () => void;
 }
 
+/** Letters of a title from which on it gives way to what stands beside it. */
+const LONG_FROM = 40;
+
 function Header(props: HeaderProps): JSX.Element {
   const { def, view, isFirstRun, isDetail, isListening, isMenuOpen, onMenu } = props;
   const told = useStore(heading, (value) => value);
   const tools = useStore(headerTools, (value) => value);
+  const shown = told?.title ?? def.title;
+  const hasOwnPeriods = told?.hasOwnPeriods === true;
   // Who arranges widgets needs the room for that.
   const isEditing = view.route.query["edit"] === "1";
-  const hasGranularity = (def.hasGranularity || isDetail) && !isEditing;
+  const hasGranularity = (def.hasGranularity || isDetail) && !isEditing && !hasOwnPeriods;
   const hasRange = (def.hasRange || isDetail) && !isEditing;
   const hasCompare = (def.hasCompare || isDetail) && !isEditing;
   return (
@@ -292,12 +297,12 @@ function Header(props: HeaderProps): JSX.Element {
             {NBSP}/
           </a>
         )}
-        <h1>{told?.title ?? def.title}</h1>
+        <h1 class={shown.length > LONG_FROM ? "long" : ""}>{shown}</h1>
         {told?.id !== undefined && told.id !== told.title && <IdChip id={told.id} />}
         {told?.chip !== undefined && <span class="chip">{told.chip}</span>}
       </div>
       <LiveState zone={view.zone} isListening={isListening} isOver={hasRange && !view.period.isRunning} />
-      {hasRange && <span class="period-shown">{view.period.dates}</span>}
+      {hasRange && !hasOwnPeriods && <span class="period-shown">{view.period.dates}</span>}
       <button
         type="button"
         class="icon-button menu-button"
@@ -322,10 +327,15 @@ function Header(props: HeaderProps): JSX.Element {
               >
                 {zoneName(view.zone)}
               </button>
-              <RangeButton view={view} defaultRange={def.defaults.range} hasGranularity={hasGranularity} />
+              <RangeButton
+                view={view}
+                defaultRange={def.defaults.range}
+                hasGranularity={hasGranularity}
+                isOverruled={hasOwnPeriods}
+              />
             </>
           )}
-          {hasCompare && <CompareButton view={view} />}
+          {hasCompare && <CompareButton view={view} isOverruled={hasOwnPeriods} />}
           {hasGranularity && (
             <div class="granularity">
               <Granularities view={view} />
@@ -349,6 +359,8 @@ function IdChip({ id }: { id: string }): JSX.Element {
 const MORE = "more-views";
 const ON_PHONE = ["", "services", "revenue", "users"];
 
+const currentIf = (isHere: boolean): object => (isHere ? { "aria-current": "page" } : {});
+
 function BottomBar({ route, isOpen, onMore, onClose }: {
   route: Route;
   isOpen: boolean;
@@ -356,27 +368,32 @@ function BottomBar({ route, isOpen, onMore, onClose }: {
   onClose: () => void;
 }): JSX.Element {
   const here = route.path[0] ?? "";
-  const current = (name: string): object => (here === name ? { "aria-current": "page" } : {});
   return (
     <>
       <nav class="bottom-bar" aria-label="Main views">
         {VIEWS.filter(({ name }) => ON_PHONE.includes(name)).map(({ name, title, icon }) => (
-          <a key={name} href={linkTo(name === "" ? [] : [name])} {...current(name)}>
+          <a key={name} href={linkTo(name === "" ? [] : [name])} {...currentIf(here === name)}>
             <Icon name={icon} />
             {title}
           </a>
         ))}
-        <button type="button" aria-expanded={isOpen} aria-controls={MORE} onClick={onMore}>
+        <button
+          type="button"
+          class={ON_PHONE.includes(here) ? "" : "here"}
+          aria-expanded={isOpen}
+          aria-controls={MORE}
+          onClick={onMore}
+        >
           <Icon name="more" />
           More
         </button>
       </nav>
-      {isOpen && <MoreSheet onClose={onClose} />}
+      {isOpen && <MoreSheet here={here} onClose={onClose} />}
     </>
   );
 }
 
-function MoreSheet({ onClose }: { onClose: () => void }): JSX.Element {
+function MoreSheet({ here, onClose }: { here: string; onClose: () => void }): JSX.Element {
   const hasLoad = useHasLoad();
   const others = VIEWS.filter(
     ({ name }) => !ON_PHONE.includes(name) && (name !== "load" || hasLoad),
@@ -384,7 +401,7 @@ function MoreSheet({ onClose }: { onClose: () => void }): JSX.Element {
   return (
     <Float label="More views" class="menu sheet" id={MORE} onClose={onClose}>
       {others.map(({ name, title, icon }) => (
-        <a key={name} class="menu-item" href={linkTo([name])}>
+        <a key={name} class="menu-item" href={linkTo([name])} {...currentIf(here === name)}>
           <Icon name={icon} />
           {title}
         </a>

@@ -104,19 +104,25 @@ export interface Strip {
   toMs: number;
 }
 
+/** What is faster is drawn at the edge; its figure says "< 0.1 ms". */
+const STRIP_LEAST_MS = 0.1;
+const STRIP_LABELS_MAX = 5;
+
 export function stripFor(rows: readonly { p50: number | null; p99: number | null }[]): Strip {
   const lows = rows.map(({ p50 }) => p50 ?? 0).filter((ms) => ms > 0);
   const highs = rows.map(({ p99 }) => p99 ?? 0).filter((ms) => ms > 0);
   if (lows.length === 0) return { fromMs: 10, toMs: 10_000 };
-  const fromMs = 10 ** Math.floor(Math.log10(Math.min(...lows)));
+  const fromMs = 10 ** Math.floor(Math.log10(Math.max(STRIP_LEAST_MS, Math.min(...lows))));
   const toMs = 10 ** Math.ceil(Math.log10(Math.max(...highs)));
   return { fromMs, toMs: Math.max(toMs, fromMs * 100) };
 }
 
+/** Each decade; of many each second or third, so that what they are called has room. */
 export function decades({ fromMs, toMs }: Strip): number[] {
-  const found: number[] = [];
-  for (let ms = fromMs; ms <= toMs * 1.001; ms *= 10) found.push(ms);
-  return found;
+  const [first, last] = [fromMs, toMs].map((ms) => Math.round(Math.log10(ms))) as [number, number];
+  const every = Math.ceil((last - first) / (STRIP_LABELS_MAX - 1));
+  const count = Math.floor((last - first) / every) + 1;
+  return Array.from({ length: count }, (_, at) => Number(`1e${first + at * every}`));
 }
 
 export function stripX({ fromMs, toMs }: Strip, ms: number): number {

@@ -13,7 +13,7 @@ import { Answered } from "../ui/panel";
 import { Popover } from "../ui/popover";
 import { DeleteDialog, addressOf, attempt } from "./dashboards";
 import { BoardEditor } from "./boardeditor";
-import { OWN, WidgetBox, type Source } from "./widget";
+import { OWN, WidgetBox, followPeriod, type Source } from "./widget";
 
 const ROW_PX = 80;
 const GAP_PX = 16;
@@ -34,6 +34,7 @@ export function Board({ view }: { view: View }): JSX.Element {
   useHeading({
     title: board?.name ?? "Dashboard",
     crumb: { label: "Dashboards", path: ["dashboards"] },
+    hasOwnPeriods: board !== undefined && !followPeriod(board.widgets),
   });
   if (isEditing) return <BoardEditor key={board.updatedAt} board={board} view={view} onSaved={asked.retry} />;
   return (

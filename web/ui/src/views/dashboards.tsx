@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { Problem, ask, forget, useAnswer } from "../lib/api";
 import { count, many, NBSP } from "../lib/format";
 import { useHeaderTools } from "../lib/heading";
-import { atBottom } from "../lib/layout";
+import { inFreeHalf } from "../lib/layout";
 import { monthDay } from "../lib/time";
 import { toast } from "../lib/toasts";
 import type { Dashboard, DashboardBody, DashboardType, Widget, WidgetKind } from "../lib/types";
@@ -172,7 +172,7 @@ async function addQuery(board: Dashboard, sql: string, kind: string | undefined)
     metric: "sql",
     filters: { sql },
     range: null,
-    layout: atBottom(board.widgets.map(({ layout }) => layout)),
+    layout: inFreeHalf(board.widgets.map(({ layout }) => layout)),
   };
   const body = { ...bodyOf(board), widgets: [...board.widgets, widget] };
   const put = (): Promise<unknown> => ask(addressOf(board.id), { method: "PUT", body: JSON.stringify(body) });

@@ -8,6 +8,7 @@ import { REFRESH_MS, useView } from "../lib/view";
 import { Logo } from "../ui/icons";
 import { Answered } from "../ui/panel";
 import { Widgets } from "./board";
+import { followPeriod } from "./widget";
 
 export interface Shared {
   id: string;
@@ -26,7 +27,8 @@ export function Embed({ shared }: { shared: Shared }): JSX.Element {
   const base = `/embed/${encodeURIComponent(shared.id)}`;
   // Asked again, so that a page on a wall follows what is changed and ends when the link is taken back.
   const asked = useAnswer<{ data: Dashboard }>(url(`${base}/dashboard`, { token: shared.token }), REFRESH_MS);
-  const name = asked.answer?.data.name ?? "Dashboard";
+  const board = asked.answer?.data;
+  const name = board?.name ?? "Dashboard";
   useEffect(() => {
     document.title = `${name} · Tallymark`;
   }, [name]);
@@ -36,7 +38,8 @@ export function Embed({ shared }: { shared: Shared }): JSX.Element {
         <Logo />
         <h1>{name}</h1>
         <span class="dim">
-          {view.period.dates}, {view.zone}
+          {board !== undefined && followPeriod(board.widgets) && `${view.period.dates}, `}
+          {view.zone}
         </span>
       </header>
       <main>

@@ -153,6 +153,11 @@ function Variants({ row }: { row: ExperimentRow }): JSX.Element {
         </tr>
       </thead>
       <tbody>
+        <tr class="plot-row" aria-hidden="true">
+          <td colSpan={8}>
+            <IntervalHead scale={scale} />
+          </td>
+        </tr>
         {row.variants.map((variant) => (
           <VariantLines key={variant.index} row={row} variant={variant} scale={scale} />
         ))}

@@ -193,6 +193,7 @@ function Columns({ onInsert }: { onInsert: (name: string) => void }): JSX.Elemen
       <summary class="panel-head">
         <span class="strong">events</span>
         <span class="unit">columns</span>
+        <Icon name="down" size={12} />
       </summary>
       <ul>
         {COLUMNS.map(([name, meaning]) => (

@@ -80,7 +80,7 @@ export function FirstRun({ health, onDone }: Props): JSX.Element {
       </ol>
       <p class="soft only-looking">
         Only looking? <span class="chip mono">{demoCommand(location.origin)}</span> sends 30 days of made-up
-        events; they go with the data folder.
+        events; who removes the data folder is rid of them.
       </p>
     </div>
   );
@@ -133,6 +133,11 @@ function Snippets(): JSX.Element {
           ),
         )}
       </pre>
+      {hasKeys && (
+        <p class="soft key-hint-below">
+          In place of WRITE_KEY: what <span class="mono">tallymark keys add --role write</span> prints.
+        </p>
+      )}
     </>
   );
 }

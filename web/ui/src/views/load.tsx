@@ -4,10 +4,11 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Problem, ask, forget, useAnswer } from "../lib/api";
 import { NBSP, count, duration, many, plain, short } from "../lib/format";
+import { useStore } from "../lib/store";
 import { clockWithSeconds } from "../lib/time";
 import { toast } from "../lib/toasts";
 import type { LoadRun, LoadSecond } from "../lib/types";
-import type { View } from "../lib/view";
+import { settings, type View } from "../lib/view";
 import { ChartFrame } from "../ui/chart";
 import { Answered, Notice, Panel } from "../ui/panel";
 import { Segments } from "../ui/segments";
@@ -18,6 +19,21 @@ const WATCH_MS = 1_000;
 const LIST_MS = 3_000;
 
 export function Load({ view }: { view: View }): JSX.Element {
+  const isOff = useStore(settings, ({ loadRuns }) => loadRuns === false);
+  return isOff ? <Off /> : <Runs view={view} />;
+}
+
+function Off(): JSX.Element {
+  return (
+    <div class="panel state">
+      <p>
+        Load runs are off. A server that is started with <span class="mono cut">--load-hooks</span> has them.
+      </p>
+    </div>
+  );
+}
+
+function Runs({ view }: { view: View }): JSX.Element {
   const runs = useAnswer<{ data: LoadRun[] }>("/load/runs", LIST_MS);
   const [chosen, setChosen] = useState<string | null>(null);
   const newest = runs.answer?.data[0];
@@ -222,6 +238,8 @@ function outcomeOf(run: LoadRun): string {
   return `${many(run.events, "event", "events")} acknowledged, ${count(refusedOf(run))} requests refused.${counts}${reason}`;
 }
 
+const GUTTER_PX = 56;
+
 function RunCharts({ run }: { run: LoadRun }): JSX.Element {
   const rows: readonly LoadSecond[] = run.seconds ?? [];
   const xs = rows.map(({ second }) => second);
@@ -233,6 +251,7 @@ function RunCharts({ run }: { run: LoadRun }): JSX.Element {
     nameAt: (at: number) => `Second ${rows[at]?.second ?? ""}`,
     xName: "Second",
     syncKey: "load",
+    gutterPx: GUTTER_PX,
   };
   return (
     <>

@@ -13,6 +13,7 @@ import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { PER } from "../lib/period";
 import { previousOf, rangeSetter } from "../ui/charting";
+import { NameLink } from "../ui/cells";
 import { ChangeText } from "../ui/figure";
 import { Answered, Panel } from "../ui/panel";
 import { InlineBar } from "../ui/spark";
@@ -184,7 +185,7 @@ type TopSearch = MarketplaceFigures["topSearches"][number];
 
 function TopServices({ asked }: PanelProps): JSX.Element {
   return (
-    <Panel span={4} title="Top services" unit="by views">
+    <Panel span={4} class="third" title="Top services" unit="by views">
       <Answered
         asked={asked}
         what="services"
@@ -200,11 +201,7 @@ function TopServices({ asked }: PanelProps): JSX.Element {
             columns={[
               {
                 key: "name", head: "Service", class: "name-cell",
-                cell: (row) => (
-                  <a class="row-link" href={linkTo(["services", row.id])}>
-                    {row.name}
-                  </a>
-                ),
+                cell: (row) => <NameLink name={row.name} href={linkTo(["services", row.id])} />,
               },
               barColumn("views", "Views", data.topServices[0]?.views ?? 0, (row) => row.views),
             ]}
@@ -217,7 +214,7 @@ function TopServices({ asked }: PanelProps): JSX.Element {
 
 function TopCategories({ asked }: PanelProps): JSX.Element {
   return (
-    <Panel span={4} title="Categories" unit="by views">
+    <Panel span={4} class="third" title="Categories" unit="by views">
       <Answered
         asked={asked}
         what="categories"
@@ -233,11 +230,7 @@ function TopCategories({ asked }: PanelProps): JSX.Element {
             columns={[
               {
                 key: "name", head: "Category", class: "name-cell",
-                cell: (row) => (
-                  <a class="row-link" href={linkTo(["services"], { category: row.category })}>
-                    {row.category}
-                  </a>
-                ),
+                cell: (row) => <NameLink name={row.category} href={linkTo(["services"], { category: row.category })} />,
               },
               barColumn("views", "Views", data.topCategories[0]?.views ?? 0, (row) => row.views),
             ]}
@@ -250,7 +243,7 @@ function TopCategories({ asked }: PanelProps): JSX.Element {
 
 function TopSearches({ asked }: PanelProps): JSX.Element {
   return (
-    <Panel span={4} title="Search terms">
+    <Panel span={4} class="third" title="Search terms">
       <Answered
         asked={asked}
         what="search terms"
@@ -266,11 +259,7 @@ function TopSearches({ asked }: PanelProps): JSX.Element {
             columns={[
               {
                 key: "name", head: "Term", class: "name-cell",
-                cell: (row) => (
-                  <a class="row-link" href={queryLink(searchesSql(row.query))}>
-                    {row.query === "" ? <span class="dim">empty</span> : row.query}
-                  </a>
-                ),
+                cell: ({ query }) => <NameLink name={query} href={queryLink(searchesSql(query))} />,
               },
               barColumn("searches", "Searches", data.topSearches[0]?.searches ?? 0, (row) => row.searches),
               {

@@ -175,6 +175,8 @@ function Figures({ view, asked, id }: {
 
 type Scale = "linear" | "log";
 
+const GUTTER_PX = 52;
+
 function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: string }): JSX.Element {
   const [scale, setScale] = useState<Scale>("linear");
   const rows = answer.series ?? [];
@@ -182,7 +184,7 @@ function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: 
   const csv = url("/export/services", {
     ...view.params, serviceId: id, granularity: view.granularity, format: "csv",
   });
-  const common = { ...axis, unit: PER[view.granularity], csv, syncKey: "service", onRange: rangeSetter(axis, view.zone) };
+  const common = { ...axis, unit: PER[view.granularity], csv, syncKey: "service", gutterPx: GUTTER_PX, onRange: rangeSetter(axis, view.zone) };
   const about = answer.total.accuracy.exact ? "" : `≈${NBSP}`;
   const time = (ms: number): string => about + plain(duration(ms));
   const line = (key: "p99" | "p95" | "p50", color: string): Line => ({
@@ -242,7 +244,7 @@ function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: 
 function tickTime(ms: number): ReturnType<typeof duration> {
   if (ms === 0) return [{ text: "0", role: "main" }];
   const seconds = ms / 1000;
-  if (ms >= 1000 && ms < 60_000) {
+  if (ms >= 1000 && ms < 1_000_000) {
     return [{ text: String(Number(seconds.toFixed(2))), role: "main" }, { text: "s", role: "unit" }];
   }
   if (ms < 1000) return [{ text: String(Number(ms.toFixed(2))), role: "main" }, { text: "ms", role: "unit" }];

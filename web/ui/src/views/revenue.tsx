@@ -13,6 +13,7 @@ import { linkTo, setQuery } from "../lib/url";
 import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
+import { NameLink } from "../ui/cells";
 import { ChangeLine } from "../ui/figure";
 import { Answered, Notice, Panel } from "../ui/panel";
 import { Segments } from "../ui/segments";
@@ -275,11 +276,7 @@ function TopSellers({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }
               columns={[
                 {
                   key: "name", head: "Service", class: "name-cell",
-                  cell: (row) => (
-                    <a class="row-link" href={linkTo(["services", row.id])}>
-                      {row.name}
-                    </a>
-                  ),
+                  cell: (row) => <NameLink name={row.name} href={linkTo(["services", row.id])} />,
                 },
                 { key: "orders", head: "Orders", isNumber: true, cell: (row) => count(row.transactionCount) },
                 {

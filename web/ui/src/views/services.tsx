@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
-import { NBSP, bound, count, duration, many, percent, plain } from "../lib/format";
+import { NBSP, bound, count, duration, many, percent, plain, short } from "../lib/format";
 import { timeAxis } from "../lib/series";
 import type { LatencyAccuracy, ServiceRow, ServicesAnswer } from "../lib/types";
 import { setQuery } from "../lib/url";
@@ -233,7 +233,7 @@ function columnsOf(view: View, answer: ServicesAnswer): Column<ServiceRow>[] {
       cell: (row) => <ServiceName row={row} hasId />,
     },
     {
-      key: "category", head: "Category", sort: "category", class: "soft short-cell wide-only phone-not",
+      key: "category", head: "Category", sort: "category", class: "soft short-cell category-cell wide-only phone-not",
       cell: (row) => row.category ?? <span class="dim">–</span>,
     },
     {
@@ -241,7 +241,7 @@ function columnsOf(view: View, answer: ServicesAnswer): Column<ServiceRow>[] {
       cell: (row) => <CountBar value={row.executions} most={most} />,
     },
     {
-      key: "trend", head: "Trend", isNumber: true, class: "phone-not",
+      key: "trend", head: "Trend", isNumber: true, class: "trend-cell phone-not",
       cell: (row) => <Spark values={thinned((row.trend ?? []).slice(0, over), 42)} />,
     },
     latency("p50"),
@@ -271,7 +271,7 @@ function StripHead({ strip }: { strip: Strip }): JSX.Element {
       <span class="unseen">p50 to p99 on one scale</span>
       {decades(strip).map((ms) => (
         <span key={ms} aria-hidden="true" style={{ left: `${stripX(strip, ms)}px` }}>
-          {ms >= 1000 ? `${ms / 1000}${NBSP}s` : ms === strip.fromMs ? `${ms}${NBSP}ms` : ms}
+          {ms >= 1000 ? `${short(ms / 1000)}${NBSP}s` : ms === strip.fromMs ? `${ms}${NBSP}ms` : ms}
         </span>
       ))}
     </span>

@@ -109,7 +109,7 @@ function Figures({ health }: { health: Health }): JSX.Element {
       <Stat
         label="Snapshot"
         figure={snapshot?.ageS == null ? [{ text: "none", role: "main" }] : duration(snapshot.ageS * 1000)}
-        line={snapshot?.ageS == null ? "none written yet" : `old · up to event ${count(snapshot.seq)}`}
+        line={snapshot?.ageS == null ? "none written yet" : `old · up to ${count(snapshot.seq)}`}
       />
       <Stat
         label="Archive"

@@ -98,6 +98,12 @@ function useSeen(box: { current: HTMLElement | null }): boolean {
   return isSeen;
 }
 
+const TIMELESS: readonly Family[] = ["counters", "sql", "experiments"];
+
+/** Whether a period that is chosen for the page changes anything in one of these. */
+export const followPeriod = (widgets: readonly Widget[]): boolean =>
+  widgets.some(({ metric, range }) => range === null && !TIMELESS.includes(familyOf(metric)));
+
 /** A widget may have a period of its own. */
 function widgetView(widget: Widget, view: View): View {
   const found = widget.range === null ? null : periodOf(widget.range, view.zone, view.nowMs);

@@ -145,7 +145,7 @@ function Filters({ widget, onChange }: FieldProps): JSX.Element {
           />
         </label>
       ))}
-      {filters.length > 1 && <span class="dim">With more than one, what counts fits all of them.</span>}
+      {filters.length > 1 && <span class="dim">With several filled in, only what fits all of them is counted.</span>}
     </>
   );
 }

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { NBSP, count, duration, money, plain } from "../lib/format";
 import type { MarketplaceAnswer, RevenueAnswer, ServiceRow, ServicesAnswer, Widget } from "../lib/types";
 import { linkTo } from "../lib/url";
-import { ErrorRate, Latency } from "../ui/cells";
+import { ErrorRate, Latency, NameLink } from "../ui/cells";
 import { DataTable, type Column } from "../ui/table";
 
 type Answer = ServicesAnswer | RevenueAnswer | MarketplaceAnswer;
@@ -33,9 +33,7 @@ export function FamilyTable({ widget, answer, isEmbedded }: TableProps): JSX.Ele
     class: at === 0 ? "name-cell" : "",
     cell: (row) =>
       at > 0 ? row.cells[at - 1] : row.href === null || isEmbedded ? row.name : (
-        <a class="row-link" href={row.href}>
-          {row.name}
-        </a>
+        <NameLink name={row.name} href={row.href} />
       ),
   }));
   return (
@@ -105,9 +103,7 @@ function ServicesTable({ rows, isEmbedded }: { rows: readonly ServiceRow[]; isEm
           {
             key: "name", head: "Service", class: "name-cell",
             cell: (row) => isEmbedded ? row.serviceName : (
-              <a class="row-link" href={linkTo(["services", row.serviceId])}>
-                {row.serviceName}
-              </a>
+              <NameLink name={row.serviceName} href={linkTo(["services", row.serviceId])} />
             ),
           },
           { key: "executions", head: "Executions", isNumber: true, cell: (row) => count(row.executions) },

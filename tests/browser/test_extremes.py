@@ -1,0 +1,185 @@
+"""What is longer, larger or smaller than usual is drawn whole, or is cut visibly."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, event, execution, serving, settled
+from tests.server import Server
+
+LONG = " ".join(["A service whose name is very long"] * 5)
+BATCH_MAX = 25
+
+
+@pytest.fixture(scope="module")
+def extreme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with few events, of which none is ordinary; tests only look."""
+    with serving(tmp_path_factory.mktemp("extreme") / "data") as running:
+        events = extreme_events()
+        for first in range(0, len(events), BATCH_MAX):
+            batch = events[first : first + BATCH_MAX]
+            assert running.client.post("/track/batch", json=batch).status_code == 200
+        name = {"name": LONG, "category": "translations"}
+        assert running.client.put("/catalog/services/long-id", json=name).status_code == 200
+        yield running
+
+
+def extreme_events() -> list[dict[str, Any]]:
+    sold = {"serviceId": "long-id", "takeRate": 15, "creatorId": "c-1"}
+    variants = [
+        event(
+            "experiment_view",
+            experimentId="five",
+            variantIndex=variant,
+            userId=f"u-{n}-{variant}",
+        )
+        for variant in range(5)
+        for n in range(4)
+    ]
+    return [
+        execution(serviceId="long-id", latencyMs=1e9),
+        execution(serviceId="fast", latencyMs=0.0004),
+        event("revenue_transaction", orderId="o-1", amount=1e15, currency="USD", **sold),
+        event("revenue_transaction", orderId="o-2", amount=1_234_567, currency="JPY", **sold),
+        event("marketplace_search", searchQuery=LONG, resultCount=0),
+        event("marketplace_view", serviceId="long-id", sessionId="s-1"),
+        *variants,
+    ]
+
+
+FIGURES_CUT = """() => [...document.querySelectorAll("main .stat-figure")]
+    .filter((box) => box.scrollWidth > box.clientWidth)
+    .map((box) => box.innerText)"""
+
+
+def test_a_figure_too_wide_for_its_cell_is_drawn_smaller_and_not_cut(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    for address in ("/#/revenue", "/#/dashboards/revenue"):
+        open_page(demo, address)
+        settled(page)
+        # In whatever is shown now: cut off, it would read as another sum.
+        page.evaluate(
+            """() => document.querySelectorAll("main .figure-text").forEach((figure) => {
+                figure.style.setProperty("--ems", "10");
+                figure.textContent = "$123,456,789.00";
+            })"""
+        )
+        for width in (1440, 1280, 1181, 1101, 721, 390, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(FIGURES_CUT) == [], (address, width)
+
+
+def test_a_quadrillion_is_read_to_its_last_digit(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    open_page(extreme, "/#/revenue?currency=USD")
+    settled(page)
+    gmv = page.locator(".stat", has_text="GMV").first
+    expect(gmv).to_contain_text("$1,000,000,000,000,000")
+    assert page.evaluate(FIGURES_CUT) == []
+    expect(page.get_by_text("−$0.00")).to_have_count(0)
+
+
+@pytest.mark.parametrize("view", ["/", "/#/services", "/#/revenue", "/#/marketplace"])
+def test_a_long_name_takes_two_lines_and_says_the_rest_in_its_title(
+    extreme: Server, page: Page, open_page: Open, view: str
+) -> None:
+    open_page(extreme, view)
+    settled(page)
+    names = page.locator("main .row-link", has_text="A service whose name")
+    expect(names.first).to_have_attribute("title", LONG)
+    for name in names.all():
+        lines = name.evaluate(
+            "(link) => link.clientHeight / parseFloat(getComputedStyle(link).lineHeight)"
+        )
+        assert lines <= 2.1, view
+
+
+def test_a_long_title_leaves_room_for_the_id_beside_it(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    open_page(extreme, "/#/services/long-id")
+    settled(page)
+    chip = page.get_by_title("Copy the id")
+    expect(chip).to_have_text("long-id")
+    assert chip.evaluate("(chip) => chip.scrollWidth <= chip.clientWidth")
+
+
+def test_decades_from_a_microsecond_to_days_have_room_for_what_they_are_called(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    open_page(extreme, "/#/services")
+    settled(page)
+    boxes = page.locator(".strip-head [aria-hidden]").evaluate_all(
+        """(labels) => labels
+            .map((label) => label.getBoundingClientRect())
+            .map(({ left, right }) => [left, right])"""
+    )
+    assert len(boxes) >= 3
+    for (_, right), (left, _) in itertools.pairwise(boxes):
+        assert right < left
+    expect(page.locator("tr", has_text="fast")).to_contain_text("< 0.1\u00a0ms")
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_where_plots_stand_below_their_rows_the_rates_have_a_scale(
+    extreme: Server, page: Page, open_page: Open, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    open_page(extreme, "/#/experiments")
+    settled(page)
+    ticks = page.locator(".plot-row text")
+    assert ticks.count() >= 2
+    expect(ticks.first).to_have_text("0\u00a0%")
+    box = ticks.first.bounding_box()
+    assert box is not None
+    assert box["height"] < 20  # of 11 to 13 px, whatever the drawing is stretched to
+
+
+def test_where_load_runs_are_off_none_is_offered(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    open_page(extreme, "/#/load")
+    expect(page.locator("main")).to_contain_text("Load runs are off.")
+    expect(page.get_by_role("button", name="Start")).to_have_count(0)
+
+
+def test_a_dashboard_whose_widgets_have_periods_of_their_own_offers_none(
+    demo: Server, page: Page, open_page: Open
+) -> None:
+    open_page(demo, "/#/dashboards/revenue")
+    settled(page)
+    button = page.get_by_role("button", name="Own periods")
+    button.click()
+    expect(page.get_by_role("dialog", name="Period")).to_contain_text("has a period of its own")
+    expect(page.get_by_role("button", name="Last 90 days")).to_have_count(0)
+    expect(page.get_by_placeholder("Find a zone")).to_be_visible()
+
+
+def test_recent_failures_stand_in_columns(demo: Server, page: Page, open_page: Open) -> None:
+    (worst,) = demo.client.get("/metrics/services?limit=1&sort=-errorRate").json()["data"]
+    open_page(demo, f"/#/services/{worst['serviceId']}")
+    settled(page)
+    lefts = page.locator(".failures li .mono").evaluate_all(
+        "(codes) => codes.map((code) => Math.round(code.getBoundingClientRect().left))"
+    )
+    assert len(lefts) > 1
+    assert len(set(lefts)) == 1
+
+
+@pytest.mark.parametrize("scale", ["Linear", "Log"])
+def test_charts_below_each_other_have_an_hour_at_one_place(
+    demo: Server, page: Page, open_page: Open, scale: str
+) -> None:
+    open_page(demo, "/#/services/web-scraper")
+    settled(page)
+    page.get_by_role("button", name=scale, exact=True).click()
+    lefts = page.locator("main .u-over").evaluate_all(
+        "(plots) => plots.map((plot) => plot.getBoundingClientRect().left)"
+    )
+    assert len(lefts) == 2
+    assert lefts[0] == lefts[1]
