@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from tests.keys import made
-from tests.server import Server, tallymark
+from tests.server import PATIENCE_S, Server, tallymark
 
 EVENT = {"eventType": "marketplace_view", "serviceId": "s-1"}
 
@@ -43,7 +43,11 @@ def test_events_are_taken_and_counted_over_tls(
     authority.configure_trust(trust)
     assert secure.url.startswith("https://127.0.0.1:")
     with httpx.Client(
-        base_url=secure.url, verify=trust, http2=version == "HTTP/2", trust_env=False
+        base_url=secure.url,
+        verify=trust,
+        http2=version == "HTTP/2",
+        timeout=PATIENCE_S,
+        trust_env=False,
     ) as client:
         answer = client.post("/track", json=EVENT)
         assert (answer.status_code, answer.http_version) == (200, version)
@@ -60,7 +64,9 @@ def test_keys_and_cookies_work_by_https(
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with Server(data, "--certfile", files[0], "--keyfile", files[1]) as server:
-        with httpx.Client(base_url=server.url, verify=trust, trust_env=False) as client:
+        with httpx.Client(
+            base_url=server.url, verify=trust, timeout=PATIENCE_S, trust_env=False
+        ) as client:
             shown = {role: {"Authorization": f"Bearer {key}"} for role, key in found.items()}
             assert client.post("/track", json=EVENT).status_code == 401
             assert client.post("/track", json=EVENT, headers=shown["read"]).status_code == 403
@@ -75,10 +81,11 @@ def test_a_plain_request_to_a_secure_port_ends_nothing(
     secure: Server, authority: trustme.CA
 ) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(secure.url.replace("https", "http"), trust_env=False)
+        httpx.get(secure.url.replace("https", "http"), timeout=PATIENCE_S, trust_env=False)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
-    assert httpx.get(secure.url + "/ready", verify=trust, trust_env=False).status_code == 200
+    ready = httpx.get(secure.url + "/ready", verify=trust, timeout=PATIENCE_S, trust_env=False)
+    assert ready.status_code == 200
 
 
 def test_a_certificate_without_its_key_is_refused(files: tuple[str, str]) -> None:

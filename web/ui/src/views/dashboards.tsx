@@ -240,10 +240,16 @@ export function DeleteDialog({ board, onClose }: {
       }
     >
       <p class="soft">
-        Its {many(board.widgets.length, "widget", "widgets")} and its share link go with it. The figures stay.
+        {`Its ${goingWith(board)} with it. The figures stay.`}
       </p>
     </Dialog>
   );
+}
+
+function goingWith({ widgets, isShared }: Dashboard): string {
+  const what = many(widgets.length, "widget", "widgets");
+  if (isShared) return `${what} and its read-only link go`;
+  return widgets.length === 1 ? `${what} goes` : `${what} go`;
 }
 
 function ImportButton({ onDone }: { onDone: () => void }): JSX.Element {
