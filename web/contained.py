@@ -56,7 +56,7 @@ class Connection(TCPServer):
             await super().run()
         except* trio.BusyResourceError:  # what is described above; no reason to fill the log
             log.debug("connection closed while it was answered")
-        except* (UnboundLocalError, UnicodeDecodeError):  # CONNECT by HTTP/2, a method not ASCII
+        except* (UnboundLocalError, UnicodeDecodeError):  # HTTP/2: CONNECT, a method not ASCII
             log.debug("connection closed over a request that Hypercorn cannot read")
         except* Exception as group:
             log.warning("connection failed", exc_info=group)

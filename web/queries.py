@@ -151,7 +151,7 @@ def _marked(reply: Reply, error: TallymarkError | Internal) -> Reply:
 
 def _decoded(content: bytes | bytearray) -> str:
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # files of some editors begin with a mark
     except UnicodeDecodeError:
         raise InvalidQuery("the query is not UTF-8") from None
 

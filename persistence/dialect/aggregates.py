@@ -7,6 +7,7 @@ weight reaches ceil(q * total): the rule of ClickHouse's QuantileExactWeighted.h
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
 from persistence.dialect import kinds, made
@@ -14,6 +15,9 @@ from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.estimates import Read, Rule
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Made
+
+LEVEL_DEFAULT: Final = 0.5
+"""Of the quantiles that may go without; quantileExactWeighted may not."""
 
 TOP_DEFAULT: Final = 10
 TOP_MAX: Final = 10_000
@@ -195,14 +199,23 @@ def _share(level: Made, name: str) -> float:
     return float(level.value)
 
 
-def _quantile(name: str, default: float | None = 0.5) -> Callable[[Call, Around], Core]:
-    def make(call: Call, _: Around) -> Core:
-        (what,) = call.args
-        level = made.floated(_level(call, default)).sql
-        kind = what.kind if name == "quantile_disc" else kinds.FLOAT64  # the other reckons
-        return Core(f"{name}({made.number(what, call.name)}, {level})", kind, rule="shape")
+def _quantile(call: Call, _: Around) -> Core:
+    level = made.floated(_level(call, LEVEL_DEFAULT)).sql
+    value = made.number(call.args[0], call.name)
+    return Core(f"quantile_cont({value}, {level})", kinds.FLOAT64, rule="shape")
 
-    return make
+
+def _quantile_exact(call: Call, _: Around) -> Core:
+    """The value with floor(q * n) others before it: the rule of ClickHouse's QuantileExact.h.
+
+    From above it is that of rank ceil((1 - q) * n), which is what DuckDB takes a negative level
+    for; a decimal, which it multiplies exactly.
+    """
+    (what,) = call.args
+    level = Decimal(str(_level(call, LEVEL_DEFAULT)))
+    from_above = "1" if level == 1 else f"-{1 - level:f}"
+    value = made.number(what, call.name)
+    return Core(f"quantile_disc({value}, {from_above})", what.kind, rule="shape")
 
 
 def _weighted_curried(call: Call, around: Around) -> Core:
@@ -304,9 +317,9 @@ AGGREGATES: Final = {
     "topkweighted": Aggregate(_top_weighted, 1, 2, 2, extra=False, over=False, has_if=False),
     "uniq": Aggregate(_uniq, 0, 1, 1),
     "uniqexact": Aggregate(_uniq, 0, 1, 1),
-    "quantile": Aggregate(_quantile("quantile_cont"), 1, 1, 1),
-    "quantileexact": Aggregate(_quantile("quantile_disc"), 1, 1, 1),
-    "median": Aggregate(_quantile("quantile_cont"), 0, 1, 1),
+    "quantile": Aggregate(_quantile, 1, 1, 1),
+    "quantileexact": Aggregate(_quantile_exact, 1, 1, 1),
+    "median": Aggregate(_quantile, 0, 1, 1),
     "any": Aggregate(_same("any_value"), 0, 1, 1),
     "grouparray": Aggregate(_list(""), 1, 1, 1),
     "groupuniqarray": Aggregate(_list("DISTINCT "), 1, 1, 1, over=False),

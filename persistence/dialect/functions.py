@@ -42,20 +42,29 @@ def _of_double(name: str, pattern: str) -> Callable[..., Made]:
 
 def _rounded(name: str) -> Callable[..., Made]:
     def make(what: Made, digits: Made | None = None) -> Made:
-        if what.kind.base == "Int":
-            return what
-        sql = made.double(what, name)
         count = 0 if digits is None else made.constant_integer(digits, "the number of digits")
         if abs(count) > DIGITS_MAX:
             raise InvalidQuery(f"{name} takes at most {DIGITS_MAX} digits")
-        if name == "round":
-            return of(f"round({sql}, {count})", kinds.FLOAT64, what)
+        if what.kind.base == "Int":
+            return what if count >= 0 else _rounded_integer(name, what, -count)
+        sql = made.double(what, name)
+        if name == "round":  # halves to even, as ClickHouse and /metrics do
+            return of(f"round_even({sql}, {count})", kinds.FLOAT64, what)
         if count == 0:
             return of(f"{name}({sql})", kinds.FLOAT64, what)
         power = made.floated(10.0**count).sql
         return of(f"({name}({sql} * {power}) / {power})", kinds.FLOAT64, what)
 
     return make
+
+
+def _rounded_integer(name: str, what: Made, zeros: int) -> Made:
+    """Of an integer; it keeps its type, and `round` takes halves away from 0, as ClickHouse."""
+    sql = made.integer(what, name)
+    if name == "round":
+        return of(f"round({sql}::BIGINT, {-zeros})", what.kind, what)
+    power = made.floated(10.0**zeros).sql
+    return of(f"({name}({sql} / {power}) * {power})::BIGINT", what.kind, what)
 
 
 def _integer_division(left: Made, right: Made) -> Made:

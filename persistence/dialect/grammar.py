@@ -7,12 +7,12 @@ special forms: CASE, IF, CAST, EXTRACT(unit FROM t), POSITION(needle IN s), INTE
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.clickhouse import ClickHouse
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.generators.clickhouse import ClickHouseGenerator
@@ -30,6 +30,8 @@ _MISSING: Final = re.compile(r"Missing (.) from \d+:(\d+)")
 
 _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
 _IF: Final = ("this", "true", "false")
+_HALF_CLAUSES: Final = frozenset(("GROUP", "ORDER", "OFFSET"))
+"""Without what belongs behind them sqlglot takes these for the name of the table."""
 
 
 class _Parser(ClickHouseParser):
@@ -45,6 +47,46 @@ class _Parser(ClickHouseParser):
     def _resolve_clickhouse_agg(cls, name: str) -> tuple[str, Sequence[str]] | None:
         """Every function may have its parameters before its arguments: f(0.5)(x)."""
         return name, ()
+
+    # A text that is cut off asks for something else than the whole: sqlglot lets these pass.
+
+    def _parse_group(self, skip_group_by_token: bool = False) -> exp.Group | None:
+        group = super()._parse_group(skip_group_by_token)
+        if group is not None and not any(group.args.values()):
+            self.raise_error("GROUP BY of nothing")
+        return group
+
+    def _parse_alias(self, this: exp.Expr | None, explicit: bool = False) -> exp.Expr | None:
+        found = super()._parse_alias(this, explicit)
+        self._check_named()
+        return found
+
+    def _parse_table_alias(
+        self, alias_tokens: Collection[TokenType] | None = None
+    ) -> exp.TableAlias | None:
+        first = self._curr
+        found = super()._parse_table_alias(alias_tokens)
+        self._check_named()
+        is_name = first.token_type == TokenType.IDENTIFIER
+        if found is not None and not is_name and first.text.upper() in _HALF_CLAUSES:
+            self.raise_error("half a clause", first)
+        return found
+
+    def _check_named(self) -> None:
+        if self._prev.token_type == TokenType.ALIAS:
+            self.raise_error("AS without a name", self._prev)
+
+    def _parse_format(self) -> tuple[str, exp.Expr | None]:
+        self._advance()
+        name = self._parse_id_var()
+        if name is None:
+            self.raise_error("FORMAT without a name")
+        return "format", name
+
+    QUERY_MODIFIER_PARSERS: ClassVar[Any] = {
+        **ClickHouseParser.QUERY_MODIFIER_PARSERS,
+        TokenType.FORMAT: _parse_format,
+    }
 
 
 class _Generator(ClickHouseGenerator):

@@ -58,7 +58,8 @@ class Selected:
             name = node.alias
         else:
             found = self._make(node)
-            name = node.name if isinstance(node, exp.Column) else written(node)
+            bare = node.unnest()  # DISTINCT(blob1) has brackets around a column, no function
+            name = bare.name if isinstance(bare, exp.Column) else written(node)
         if found.kind.base == "Interval":
             raise InvalidQuery("an INTERVAL cannot be selected")
         return name[:256], found

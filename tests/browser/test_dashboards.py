@@ -37,11 +37,13 @@ def test_a_dashboard_is_made_filled_saved_and_found_again(own: Server, open_page
     page.get_by_label("Name").fill("Made by hand")
     page.get_by_role("button", name="Create dashboard").click()
     page.get_by_role("button", name="Add widget").click()
+    expect(page.get_by_role("button", name="Executions as a table")).to_be_hidden()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page).not_to_have_url(re.compile("edit=1"))
     page.reload()
     settled(page)
     expect(page.locator("main article")).to_have_count(1)
+    expect(page.get_by_role("button", name="Executions as a table")).to_be_visible()
     boards = own.client.get("/dashboards").json()["data"]
     (made,) = [board for board in boards if board["name"] == "Made by hand"]
     assert [widget["metric"] for widget in made["widgets"]] == ["services.executions"]
@@ -104,6 +106,26 @@ def test_a_save_at_once_is_not_one_over_what_somebody_else_has_changed(
         page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
     assert own.client.get(path).json()["data"]["name"] == "Of another"
+
+
+@pytest.mark.parametrize(
+    ("is_shared", "lost"),
+    [
+        (False, "Its 6\u00a0widgets go with it."),
+        (True, "widgets and its read-only link go with it."),
+    ],
+)
+def test_what_goes_with_a_dashboard_is_said_before(
+    own: Server, open_page: Open, is_shared: bool, lost: str
+) -> None:
+    if is_shared:
+        own.client.post("/dashboards/users/share").raise_for_status()
+    else:
+        own.client.delete("/dashboards/users/share")
+    page = open_page(own, "/#/dashboards/users")
+    page.get_by_role("button", name="Share", exact=True).click()
+    page.get_by_role("button", name="Delete …").click()
+    expect(page.get_by_role("dialog", name="Delete")).to_contain_text(lost)
 
 
 def test_a_link_shows_its_dashboard_to_others_and_nothing_to_change(

@@ -28,9 +28,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def plan(server: Server, name: str) -> Plan:
-    return plan_of(
+    found = plan_of(
         Target(server.url), name, rate_per_s=RATE_PER_S, duration_s=DURATION_S, batch=5
     )
+    return msgspec.structs.replace(found, drain_s=60.0)  # what is late on a busy machine comes
 
 
 @pytest.mark.parametrize("name", profile.names())

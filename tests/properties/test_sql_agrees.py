@@ -279,6 +279,20 @@ def test_users_are_the_same_in_sql(both: Both, days: tuple[dt.date, dt.date]) ->
         assert (point["percent"] or 0) == told.get(n, 0), n
 
 
+def test_half_a_microsecond_is_rounded_alike_in_both() -> None:
+    call = {"eventType": "service_execution", "serviceId": "s", "success": True}
+    told = [{**call, "latencyMs": ms, "timestamp": NOW_MS} for ms in (0.0625, 1.0, 2.0)]
+    session = {"eventType": "user_session", "sessionId": "s", "timestamp": NOW_MS}
+    told += [{**session, "duration": ms} for ms in (0.0625, 1.0)]
+    bodies = [Body(Kind.ARRAY, len(told), json.dumps(told).encode())]
+    with lived([(NOW_MS, bodies)], "UTC") as found:
+        days = (date_of(NOW_MS, "UTC"),) * 2
+        (row,) = found.metrics("services", *days)
+        assert row["latency"]["avg"] == found.one("services", *days)["avg"] == 3.062 / 3
+        mean = found.metrics("users", *days)["avgSessionDuration"]
+        assert mean == found.one("sessions", *days)["avgSessionDuration"] == 1.062 / 2
+
+
 def test_a_day_of_the_zone_begins_at_its_midnight_in_both(both: Both) -> None:
     today = date_of(NOW_MS, both.zone)
     start = both.asking.value(

@@ -10,7 +10,7 @@ import duckdb
 import httpx
 import pytest
 
-from tests.server import Server, patiently, tallymark, wait_until
+from tests.server import PATIENCE_S, Server, patiently, tallymark, wait_until
 
 OPTIONS = ("--archive", "--snapshot-interval-s", "1000000")
 
@@ -288,7 +288,9 @@ def test_with_pseudonyms_no_plain_id_is_kept_and_a_plain_id_can_be_erased(
 def test_no_address_is_stored_or_logged(server: Server) -> None:
     transport = httpx.HTTPTransport(local_address="127.0.0.73")
     headers = {"X-Forwarded-For": "203.0.113.77", "Forwarded": "for=203.0.113.78"}
-    with httpx.Client(base_url=server.url, transport=transport, headers=headers) as client:
+    with httpx.Client(
+        base_url=server.url, transport=transport, headers=headers, timeout=PATIENCE_S
+    ) as client:
         client.post("/track/batch", json=[view("ben")]).raise_for_status()
         assert client.post("/track", content=b"{").status_code == 400
         assert client.get("/metrics/users").status_code == 200

@@ -1,16 +1,19 @@
 """SQL over HTTP: both paths, their statuses and refusals, and what a bad query cannot end."""
 
 import io
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
 import polars as pl
 import pytest
-import trio
 
-from tests.server import Server
+from tests.server import PATIENCE_S, Server, patiently
 
 COMPATIBLE = "/client/v4/accounts/0123456789abcdef0123456789abcdef/analytics_engine/sql"
 BOMB = (
@@ -24,11 +27,12 @@ COUNT = "SELECT count() AS n FROM events"
 EVENTS = 500
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("sql")
+@contextmanager
+def filled(folder: Path, *, deadline_s: int) -> Iterator[Server]:
+    """A server with 500 events in its archive, one query at a time, and two that may wait."""
     settings = folder / "sql.toml"
-    settings.write_text("sql_deadline_s = 2\nsql_workers = 1\nsql_queue_max = 2\n")
+    limits = f"sql_deadline_s = {deadline_s}\nsql_workers = 1\nsql_queue_max = 2\n"
+    settings.write_text(limits)
     with Server(folder / "data", "--archive", "--config", str(settings)) as running:
         for first in range(0, EVENTS, 25):
             batch = [
@@ -41,9 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 for n in range(first, first + 25)
             ]
             assert running.client.post("/track/batch", json=batch).status_code == 200
-        while (reply := running.client.post("/sql?fresh=1", content=COUNT)).status_code == 503:
-            pass  # the archive is on its way
+        reply = patiently(lambda: running.client.post("/sql?fresh=1", content=COUNT))
         assert reply.json()["data"] == [{"n": EVENTS}]
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with filled(tmp_path_factory.mktemp("sql"), deadline_s=60) as running:
         yield running
 
 
@@ -56,6 +65,14 @@ def test_an_acknowledged_event_is_seen_at_once_where_it_is_asked(server: Server)
             content="SELECT count() AS n FROM events WHERE eventType = 'marketplace_search'",
         )
         assert found.json()["data"] == [{"n": n + 1}]
+
+
+@pytest.mark.parametrize("path", ["/sql", COMPATIBLE])
+def test_the_mark_with_which_some_editors_begin_a_file_is_no_part_of_a_query(
+    server: Server, path: str
+) -> None:
+    reply = server.client.post(path, content="\ufeffSELECT 'a\ufeff' AS x")
+    assert (reply.status_code, reply.json()["data"]) == (200, [{"x": "a\ufeff"}])
 
 
 def test_both_paths_answer_by_get_and_post_whatever_the_media_type(server: Server) -> None:
@@ -168,27 +185,41 @@ def test_other_methods_are_refused(server: Server) -> None:
     assert (reply.status_code, reply.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
-async def test_a_query_beyond_its_deadline_ends_and_those_in_line_are_counted(
-    server: Server,
+def asked_at_once(server: Server, query: str, times: int) -> list[tuple[int, str, Any]]:
+    """Status, head and body of the answers to requests that are there at the same moment."""
+    url = httpx.URL(server.url)
+    request = (
+        f"POST /sql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Content-Length: {len(query)}\r\n\r\n{query}"
+    ).encode()
+    with ExitStack() as stack:
+        lines = [
+            stack.enter_context(socket.create_connection((url.host, url.port), PATIENCE_S))
+            for _ in range(times)
+        ]
+        for line in lines:
+            line.sendall(request)
+        found = [b"".join(iter(partial(line.recv, 65_536), b"")) for line in lines]
+    parts = [answer.partition(b"\r\n\r\n") for answer in found]
+    return [
+        (int(head.split()[1]), head.decode(), orjson.loads(body)) for head, _, body in parts
+    ]
+
+
+def test_a_query_beyond_its_deadline_ends_and_those_in_line_are_counted(
+    tmp_path: Path,
 ) -> None:
-    answers: list[httpx.Response] = []
-
-    async def ask(client: httpx.AsyncClient) -> None:
-        answers.append(await client.post("/sql", content=BOMB))
-
-    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as client:
-        async with trio.open_nursery() as nursery:
-            for _ in range(6):
-                nursery.start_soon(ask, client)
-    statuses = sorted(answer.status_code for answer in answers)
-    assert statuses == [422] * 3 + [429] * 3
-    for answer in answers:
-        if answer.status_code == 422:
-            assert "took longer than 2 s" in answer.json()["detail"]
-        else:
-            assert answer.headers["Retry-After"] == "1"
-            assert answer.json()["type"] == "/problems/too-many-queries"
-    assert server.client.post("/sql", content="SELECT 1 AS x").json()["data"] == [{"x": 1}]
+    with filled(tmp_path, deadline_s=2) as hasty:
+        answers = asked_at_once(hasty, BOMB, times=6)
+        assert sorted(status for status, _, _ in answers) == [422] * 3 + [429] * 3
+        for status, head, told in answers:
+            if status == 422:
+                assert "took longer than 2 s" in told["detail"]
+            else:
+                assert "retry-after: 1\r\n" in head.lower() + "\r\n"
+                assert told["type"] == "/problems/too-many-queries"
+        found = hasty.client.post("/sql", content="SELECT 1 AS x")
+        assert found.json()["data"] == [{"x": 1}]
 
 
 def test_while_the_service_has_no_archive_sql_says_so(tmp_path: Path) -> None:

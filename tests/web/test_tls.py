@@ -50,7 +50,11 @@ def test_events_are_taken_and_counted_over_tls(
     authority.configure_trust(trust)
     assert secure.url.startswith("https://127.0.0.1:")
     with httpx.Client(
-        base_url=secure.url, verify=trust, http2=version == "HTTP/2", trust_env=False
+        base_url=secure.url,
+        verify=trust,
+        http2=version == "HTTP/2",
+        timeout=PATIENCE_S,
+        trust_env=False,
     ) as client:
         answer = client.post("/track", json=EVENT)
         assert (answer.status_code, answer.http_version) == (200, version)
@@ -67,7 +71,9 @@ def test_keys_and_cookies_work_by_https(
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with Server(data, "--certfile", files[0], "--keyfile", files[1]) as server:
-        with httpx.Client(base_url=server.url, verify=trust, trust_env=False) as client:
+        with httpx.Client(
+            base_url=server.url, verify=trust, timeout=PATIENCE_S, trust_env=False
+        ) as client:
             shown = {role: {"Authorization": f"Bearer {key}"} for role, key in found.items()}
             assert client.post("/track", json=EVENT).status_code == 401
             assert client.post("/track", json=EVENT, headers=shown["read"]).status_code == 403
@@ -82,10 +88,11 @@ def test_a_plain_request_to_a_secure_port_ends_nothing(
     secure: Server, authority: trustme.CA
 ) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(secure.url.replace("https", "http"), trust_env=False)
+        httpx.get(secure.url.replace("https", "http"), timeout=PATIENCE_S, trust_env=False)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
-    assert httpx.get(secure.url + "/ready", verify=trust, trust_env=False).status_code == 200
+    ready = httpx.get(secure.url + "/ready", verify=trust, timeout=PATIENCE_S, trust_env=False)
+    assert ready.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,8 @@ def test_what_cannot_be_read_by_http_2_ends_nothing_and_fills_no_log(
             with suppress(ConnectionError, ssl.SSLError):
                 while connection.recv(65_536):
                     pass
-    assert httpx.get(secure.url + "/ready", verify=trust, trust_env=False).status_code == 200
+    ready = httpx.get(secure.url + "/ready", verify=trust, timeout=PATIENCE_S, trust_env=False)
+    assert ready.status_code == 200
     assert secure.stop() == 0
     assert "connection failed" not in secure.messages
 

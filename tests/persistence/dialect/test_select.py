@@ -214,6 +214,14 @@ def test_show_lists_tables_and_the_zone(worker: Asking) -> None:
         ("SELECT 1 FORMAT XML", "unknown format XML"),
         ("SELECT 1 FORMAT CSV", "unknown format CSV"),
         ("SELEC 1", "syntax error at line 1, column 7"),
+        ("SELECT 1 AS", 'syntax error at line 1, column 11, near "AS"'),
+        ("SELECT 1 FROM events AS", 'syntax error at line 1, column 23, near "AS"'),
+        ("SELECT 1 FORMAT", 'syntax error at line 1, column 15, near "FORMAT"'),
+        ("SELECT 1 FROM events GROUP", 'syntax error at line 1, column 26, near "GROUP"'),
+        ("SELECT 1 FROM events ORDER", 'syntax error at line 1, column 26, near "ORDER"'),
+        ("SELECT 1 FROM events OFFSET", 'syntax error at line 1, column 27, near "OFFSET"'),
+        ("SELECT 1 FROM events GROUP BY", 'syntax error at line 1, column 29, near "GROUP BY"'),
+        ("SELECT 1 FROM events GROUP BY ORDER BY 1", 'near "ORDER BY"'),
         (
             "SELECT 1 FROM events\nWHERE blob1 = 'x",
             "at line 2, column 15: this ' is not closed",
@@ -286,6 +294,7 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
         [{"x": 0.0, "two": 0.0, "before": None}, {"x": 1.0, "two": 1.0, "before": 0.0}],
     ),
     ("SELECT DISTINCT blob2 FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
+    ("SELECT DISTINCT(blob2) FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
     ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
     (
         "SELECT a.s AS s, b.n AS n FROM (SELECT DISTINCT blob2 AS s FROM "
@@ -302,6 +311,11 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
      [{"a": "1", "b": "2.5", "c": 3}]),
     ("SELECT coalesce(NULL, 3) AS a, ifNull(NULL, 'x') AS b, isNull(orderId) AS c FROM events "
      "LIMIT 1", [{"a": 3, "b": "x", "c": 1}]),
+    (
+        "SELECT quantileExact(latencyMs) AS m, quantileExact(0.95)(latencyMs) AS p, "
+        "quantileExact(0)(latencyMs) AS lo, quantileExact(1)(latencyMs) AS hi FROM events",
+        [{"m": 100.0, "p": 190.0, "lo": 0.0, "hi": 199.0}],
+    ),
     ("SELECT median(latencyMs) AS m, quantile(0.5)(latencyMs) AS q FROM events",
      [{"m": 99.5, "q": 99.5}]),
     ("SELECT dateDiff('day', toDateTime('2025-10-01 23:00:00'), "

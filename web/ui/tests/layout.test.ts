@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { atBottom, clamped, lowered, raised, settled } from "../src/lib/layout";
+import { clamped, inFreeHalf, lowered, raised, settled } from "../src/lib/layout";
 import type { Layout } from "../src/lib/types";
 
 const box = (x: number, y: number, w: number, h: number): Layout => ({ x, y, w, h });
@@ -42,8 +42,10 @@ test("the last one cannot go further down", () => {
   expect(lowered(start, 1)).toEqual(start);
 });
 
-test("sizes have bounds, and what is new comes last", () => {
+test("sizes have bounds, and what is new takes the half that is free", () => {
   expect(clamped(box(11, 0, 1, 1))).toEqual(box(10, 0, 2, 2));
-  expect(atBottom([box(0, 0, 6, 2), box(6, 0, 6, 5)])).toEqual(box(0, 5, 6, 4));
-  expect(atBottom([])).toEqual(box(0, 0, 6, 4));
+  const found: Layout[] = [];
+  for (let at = 0; at < 3; at += 1) found.push(inFreeHalf(found));
+  expect(found).toEqual([box(0, 0, 6, 4), box(6, 0, 6, 4), box(0, 4, 6, 4)]);
+  expect(inFreeHalf([box(0, 0, 6, 2), box(4, 0, 8, 5)])).toEqual(box(0, 5, 6, 4));
 });

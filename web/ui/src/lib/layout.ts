@@ -71,8 +71,15 @@ export function lowered(layouts: readonly Layout[], at: number): Layout[] {
   return settled(layouts.map((other) => (other === own ? { ...own, y } : other)), at);
 }
 
-/** Below all others, half as wide as the page. */
-export function atBottom(layouts: readonly Layout[]): Layout {
-  const y = Math.max(0, ...layouts.map((layout) => layout.y + layout.h));
-  return { x: 0, y, w: 6, h: 4 };
+const HALF = COLUMNS / 2;
+
+/** Half as wide as the page, in the half that is free further up. */
+export function inFreeHalf(layouts: readonly Layout[]): Layout {
+  const places = [0, HALF].map((x) => {
+    const own = { x, y: 0, w: HALF, h: 4 };
+    const above = layouts.filter((other) => shareColumns(own, other));
+    return { ...own, y: Math.max(0, ...above.map(({ y, h }) => y + h)) };
+  });
+  const [left, right] = places as [Layout, Layout];
+  return right.y < left.y ? right : left;
 }

@@ -197,7 +197,7 @@ export function CompareButton({ view, isOverruled }: { view: View; isOverruled: 
       <Icon name="compare" size={14} />
       {isCompared ? (
         <span>
-          vs<span class="unseen"> </span> {isOverruled ? "the period before" : period.previousLabel}
+          vs<span class="unseen"> </span> {isOverruled ? "previous" : period.previousLabel}
         </span>
       ) : (
         "Compare"

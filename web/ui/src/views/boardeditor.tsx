@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { send } from "../lib/api";
 import { useHeaderTools } from "../lib/heading";
-import { COLUMNS, atBottom, lowered, raised, settled } from "../lib/layout";
+import { COLUMNS, inFreeHalf, lowered, raised, settled } from "../lib/layout";
 import { metricOf } from "../lib/metrics";
 import type { Dashboard, DashboardBody, Layout, Widget } from "../lib/types";
 import { setQuery, type Route } from "../lib/url";
@@ -42,7 +42,7 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const place = (at: number, layout: Layout): void =>
     layOut(settled(layouts.map((own, other) => (other === at ? layout : own)), at));
   const add = (): void => {
-    put([...widgets, { ...FIRST, layout: atBottom(layouts) }]);
+    put([...widgets, { ...FIRST, layout: inFreeHalf(layouts) }]);
     setChosen(widgets.length);
   };
   const remove = (at: number): void => {
@@ -157,7 +157,7 @@ function Editable({ widget, view, isChosen, onChoose, onLayout, onStep }: Editab
   const { layout } = widget;
   const box = useRef<HTMLElement>(null);
   useLayoutEffect(() => {
-    // One that was just added stands below all others, and on a phone the form covers half the page.
+    // One that was just added stands far below, and on a phone the form covers half the page.
     if (isChosen) box.current?.scrollIntoView({ block: "nearest" });
   }, [isChosen]);
   const press = (event: KeyboardEvent): void => {

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { Problem, ask, forget, useAnswer } from "../lib/api";
 import { count, many, NBSP } from "../lib/format";
 import { useHeaderTools } from "../lib/heading";
-import { atBottom } from "../lib/layout";
+import { inFreeHalf } from "../lib/layout";
 import { monthDay } from "../lib/time";
 import { toast } from "../lib/toasts";
 import type { Dashboard, DashboardBody, DashboardType, Widget, WidgetKind } from "../lib/types";
@@ -172,7 +172,7 @@ async function addQuery(board: Dashboard, sql: string, kind: string | undefined)
     metric: "sql",
     filters: { sql },
     range: null,
-    layout: atBottom(board.widgets.map(({ layout }) => layout)),
+    layout: inFreeHalf(board.widgets.map(({ layout }) => layout)),
   };
   const body = { ...bodyOf(board), widgets: [...board.widgets, widget] };
   const put = (): Promise<unknown> => ask(addressOf(board.id), { method: "PUT", body: JSON.stringify(body) });
@@ -240,10 +240,16 @@ export function DeleteDialog({ board, onClose }: {
       }
     >
       <p class="soft">
-        Its {many(board.widgets.length, "widget", "widgets")} and its share link go with it. The figures stay.
+        {`Its ${goingWith(board)} with it. The figures stay.`}
       </p>
     </Dialog>
   );
+}
+
+function goingWith({ widgets, isShared }: Dashboard): string {
+  const what = many(widgets.length, "widget", "widgets");
+  if (isShared) return `${what} and its read-only link go`;
+  return widgets.length === 1 ? `${what} goes` : `${what} go`;
 }
 
 function ImportButton({ onDone }: { onDone: () => void }): JSX.Element {

@@ -89,7 +89,7 @@ function Funnel({ view, data, previous }: FunnelProps): JSX.Element {
   const between = [
     data.searches === 0
       ? "views without a search"
-      : `${(data.views / data.searches).toLocaleString(undefined, { maximumFractionDigits: 2 })} views per search`,
+      : `${(data.views / data.searches).toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 })} views per search`,
     data.conversionRate === null ? "no views" : `${plain(percent(data.conversionRate, 2))} of views convert`,
   ];
   return (
