@@ -58,9 +58,13 @@ def calculated(operator: str, left: Made, right: Made) -> Made:
     a, b = convert(left, operator), convert(right, operator)
     if operator == "%" and kind.base == "Int" and right.value in {None, 0}:
         b = f"nullif({b}, 0)"
-    if kind.base == "Int" and left.value is not None and right.value is not None:
+    if kind.base == "Int" and _is_of_64_bits(left.value) and right.value is not None:
         a = f"{a}::BIGINT"  # DuckDB reckons two small literals in 32 bits
     return of(f"({a} {operator} {b})", kind, left, right)
+
+
+def _is_of_64_bits(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 def _with_time(operator: str, left: Made, right: Made) -> Made:
