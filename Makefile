@@ -65,6 +65,7 @@ soak: $(ENV) ## Load a server and watch its memory, queue and latencies (ARGS="-
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 test-browser: $(E2E) ui $(AXE) $(TS_CLIENT) ## Run the tests in a real browser (needs chromium and Node 20)
+	@cd web/ui && npm test --silent
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/browser
 
 test-clients: $(ENV) $(TS_CLIENT) ## Run the tests of the client libraries (needs Node 20)
