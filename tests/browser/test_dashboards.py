@@ -108,6 +108,39 @@ def test_a_save_at_once_is_not_one_over_what_somebody_else_has_changed(
     assert own.client.get(path).json()["data"]["name"] == "Of another"
 
 
+def test_what_is_edited_is_what_is_kept_and_not_what_was_shown_long_before(
+    own: Server, page: Page, open_page: Open
+) -> None:
+    path = f"/dashboards/{made_by_itself(own, 'Shown long before')}"
+    open_page(own, f"/#{path}")
+    settled(page)
+    assert own.client.put(path, json={"name": "Renamed since", "widgets": []}).is_success
+    page.get_by_role("button", name="Edit", exact=True).click()
+    expect(page.get_by_label("Name")).to_have_value("Renamed since")
+    page.get_by_role("button", name="Add widget").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).not_to_have_url(re.compile("edit=1"))
+    kept = own.client.get(path).json()["data"]
+    assert (kept["name"], len(kept["widgets"])) == ("Renamed since", 1)
+
+
+def test_what_was_changed_before_that_was_known_stays_but_is_not_saved_over_it(
+    own: Server, page: Page, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("412")
+    path = f"/dashboards/{made_by_itself(own, 'Shown before')}"
+    open_page(own, f"/#{path}")
+    settled(page)
+    assert own.client.put(path, json={"name": "Renamed meanwhile", "widgets": []}).is_success
+    with held_back(page, f"**{path}"):
+        page.get_by_role("button", name="Edit", exact=True).click()
+        page.get_by_label("Name").fill("Of mine")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("Of mine")
+    assert own.client.get(path).json()["data"]["name"] == "Renamed meanwhile"
+
+
 @pytest.mark.parametrize(
     ("is_shared", "lost"),
     [

@@ -36,7 +36,10 @@ export function Board({ view }: { view: View }): JSX.Element {
     crumb: { label: "Dashboards", path: ["dashboards"] },
     hasOwnPeriods: board !== undefined && !followPeriod(board.widgets),
   });
-  if (isEditing) return <BoardEditor key={board.updatedAt} board={board} view={view} onSaved={asked.retry} />;
+  if (isEditing) {
+    const again = asked.retry;
+    return <BoardEditor key={board.updatedAt} board={board} view={view} onSaved={again} onOutdated={again} />;
+  }
   return (
     <Answered asked={asked} what="this dashboard" height={400}>
       {({ data }) => <Shown board={data} view={view} onChange={asked.retry} />}

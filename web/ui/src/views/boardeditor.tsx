@@ -27,13 +27,16 @@ interface Props {
   board: Dashboard;
   view: View;
   onSaved: () => void;
+  /** What is kept is no longer what was shown, and nothing has been changed here yet. */
+  onOutdated: () => void;
 }
 
-export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
+export function BoardEditor({ board, view, onSaved, onOutdated }: Props): JSX.Element {
   const [body, setBody] = useState<DashboardBody>(bodyOf(board));
   const [saved, setSaved] = useState(body);
   const [chosen, setChosen] = useState<number | null>(null);
-  const etag = useEtag(board.id);
+  const isChanged = JSON.stringify(body) !== JSON.stringify(saved);
+  const etag = useEtag(board, () => isChanged || onOutdated());
   const widgets = body.widgets;
   const put = (next: Widget[]): void => setBody({ ...body, widgets: next });
   const layouts = widgets.map(({ layout }) => layout);
@@ -81,7 +84,6 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   const isKeptAt = useCallback(({ path, query }: Route): boolean => {
     return path[0] === "dashboards" && path[1] === board.id && query["edit"] === "1";
   }, [board.id]);
-  const isChanged = JSON.stringify(body) !== JSON.stringify(saved);
   const widget = chosen === null ? undefined : widgets[chosen];
   return (
     <div class="editing">
@@ -124,15 +126,25 @@ export function BoardEditor({ board, view, onSaved }: Props): JSX.Element {
   );
 }
 
+/** No version has it: a save is refused. */
+const OUTDATED = '"outdated"';
+
 /** The version that is being changed: a save over somebody else's is refused. */
-function useEtag(id: string): { current: Promise<string | null> } {
+function useEtag(board: Dashboard, onOutdated: () => void): { current: Promise<string | null> } {
   const etag = useRef<Promise<string | null>>(Promise.resolve(null));
+  const tell = useRef(onOutdated);
+  tell.current = onOutdated;
   useLayoutEffect(() => {
-    etag.current = send(addressOf(id)).then(
-      (response) => response.headers.get("ETag"),
-      () => null,
-    );
-  }, [id]);
+    const current = async (): Promise<string | null> => {
+      const response = await send(addressOf(board.id));
+      const kept = (await response.json()) as { data: Dashboard };
+      // It may have been shown for hours, while somebody else changed it.
+      if (kept.data.updatedAt === board.updatedAt) return response.headers.get("ETag");
+      tell.current();
+      return OUTDATED;
+    };
+    etag.current = current().catch(() => null);
+  }, [board.id, board.updatedAt]);
   return etag;
 }
 
