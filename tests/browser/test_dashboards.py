@@ -114,14 +114,14 @@ def test_what_is_edited_is_what_is_kept_and_not_what_was_shown_long_before(
     path = f"/dashboards/{made_by_itself(own, 'Shown long before')}"
     open_page(own, f"/#{path}")
     settled(page)
-    assert own.client.put(path, json={"name": "Renamed since", "widgets": []}).is_success
+    assert own.client.put(path, json={"name": "Changed since", "widgets": []}).is_success
     page.get_by_role("button", name="Edit", exact=True).click()
-    expect(page.get_by_label("Name")).to_have_value("Renamed since")
+    expect(page.get_by_label("Name")).to_have_value("Changed since")
     page.get_by_role("button", name="Add widget").click()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page).not_to_have_url(re.compile("edit=1"))
     kept = own.client.get(path).json()["data"]
-    assert (kept["name"], len(kept["widgets"])) == ("Renamed since", 1)
+    assert (kept["name"], len(kept["widgets"])) == ("Changed since", 1)
 
 
 def test_what_was_changed_before_that_was_known_stays_but_is_not_saved_over_it(
@@ -131,14 +131,14 @@ def test_what_was_changed_before_that_was_known_stays_but_is_not_saved_over_it(
     path = f"/dashboards/{made_by_itself(own, 'Shown before')}"
     open_page(own, f"/#{path}")
     settled(page)
-    assert own.client.put(path, json={"name": "Renamed meanwhile", "widgets": []}).is_success
+    assert own.client.put(path, json={"name": "Changed meanwhile", "widgets": []}).is_success
     with held_back(page, f"**{path}"):
         page.get_by_role("button", name="Edit", exact=True).click()
         page.get_by_label("Name").fill("Of mine")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("Of mine")
-    assert own.client.get(path).json()["data"]["name"] == "Renamed meanwhile"
+    assert own.client.get(path).json()["data"]["name"] == "Changed meanwhile"
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_who_leaves_the_editor_with_changes_is_asked_and_may_stay(
     leave(page)
     asked_to_leave(page).get_by_role("button", name="Leave").click()
     expect(page).to_have_url(re.compile(there))
-    expect(page.get_by_label("Name")).to_have_count(0)
+    expect(page.get_by_label("Name", exact=True)).to_have_count(0)
     page.go_back()  # the steps of the browser are those that were gone
     expect(page).to_have_url("about:blank" if leave is by_going_back else here)
 
