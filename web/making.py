@@ -8,6 +8,7 @@ import trio
 from msgspec import Struct
 
 from engine.answers.common import PeriodAsked
+from engine.answers.families import must_be_answerable
 from engine.config import Config
 from engine.errors import NotReady
 from engine.timebucket import iso
@@ -85,6 +86,7 @@ class Makers:
                 return File(self._events(asked, now_ms).file_name, MEDIA[asked.format])
         family, format_ = _family(asked)
         assert isinstance(asked, PeriodAsked)
+        must_be_answerable(asked)
         period = exports.period_of(asked, self._config, now_ms=now_ms)
         return File(exports.file_name(family, period.label, format_), MEDIA[format_])
 

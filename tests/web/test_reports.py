@@ -210,6 +210,8 @@ def test_one_that_is_made_can_be_given_up_and_the_next_is_made(server: Server) -
         ({"family": "users", "timezone": "Nowhere"}, 422, "timezone"),
         ({"family": "services", "timezone": ""}, 422, "timezone"),
         ({"family": "users", "timezone": ""}, 422, "timezone"),
+        ({"family": "users", "granularity": "hour"}, 422, "granularity"),
+        ({"family": "services", "sort": "nope"}, 422, "sort"),
         ({"family": "services", "sql": "SELECT 1"}, 422, "sql"),
         ({"sql": ""}, 422, "sql"),
         ({"sql": "SELECT nope FROM events"}, 422, "nope"),
