@@ -17,6 +17,7 @@ import duckdb
 import orjson
 
 from persistence.archive.columns import STORED, SUFFIX, filed_of, quoted
+from persistence.dialect.query import Query, Rules, read
 from tests.server import ROOT
 
 MIB = 1024 * 1024
@@ -32,6 +33,13 @@ ABSENT = {
     "receivedAt": dt.datetime(2025, 10, 1),  # noqa: DTZ001
     "eventType": "service_execution",
 }
+
+
+def query(text: str) -> Query:
+    """A SELECT of the superset, read."""
+    found = read(text, Rules(extra=True, bytes_max=10_000, now=NOW, tables=("events",)))
+    assert isinstance(found, Query)
+    return found
 
 
 def written(path: Path, rows: Iterable[dict[str, Any]]) -> str:

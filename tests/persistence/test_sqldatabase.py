@@ -7,9 +7,7 @@ import pytest
 
 from persistence.archive.columns import source_of
 from persistence.sqldatabase import Database, Kind
-from tests.sqlworkers import written
-
-MIB = 2**20
+from tests.sqlworkers import MIB, written
 
 
 @pytest.fixture

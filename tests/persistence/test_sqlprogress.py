@@ -6,11 +6,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from persistence.dialect.query import Query, Rules, read
 from persistence.sqldatabase import Database, Kind
 from persistence.sqlprogress import UNFINISHED, telling
 from tests.server import PATIENCE_S
-from tests.sqlworkers import MIB, NOW, many
+from tests.sqlworkers import MIB, many, query
 
 ROWS = 1_000_000
 OFTEN_S = 0.001
@@ -19,12 +18,6 @@ OFTEN_S = 0.001
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return many(tmp_path_factory.mktemp("archive") / "a.parquet", 1, rows=ROWS)
-
-
-def query(text: str) -> Query:
-    found = read(text, Rules(extra=True, bytes_max=10_000, now=NOW, tables=("events",)))
-    assert isinstance(found, Query)
-    return found
 
 
 def connected(file: str) -> tuple[Database, duckdb.DuckDBPyConnection]:

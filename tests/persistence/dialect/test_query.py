@@ -1,18 +1,8 @@
 """What is known of a query before it runs, by which its files and threads are chosen."""
 
-import datetime as dt
-
 import pytest
 
-from persistence.dialect.query import Query, Rules, read
-
-NOW = dt.datetime(2025, 10, 2, tzinfo=dt.UTC)
-
-
-def query(text: str) -> Query:
-    found = read(text, Rules(extra=True, bytes_max=10_000, now=NOW, tables=("events",)))
-    assert isinstance(found, Query)
-    return found
+from tests.sqlworkers import query
 
 
 @pytest.mark.parametrize(
