@@ -8,9 +8,8 @@ from msgspec import Struct
 from engine.answers.common import PeriodAsked, Text
 from engine.answers.families import FAMILIES
 from engine.config import Config
-from engine.errors import InvalidQuestion
 from engine.period import Period, parse_period
-from engine.timebucket import is_zone
+from engine.timebucket import zone_info
 from persistence.tabular import MEDIA, Format, TextFormat
 from web import wire
 from web.exporting import EventsWanted
@@ -86,10 +85,7 @@ def events(asked: EventsChosen, config: Config, *, fresh: bool, now_ms: int) -> 
 def period_of(asked: EventsChosen | PeriodAsked, config: Config, *, now_ms: int) -> Period:
     """The period that is asked for. Raises InvalidQuestion."""
     zone = config.timezone if asked.timezone is None else asked.timezone
-    if not is_zone(zone):
-        raise InvalidQuestion(
-            f"timezone: {zone[:64]!a} is no IANA time zone, such as Europe/Berlin."
-        )
+    zone_info(zone)
     return parse_period(asked.start_date, asked.end_date, zone=zone, now_ms=now_ms)
 
 
