@@ -124,6 +124,20 @@ def test_what_is_edited_is_what_is_kept_and_not_what_was_shown_long_before(
     assert (kept["name"], len(kept["widgets"])) == ("Changed since", 1)
 
 
+def test_a_query_is_added_to_what_is_kept_and_not_to_what_was_listed_long_before(
+    own: Server, page: Page, open_page: Open
+) -> None:
+    path = f"/dashboards/{made_by_itself(own, 'Listed before')}"
+    open_page(own, "/#/dashboards?add=SELECT%20count()%20AS%20n%20FROM%20events")
+    settled(page)
+    assert own.client.put(path, json={"name": "Altered since", "widgets": []}).is_success
+    row = page.get_by_role("row").filter(has_text="Listed before")
+    row.get_by_role("button", name="Add here").click()
+    expect(page).to_have_url(re.compile(f"#{path}"))
+    kept = own.client.get(path).json()["data"]
+    assert (kept["name"], len(kept["widgets"])) == ("Altered since", 1)
+
+
 def test_what_was_changed_before_that_was_known_stays_but_is_not_saved_over_it(
     own: Server, page: Page, open_page: Open, complaints: Complaints
 ) -> None:

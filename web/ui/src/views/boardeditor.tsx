@@ -2,7 +2,6 @@
 
 import type { JSX } from "preact";
 import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { send } from "../lib/api";
 import { useHeaderTools } from "../lib/heading";
 import { COLUMNS, inFreeHalf, lowered, raised, settled } from "../lib/layout";
 import { metricOf } from "../lib/metrics";
@@ -12,7 +11,7 @@ import type { View } from "../lib/view";
 import { Icon } from "../ui/icons";
 import { Unsaved } from "../ui/unsaved";
 import { heightOf, placeOf } from "./board";
-import { addressOf, attempt, bodyOf } from "./dashboards";
+import { attempt, bodyOf, keep, keptOf } from "./dashboards";
 import { BoardForm, WidgetForm } from "./widgetform";
 import { OWN, WidgetBox } from "./widget";
 
@@ -53,14 +52,7 @@ export function BoardEditor({ board, view, onSaved, onOutdated }: Props): JSX.El
     setChosen(null);
   };
   const save = async (): Promise<void> => {
-    const act = async (): Promise<unknown> => {
-      const tag = await etag.current;
-      return send(addressOf(board.id), {
-        method: "PUT",
-        body: JSON.stringify(body),
-        ...(tag === null ? {} : { headers: { "If-Match": tag } }),
-      });
-    };
+    const act = async (): Promise<unknown> => keep(board.id, body, await etag.current);
     if (!(await attempt("save the dashboard", act, "Dashboard saved"))) return;
     setSaved(body);
     onSaved();
@@ -136,10 +128,9 @@ function useEtag(board: Dashboard, onOutdated: () => void): { current: Promise<s
   tell.current = onOutdated;
   useLayoutEffect(() => {
     const current = async (): Promise<string | null> => {
-      const response = await send(addressOf(board.id));
-      const kept = (await response.json()) as { data: Dashboard };
+      const { board: kept, tag } = await keptOf(board.id);
       // It may have been shown for hours, while somebody else changed it.
-      if (kept.data.updatedAt === board.updatedAt) return response.headers.get("ETag");
+      if (kept.updatedAt === board.updatedAt) return tag;
       tell.current();
       return OUTDATED;
     };

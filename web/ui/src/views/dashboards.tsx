@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { Problem, ask, forget, useAnswer } from "../lib/api";
+import { Problem, ask, forget, send, useAnswer } from "../lib/api";
 import { count, many, NBSP } from "../lib/format";
 import { useHeaderTools } from "../lib/heading";
 import { inFreeHalf } from "../lib/layout";
@@ -147,7 +147,7 @@ function columnsFor({ zone, add, kind, onDelete }: ListActs): Column<Dashboard>[
             </button>
           </span>
         ) : (
-          <button type="button" class="button" onClick={() => void addQuery(row, add, kind)}>
+          <button type="button" class="button" onClick={() => void addQuery(row.id, add, kind)}>
             Add here
           </button>
         ),
@@ -165,18 +165,33 @@ export function bodyOf(board: Dashboard): DashboardBody {
   return { name, type, isActive, isLive, refreshInterval, description, widgets };
 }
 
-async function addQuery(board: Dashboard, sql: string, kind: string | undefined): Promise<void> {
-  const widget: Widget = {
-    kind: (kind ?? "table") as WidgetKind,
-    title: /^--\s*(.+)/.exec(sql)?.[1]?.slice(0, 80) ?? "Query",
-    metric: "sql",
-    filters: { sql },
-    range: null,
-    layout: inFreeHalf(board.widgets.map(({ layout }) => layout)),
+/** A dashboard as it is kept now, and its version. */
+export async function keptOf(id: string): Promise<{ board: Dashboard; tag: string | null }> {
+  const response = await send(addressOf(id));
+  const { data } = (await response.json()) as { data: Dashboard };
+  return { board: data, tag: response.headers.get("ETag") };
+}
+
+/** Keep a dashboard in place of that version; refused where somebody else has changed it since. */
+export function keep(id: string, body: DashboardBody, tag: string | null): Promise<unknown> {
+  const headers = tag === null ? {} : { headers: { "If-Match": tag } };
+  return send(addressOf(id), { method: "PUT", body: JSON.stringify(body), ...headers });
+}
+
+async function addQuery(id: string, sql: string, kind: string | undefined): Promise<void> {
+  const add = async (): Promise<unknown> => {
+    const { board, tag } = await keptOf(id); // the list may have been shown for hours
+    const widget: Widget = {
+      kind: (kind ?? "table") as WidgetKind,
+      title: /^--\s*(.+)/.exec(sql)?.[1]?.slice(0, 80) ?? "Query",
+      metric: "sql",
+      filters: { sql },
+      range: null,
+      layout: inFreeHalf(board.widgets.map(({ layout }) => layout)),
+    };
+    return keep(id, { ...bodyOf(board), widgets: [...board.widgets, widget] }, tag);
   };
-  const body = { ...bodyOf(board), widgets: [...board.widgets, widget] };
-  const put = (): Promise<unknown> => ask(addressOf(board.id), { method: "PUT", body: JSON.stringify(body) });
-  if (await attempt("add the query", put, "Query added")) go(["dashboards", board.id]);
+  if (await attempt("add the query", add, "Query added")) go(["dashboards", id]);
 }
 
 export const addressOf = (id: string): string => `/dashboards/${encodeURIComponent(id)}`;
