@@ -120,8 +120,8 @@ def _wrapped(sql: str, kind: Kind) -> str:
 
 
 def _holds(kind: Kind, value: int) -> bool:
-    top = 2 ** (kind.bits - kind.signed)
-    return -top * kind.signed <= value < top
+    top: int = 2 ** (kind.bits - kind.signed)
+    return (-top if kind.signed else 0) <= value < top
 
 
 def _fits(narrow: Kind, wide: Kind) -> bool:
