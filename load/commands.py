@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from load import history, marketplace, resume, sender
+from load import extent, history, marketplace, resume, sender
 from load.connection import Target
 from load.mapping import EventMapping
 from load.resume import ImportProgress
@@ -55,9 +55,9 @@ async def run_demo(
     target: Target,
     end_ms: int,
     seed: int = SEED,
-    days: int = marketplace.DAYS,
-    services: int = marketplace.SERVICES,
-    users: int = marketplace.USERS,
+    days: int = extent.DAYS,
+    services: int = extent.SERVICES_MAX,
+    users: int = extent.USERS,
     connections: int = sender.CONNECTIONS,
     console: Console | None = None,
 ) -> Summary:
