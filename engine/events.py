@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from engine.errors import Fault, InvalidEvents
 from engine.money import CURRENCIES
+from engine.refusal import NAMED
 
 ID_BYTES_MAX: Final = 256
 EVENT_ID_BYTES_MAX: Final = 128
@@ -38,7 +39,10 @@ Cohort = Annotated[str, Meta(min_length=1, max_length=COHORT_BYTES_MAX)]
 if TYPE_CHECKING:
     CurrencyCode = str
 else:
-    CurrencyCode = Literal[tuple(sorted(CURRENCIES))]
+    CurrencyCode = Annotated[
+        Literal[tuple(sorted(CURRENCIES))],
+        Meta(extra={NAMED: "a code of ISO 4217 in capitals, such as USD"}),
+    ]
 Amount = Annotated[float, Meta(ge=0, le=AMOUNT_MAX)]
 NotNegative = Annotated[float, Meta(ge=0)]
 VariantIndex = Annotated[int, Meta(ge=0, lt=VARIANTS_MAX)]

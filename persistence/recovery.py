@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,11 @@ from persistence.files import REAL_DISK, Disk
 from persistence.journal import JOURNAL_FOLDER, Journal
 from persistence.record import Record
 from persistence.snapshot import SNAPSHOT_FOLDER, Loaded, Mended, Skipped, SnapshotStore
+
+_NO_SNAPSHOT: Final = (
+    "Restore a backup; without one, `tallymark salvage` lets the folder start with what is "
+    "whole, and says what is lost."
+)
 
 
 class ZoneChanged(TallymarkError):
@@ -92,7 +98,12 @@ def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     if snapshots.skipped and journal.first_seq > snapshot_seq + 1:
         path, reason = snapshots.skipped[0]
         needed = f"the journal begins only at number {journal.first_seq}"
-        raise Corruption(path, 0, f"{reason}; and {needed}, so that nothing can take its place")
+        raise Corruption(
+            path,
+            0,
+            f"{reason}; and {needed}, so that nothing can take its place",
+            advice=_NO_SNAPSHOT,
+        )
     replayed = replay(journal, snapshot_seq, sequencing, states)
     return Recovered(
         calendar=calendar,

@@ -309,12 +309,17 @@ def files_of(archived: Archived, head: Json) -> list[str]:
 
 
 def missing_of(files: list[str]) -> str:
-    """What is said where one of these files is not there any more."""
-    gone = next((path for path in map(Path, files) if not path.exists()), None)
-    if gone is None:
-        return "The files that the query reads were changed. Try again."
-    place = f"{gone.parent.name}/{gone.name}"
-    return f"The file {place} of the archive is missing. Try again; if it stays, it is lost."
+    """What is said where one of these files cannot be opened."""
+    for path in map(Path, files):
+        place = f"{path.parent.name}/{path.name}"
+        try:
+            path.stat()
+        except FileNotFoundError:
+            stays = "Try again; if it stays, it is lost."
+            return f"The file {place} of the archive is missing. {stays}"
+        except OSError as error:
+            return f"The file {place} of the archive cannot be read: {error.strerror}."
+    return "The files that are read were changed. Try again."
 
 
 def refusal_in(head: Json) -> None:

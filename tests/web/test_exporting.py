@@ -162,7 +162,7 @@ async def test_files_that_were_merged_away_are_looked_up_again(file: str) -> Non
     async with exporting([gone], [file, gone], [file]) as exports:
         assert len((await whole(await exports.open(ALL))).splitlines()) == ROWS
     async with exporting([gone]) as exports:
-        with pytest.raises(NotReady):
+        with pytest.raises(NotReady, match=r"gone\.parquet of the archive is missing"):
             await exports.open(ALL)
 
 
@@ -175,11 +175,19 @@ async def test_files_that_go_while_they_are_read_stay_whole(tmp_path: Path) -> N
         assert len((await whole(export)).splitlines()) == ROWS
 
 
-async def test_a_damaged_file_is_no_short_export(tmp_path: Path) -> None:
-    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and then nothing")
-    async with exporting([str(tmp_path / "bad.parquet")], log=["export failed"]) as exports:
-        with pytest.raises(CutShort):
+async def test_a_damaged_file_is_named_and_no_short_export(file: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"PAR1 and then nothing")
+    async with exporting([file, str(bad)], log=["export failed"]) as exports:
+        with pytest.raises(CutShort, match=f"The file {tmp_path.name}/bad.parquet of the arch"):
             await whole(await exports.open(ALL))
+
+
+async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    beyond = tmp_path / ("x" * 300)
+    async with exporting([str(beyond)], log=["export failed"]) as exports:
+        with pytest.raises(NotReady, match=f"{beyond} cannot be read: File name too long"):
+            await exports.open(ALL)
 
 
 async def test_without_an_archive_there_is_nothing_to_export() -> None:
