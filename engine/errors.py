@@ -48,7 +48,7 @@ class InvalidDocument(TallymarkError):
     status = 422
     title = "Invalid document"
 
-    def __init__(self, detail: str, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, detail: str, faults: tuple[Fault, ...]) -> None:
         super().__init__(detail)
         self.faults = faults
 

@@ -268,3 +268,11 @@ def correction_ms(received_ms: int, sent_at_ms: int) -> int:
         return 0
     skew_ms = received_ms - sent_at_ms
     return skew_ms if abs(skew_ms) > SKEW_MS_MIN else 0
+
+
+def instants_ms(batch: Batch, received_ms: int) -> Sequence[int]:
+    """The instants of a batch by our clock: of an event without a timestamp, `received_ms`."""
+    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
+    if not skew_ms and ABSENT not in batch.times_ms:
+        return batch.times_ms
+    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]

@@ -30,13 +30,16 @@ from engine.errors import Corruption, TallymarkError
 from persistence import audit, snapshot
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
+from persistence.archive.store import IDS_FOLDER
 from persistence.checksums import crc_of
 from persistence.database import FILE_NAME as CONTROL_NAME
 from persistence.files import MODE, REAL_DISK, write_whole
+from persistence.journal import JOURNAL_FOLDER
 from persistence.lock import LOCK_NAME
 from persistence.part import BadFile
 from persistence.segment import number_of
-from persistence.soundness import IDS_FOLDER, damages
+from persistence.snapshot import SNAPSHOT_FOLDER
+from persistence.soundness import damages
 
 NAME: Final = "backup.json"
 FORMAT: Final = 1
@@ -95,10 +98,7 @@ def back_up(data: Path, target: Path, *, now_ms: int, copies: bool = False) -> B
     Raises NotADataFolder, BackupFailed, Corruption where `data` itself is damaged, and
     UnknownFormat where another version wrote it.
     """
-    if not (data / audit.JOURNAL_FOLDER).is_dir():
-        raise audit.NotADataFolder(
-            f"{data} is no data folder: there is no {audit.JOURNAL_FOLDER}/ in it."
-        )
+    audit.must_be_data_folder(data)
     if target.exists():
         raise BackupFailed(f"{target} is there already: name a folder that is not.")
     try:
@@ -143,17 +143,17 @@ def _is_at_work(left: Path) -> bool:
 
 
 def _pin_all(data: Path, staging: Path) -> None:
-    journal = data / audit.JOURNAL_FOLDER
-    _pin_segments(journal, staging / audit.JOURNAL_FOLDER)
-    _pin_snapshots(data / audit.SNAPSHOT_FOLDER, staging / audit.SNAPSHOT_FOLDER)
+    journal = data / JOURNAL_FOLDER
+    _pin_segments(journal, staging / JOURNAL_FOLDER)
+    _pin_snapshots(data / SNAPSHOT_FOLDER, staging / SNAPSHOT_FOLDER)
     archive = data / ARCHIVE_FOLDER
     if archive.is_dir():
         _pin_snapshots(archive / IDS_FOLDER, staging / ARCHIVE_FOLDER / IDS_FOLDER)
         _pin_rows(archive, staging / ARCHIVE_FOLDER)
     _copy_others(data, staging)
     _copy_control(data / CONTROL_NAME, staging / CONTROL_NAME)
-    _pin_segments(journal, staging / audit.JOURNAL_FOLDER)
-    _copy_growing(journal, staging / audit.JOURNAL_FOLDER)
+    _pin_segments(journal, staging / JOURNAL_FOLDER)
+    _copy_growing(journal, staging / JOURNAL_FOLDER)
 
 
 def _pin(path: Path, pinned: Path) -> None:

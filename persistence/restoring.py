@@ -8,7 +8,7 @@ import msgspec
 
 from engine.config import Config
 from engine.errors import Corruption, TallymarkError
-from persistence import audit, backup
+from persistence import backup
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.backup import NAME, Backup, sync_all
@@ -16,7 +16,7 @@ from persistence.checksums import crc_of
 from persistence.files import REAL_DISK
 from persistence.record import UnknownFormat
 from persistence.recovery import recover
-from persistence.snapshot import SnapshotStore
+from persistence.snapshot import SNAPSHOT_FOLDER, SnapshotStore
 from persistence.soundness import damages
 
 UNTOLD_ZONE: Final = "UTC"
@@ -152,7 +152,7 @@ def _proved(data: Path, told: Backup) -> Restored:
 
 def _config_of(data: Path) -> Config:
     """Settings with which this folder can be started: its zone is its own."""
-    loaded = SnapshotStore(data / audit.SNAPSHOT_FOLDER).load_newest()
+    loaded = SnapshotStore(data / SNAPSHOT_FOLDER).load_newest()
     if loaded is None:
         return Config(data=data, timezone=UNTOLD_ZONE)
     return Config(data=data, timezone=loaded.meta["timezone"], shards=loaded.meta["shards"])

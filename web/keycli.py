@@ -152,7 +152,7 @@ def _store(data: Path | None, *, makes: bool = False) -> "Iterator[tuple[KeyStor
     options = {} if data is None else {"data": str(data)}
     folder = settings.read(options, os.environ, None).config.data
     if not makes and not (folder / FILE_NAME).exists():
-        raise NotADataFolder(f"{folder} is no data folder: there is no {FILE_NAME} in it.")
+        raise NotADataFolder(f"{folder} is not a data folder: there is no {FILE_NAME} in it.")
     REAL_DISK.make_folder(folder)
     ControlStore.open(folder, now_ms=_now_ms(), first=first_dashboards()).close()
     store = KeyStore.open(folder)

@@ -189,7 +189,7 @@ def unix_timestamp(what: Made) -> Made:
     return of(seconds_of(shown), kinds.UINT32, what)
 
 
-def clocks(what: Made, where: str, zone: str | None = None) -> str:
+def clocks(what: Made, where: str, zone: str | None) -> str:
     """The SQL of what the clocks of its zone show."""
     if what.kind.base == "Date":
         return f"({what.sql})::TIMESTAMP"

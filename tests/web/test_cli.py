@@ -15,12 +15,10 @@ import pytest
 from engine.config import Config
 from engine.events import Body, Kind
 from engine.resolving import AT_MOST, SETTINGS, Source, resolve, written
-from load.catalogue import SERVICES_MAX
-from load.marketplace import DAYS_MAX, USERS_MIN
+from load.extent import DAYS_MAX, SERVICES_MAX, USERS_MIN
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import File, Manifest
-from persistence.audit import JOURNAL_FOLDER
-from persistence.journal import Journal
+from persistence.journal import JOURNAL_FOLDER, Journal
 from tests.damage import flip
 from tests.server import PATIENCE_S, environment, heed_interrupts, tallymark
 from web.cli import run
@@ -316,7 +314,7 @@ def test_verify_of_something_else_is_exit_code_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert run(["verify", str(tmp_path)]) == 1
-    assert _complaint(capsys) == f"{tmp_path} is no data folder: there is no journal/ in it."
+    assert _complaint(capsys) == f"{tmp_path} is not a data folder: there is no journal/ in it."
 
 
 def test_the_manual_has_every_command_option_and_exit_code() -> None:
