@@ -53,6 +53,13 @@ def test_every_decision_is_in_the_list(name: str) -> None:
     assert f"]({name})" in (DOCS / "decisions" / "README.md").read_text()
 
 
+def test_every_page_is_in_the_index_of_the_docs() -> None:
+    index = (DOCS / "README.md").read_text()
+    kept = [*DOCS.glob("*.md"), *(DOCS / "formats").glob("*.md"), DOCS / "decisions/README.md"]
+    pages = {str(page.relative_to(DOCS)) for page in kept} - {"README.md"}
+    assert sorted(pages - set(re.findall(r"\]\(([^)#]+)\)", index))) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())

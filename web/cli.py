@@ -21,6 +21,7 @@ import orjson
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from engine.resolving import KEY_VARIABLE, written
 from load.errors import LoadError
+from load.extent import DAYS, DAYS_MAX, SERVICES_MAX, USERS, USERS_MIN
 from persistence.tabular import Format
 from web import options, settings
 from web.keycli import keys
@@ -103,9 +104,14 @@ def config(config_file: Path | None, as_json: bool, **given: options.Given) -> N
 @click.option(
     "--seed", type=int, default=2025, show_default=True, help="Another seed makes other data."
 )
-@click.option("--days", type=click.IntRange(1, 399), default=30, show_default=True)
-@click.option("--services", type=click.IntRange(1, 40), default=40, show_default=True)
-@click.option("--users", type=click.IntRange(min=20), default=5_000, show_default=True)
+@click.option("--days", type=click.IntRange(1, DAYS_MAX), default=DAYS, show_default=True)
+@click.option(
+    "--services",
+    type=click.IntRange(1, SERVICES_MAX),
+    default=SERVICES_MAX,
+    show_default=True,
+)
+@click.option("--users", type=click.IntRange(min=USERS_MIN), default=USERS, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def demo(
     url: str,

@@ -260,8 +260,9 @@ class Exports:
         """A process that has opened its files. Raises NotReady, NotStarted."""
         files: tuple[str, ...] = ()
         for _ in range(ATTEMPTS):
+            nursery = self._must_run()
             process = _Process()
-            self._must_run().start_soon(process.listen)
+            nursery.start_soon(process.listen)
             question = self._question(wanted)
             files = question.files
             said = b""
