@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, event, execution, serving, settled
-from tests.server import Server
+from tests.server import Server, wait_until
 
 LONG = " ".join(["A service whose name is very long"] * 5)
 BATCH_MAX = 25
@@ -183,3 +183,29 @@ def test_charts_below_each_other_have_an_hour_at_one_place(
     )
     assert len(lefts) == 2
     assert lefts[0] == lefts[1]
+
+
+def test_the_axis_of_long_latencies_ticks_at_whole_minutes_and_hours(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    # What is drawn on a canvas is nowhere in the page: it is written down as it is drawn.
+    page.add_init_script(
+        """window.drawn = [];
+        const fillText = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+            drawn.push(text);
+            return fillText.call(this, text, ...rest);
+        };"""
+    )
+    slow = [execution(serviceId="slow", latencyMs=ms) for ms in (65_000, 1_000_000)]
+    assert extreme.client.post("/track/batch", json=slow).status_code == 200
+    open_page(extreme, "/#/services/slow")
+    settled(page)
+
+    def draws(*ticks: str) -> bool:
+        drawn = page.evaluate("drawn.map((text) => text.replace('\\u00a0', ' '))")
+        return set(ticks) <= set(drawn)
+
+    wait_until(lambda: draws("5 min", "10 min", "15 min", "20 min"))
+    page.get_by_role("button", name="Log", exact=True).click()
+    wait_until(lambda: draws("1 min", "10 min", "1 h"))

@@ -2,9 +2,12 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Scaled } from "../lib/axis";
 import { drawPlot, optionsFor, redraw, shapeOf, type Plot, type PlotSpec, type XTick } from "../lib/plot";
 import { useStore } from "../lib/store";
 import { theme } from "../lib/theme";
+import { route } from "../lib/url";
+import { wayBack, zoomOut } from "../lib/zoom";
 import { Legend, Readout, Tooltip, Twin, captionOf } from "./chartparts";
 import { Icon } from "./icons";
 import "uplot/dist/uPlot.min.css";
@@ -45,7 +48,7 @@ export interface ChartProps {
   nameAt: (index: number) => string;
   xName: string;
   footAt?: (index: number) => ComponentChildren;
-  isWhole?: boolean;
+  scaled?: Scaled;
   isLog?: boolean;
   running?: number;
   limit?: number | null;
@@ -54,6 +57,7 @@ export interface ChartProps {
   gutterPx?: number;
   height?: number;
   hasLegend?: boolean;
+  /** A drag chooses a range; a double click goes back out of it. */
   onRange?: (from: number, to: number) => void;
   onPoint?: (index: number) => void;
 }
@@ -123,7 +127,7 @@ function specOf(props: BoxProps): PlotSpec {
     xTicks: props.xTicks,
     areTicksAtStart: props.areTicksAtStart ?? false,
     yTick: props.yTick,
-    isWhole: props.isWhole ?? false,
+    scaled: props.scaled ?? "others",
     isLog: props.isLog ?? false,
     running: props.running ?? -1,
     limit: props.limit ?? null,
@@ -173,13 +177,10 @@ function PlotBox(props: BoxProps): JSX.Element {
     const drawn = drawPlot(spec, optionsFor(spec, events, { width, height }), element);
     plot.current = drawn;
     drawn.root.setAttribute("aria-hidden", "true");
-    const click = (): void => {
-      const index = drawn.cursor.idx;
-      if (index != null) latest.current.onPoint?.(index);
-    };
-    drawn.over.addEventListener("click", click);
+    const forgetClicks = heedClicks(drawn, latest);
     if (props.onPoint !== undefined) drawn.over.style.cursor = "pointer";
     return () => {
+      forgetClicks();
       drawn.destroy();
       plot.current = null;
     };
@@ -233,6 +234,32 @@ function PlotBox(props: BoxProps): JSX.Element {
       </div>
     </div>
   );
+}
+
+/** Within it a second click makes a double one. */
+const DOUBLE_CLICK_MS = 300;
+
+/** A click opens a point, a double click goes back out; returns how to stop that. */
+function heedClicks({ over, cursor }: Plot, latest: { current: BoxProps }): () => void {
+  let waiting = 0;
+  let wasZoomed = false;
+  const click = ({ detail }: MouseEvent): void => {
+    if (detail > 1) return;
+    const open = (): void => {
+      if (cursor.idx != null) latest.current.onPoint?.(cursor.idx);
+    };
+    wasZoomed = wayBack(route.get()) !== undefined;
+    // Where there is a way back it is not known yet which of the two this will be.
+    if (wasZoomed) waiting = window.setTimeout(open, DOUBLE_CLICK_MS);
+    else open();
+  };
+  const back = (): void => {
+    clearTimeout(waiting);
+    if (wasZoomed && latest.current.onRange !== undefined) zoomOut();
+  };
+  over.addEventListener("click", click);
+  over.addEventListener("dblclick", back);
+  return () => clearTimeout(waiting);
 }
 
 /** What lies ahead has no values: the keyboard begins where there are some. */

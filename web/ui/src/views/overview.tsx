@@ -83,7 +83,7 @@ function ExecutionsChart({ view, services }: { view: View; services: Asked<Servi
               lines={lines}
               yTick={short}
               format={count}
-              isWhole
+              scaled="counts"
               syncKey="overview"
               height={CHART_HEIGHT}
               onRange={rangeSetter(axis, view.zone)}
