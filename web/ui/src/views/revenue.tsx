@@ -10,7 +10,7 @@ import { known, timeAxis } from "../lib/series";
 import { monthDay } from "../lib/time";
 import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../lib/types";
 import { linkTo, setQuery } from "../lib/url";
-import type { View } from "../lib/view";
+import { useKnown, type View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { NameLink } from "../ui/cells";
@@ -24,7 +24,7 @@ import { DataTable } from "../ui/table";
 const TOP = 8;
 
 export function Revenue({ view }: { view: View }): JSX.Element {
-  const currency = currencyIn(view);
+  const currency = useKnown(view.route, "currency", isCode, "It shows all that there are.");
   const asked = useAnswer<RevenueAnswer>(
     url("/metrics/revenue", {
       ...view.params,
@@ -59,10 +59,12 @@ export function Revenue({ view }: { view: View }): JSX.Element {
   );
 }
 
+const isCode = (word: string): boolean => /^[A-Z]{3}$/.test(word);
+
 /** The one currency that is looked at; null for all together. */
 function currencyIn(view: View): string | null {
   const code = view.route.query["currency"] ?? "";
-  return /^[A-Z]{3}$/.test(code) ? code : null;
+  return isCode(code) ? code : null;
 }
 
 function Choice({ chosen, codes }: { chosen: string | null; codes: readonly string[] }): JSX.Element | null {

@@ -7,7 +7,7 @@ import { NBSP, bound, count, duration, many, percent, plain, short } from "../li
 import { timeAxis } from "../lib/series";
 import type { LatencyAccuracy, ServiceRow, ServicesAnswer } from "../lib/types";
 import { setQuery } from "../lib/url";
-import type { View } from "../lib/view";
+import { useKnown, type View } from "../lib/view";
 import { CountBar, ErrorRate, Latency, P95Change, ServiceName, thinned } from "../ui/cells";
 import { Icon } from "../ui/icons";
 import { Answered } from "../ui/panel";
@@ -18,10 +18,14 @@ const ROWS_MAX = 1000;
 const PAGED_FROM = 200;
 const PAGE_ROWS = 50;
 const DEFAULT_SORT = "-executions";
+const SORTS = [
+  "executions", "errorRate", "successRate", "p50", "p95", "p99", "avg", "max", "serviceId", "serviceName", "category",
+];
+const isSort = (word: string): boolean => SORTS.includes(word.replace(/^-/, ""));
 
 export function Services({ view }: { view: View }): JSX.Element {
   const { query } = view.route;
-  const sort = query["sort"] ?? DEFAULT_SORT;
+  const sort = useKnown(view.route, "sort", isSort, "The busiest come first.") ?? DEFAULT_SORT;
   const category = query["category"] ?? "";
   const all = useAnswer<ServicesAnswer>(question(view, { sort, category: "" }), view.refreshMs);
   const some = useAnswer<ServicesAnswer>(
