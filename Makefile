@@ -135,7 +135,7 @@ lock: $(ENV) ## Pin the newest versions that the .in files allow (Python 3.11, L
 	@$(LOCK) -o requirements-bench.lock requirements-bench.in
 
 clean: ## Remove the environment and what the tools left behind; ./data stays
-	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/*/node_modules clients/typescript/dist clients/payload/dist examples/payload-site/node_modules examples/payload-site/.next examples/payload-site/packages .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench build dist web/static web/ui/node_modules tests/browser/node_modules clients/*/node_modules clients/*/dist clients/*/*.tgz examples/payload-site/node_modules examples/payload-site/.next examples/payload-site/packages .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without isolation the package is built by the hatchling that the lock pins.

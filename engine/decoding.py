@@ -30,6 +30,7 @@ from engine.events import (
     instant_ms,
     replay,
 )
+from engine.refusal import told
 
 FAULTS_MAX: Final = 100
 """Faults listed in one refusal; of a batch with more, the first hundred."""
@@ -134,10 +135,15 @@ def decode_document(body: bytes, kind: type[Document]) -> Document:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as refusal:
         _must_be_json(body)
-        fault = _fault(0, refusal)
-        raise InvalidDocument(f"{fault.message} (at {fault.path}).", (fault,)) from None
+        raise invalid_document(refusal, kind) from None
     except NOT_JSON as refusal:
         raise _malformed(refusal) from None
+
+
+def invalid_document(refusal: Exception, kind: object) -> InvalidDocument:
+    """The refusal of a document that should have been a `kind`, by what msgspec said of it."""
+    fault = _fault(0, refusal, kind)
+    return InvalidDocument(f"{fault.message} (at {fault.path}).", (fault,))
 
 
 def _kind_of(body: bytes) -> int:
@@ -177,11 +183,10 @@ def _malformed(refusal: Exception) -> MalformedBody:
     return MalformedBody(f"The body is not valid JSON: {refusal}.")
 
 
-def _fault(index: int, refusal: Exception) -> Fault:
-    message, _, path = str(refusal).rpartition(" - at `")
-    if not message:
-        message, path = str(refusal), "$"
-    return Fault(index, path.rstrip("`"), message[:FAULT_CHARS_MAX])
+def _fault(index: int, refusal: Exception, kind: object = Event) -> Fault:
+    """What msgspec refused in a `kind`, as the fault of what has this place in a batch."""
+    message, path = told(refusal, kind)
+    return Fault(index, path, message[:FAULT_CHARS_MAX])
 
 
 def _fault_of(index: int, raw: msgspec.Raw) -> Fault | None:

@@ -39,7 +39,6 @@ import numpy as np
 from engine.hashindex import SEGMENTS, HashIndex
 from engine.slots import Hashes
 
-DAY_MS: Final = 86_400_000
 GENERATIONS: Final = 16
 """Of each kind, by count and by time: at most 2 × 17 + 1 are alive at once, far below 256."""
 
@@ -97,7 +96,7 @@ class IdWindow:
         "_unswept",
     )
 
-    def __init__(self, ids_max: int = 10_000_000, keep_ms: int = 7 * DAY_MS) -> None:
+    def __init__(self, *, ids_max: int, keep_ms: int) -> None:
         assert ids_max >= 1
         assert keep_ms >= GENERATIONS
         self._ids_max = ids_max

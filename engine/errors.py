@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class TallymarkError(Exception):
@@ -48,7 +48,7 @@ class InvalidDocument(TallymarkError):
     status = 422
     title = "Invalid document"
 
-    def __init__(self, detail: str, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, detail: str, faults: tuple[Fault, ...]) -> None:
         super().__init__(detail)
         self.faults = faults
 
@@ -133,16 +133,24 @@ class ChangedMeanwhile(TallymarkError):
     title = "Changed meanwhile"
 
 
+_NO_START: Final = (
+    "Tallymark does not start on a journal with a hole: restore the file, or move it away to "
+    "accept the loss."
+)
+
+
 class Corruption(TallymarkError):
-    """Bytes on disk that were once whole and no longer are; never raised for a torn tail."""
+    """Bytes on disk that were once whole and no longer are; never raised for a torn tail.
+
+    advice  what to do; of a start over a damaged journal unless given
+    """
 
     title = "Corruption"
 
-    def __init__(self, path: Path, offset_bytes: int, reason: str) -> None:
-        super().__init__(
-            f"{path} is damaged at byte {offset_bytes}: {reason}. Tallymark does not start on "
-            f"a journal with a hole: restore the file, or move it away to accept the loss."
-        )
+    def __init__(
+        self, path: Path, offset_bytes: int, reason: str, *, advice: str = _NO_START
+    ) -> None:
+        super().__init__(f"{path} is damaged at byte {offset_bytes}: {reason}. {advice}")
         self.path = path
         self.offset_bytes = offset_bytes
         self.reason = reason

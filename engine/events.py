@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from engine.errors import Fault, InvalidEvents
 from engine.money import CURRENCIES
+from engine.refusal import NAMED
 
 ID_BYTES_MAX: Final = 256
 EVENT_ID_BYTES_MAX: Final = 128
@@ -38,7 +39,10 @@ Cohort = Annotated[str, Meta(min_length=1, max_length=COHORT_BYTES_MAX)]
 if TYPE_CHECKING:
     CurrencyCode = str
 else:
-    CurrencyCode = Literal[tuple(sorted(CURRENCIES))]
+    CurrencyCode = Annotated[
+        Literal[tuple(sorted(CURRENCIES))],
+        Meta(extra={NAMED: "a code of ISO 4217 in capitals, such as USD"}),
+    ]
 Amount = Annotated[float, Meta(ge=0, le=AMOUNT_MAX)]
 NotNegative = Annotated[float, Meta(ge=0)]
 VariantIndex = Annotated[int, Meta(ge=0, lt=VARIANTS_MAX)]
@@ -264,3 +268,11 @@ def correction_ms(received_ms: int, sent_at_ms: int) -> int:
         return 0
     skew_ms = received_ms - sent_at_ms
     return skew_ms if abs(skew_ms) > SKEW_MS_MIN else 0
+
+
+def instants_ms(batch: Batch, received_ms: int) -> Sequence[int]:
+    """The instants of a batch by our clock: of an event without a timestamp, `received_ms`."""
+    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
+    if not skew_ms and ABSENT not in batch.times_ms:
+        return batch.times_ms
+    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]

@@ -81,9 +81,7 @@ class HashIndex(Slots):
         return index
 
     @classmethod
-    def for_(
-        cls, payload: Literal["uint8", "uint32"], count: int, *, foreseen: int | None = None
-    ) -> Self:
+    def for_(cls, payload: Literal["uint8", "uint32"], count: int, *, foreseen: int) -> Self:
         """An empty index that has memory for so many."""
         index = cls(payload, foreseen=foreseen)
         index._empty(count)

@@ -9,6 +9,8 @@ from typing import Final, Self
 from engine.errors import InvalidQuestion
 from engine.timebucket import QUARTER_MS, Calendar, epoch_ms, iso, quoted, zone_info
 
+DAYS_DEFAULT: Final = 7
+"""Days of a question without startDate."""
 RANGE_DAYS_MAX: Final = 401
 """Local days in one question: the 400 that rollups keep, and today."""
 BUCKETS_MAX: Final = 10_000
@@ -80,8 +82,7 @@ def parse_period(
     *,
     zone: str,
     now_ms: int,
-    default_days: int = 7,
-    days_max: int = RANGE_DAYS_MAX,
+    default_days: int = DAYS_DEFAULT,
 ) -> Period:
     """The period of the parameters startDate and endDate, each absent (None) or as given.
 
@@ -101,10 +102,10 @@ def parse_period(
         raise InvalidQuestion(_upside_down(since, upto, end, zone))
     period = _period(calendar, since, upto)
     days = (period.last - period.first).days + 1
-    if days > days_max:
+    if days > RANGE_DAYS_MAX:
         raise InvalidQuestion(
-            f"startDate: the range {period.label} covers {days} days, and at most {days_max} "
-            f"are accepted. Give a later startDate or an earlier endDate."
+            f"startDate: the range {period.label} covers {days} days, and at most "
+            f"{RANGE_DAYS_MAX} are accepted. Give a later startDate or an earlier endDate."
         )
     return period
 

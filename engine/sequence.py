@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.dealing import Dealing
 from engine.dedup import IdWindow
 from engine.erasure import Erase, Erasures, Secret
-from engine.events import ABSENT, Batch, Body, Event, correction_ms
+from engine.events import ABSENT, Batch, Body, Event, instants_ms
 from engine.facts import Facts, Kept, read
 from engine.group import Group
 from engine.sharing import Shared
@@ -318,14 +318,6 @@ def _told(received_ms: int, batches: Iterable[Batch]) -> tuple[list[Event], list
 def are_few(batches: Sequence[Batch]) -> bool:
     """Whether it is better to put off reading a record of these batches."""
     return sum(len(batch.events) for batch in batches) < READ_EVENTS_MIN
-
-
-def instants_ms(batch: Batch, received_ms: int) -> Sequence[int]:
-    """The instants of a batch by our clock."""
-    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
-    if not skew_ms and ABSENT not in batch.times_ms:
-        return batch.times_ms
-    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]
 
 
 def portions(batches: Sequence[Batch]) -> Iterable[Sequence[Batch]]:

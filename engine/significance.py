@@ -28,6 +28,10 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SIGNIFICANT_P: Final = 0.05
 """A winner needs a p-value below this."""
+LEVEL: Final = 0.95
+"""Of every interval: how likely it holds the truth."""
+POWER: Final = 0.8
+"""How likely `units_needed` units find the lift that they were counted for."""
 EXPECTED_MIN: Final = 5.0
 """Cochran's rule: below this expected count in a cell, χ² does not follow its distribution."""
 SRM_P: Final = 0.001
@@ -139,7 +143,7 @@ def pearson(arms: Sequence[Arm]) -> ChiSquare | None:
     return ChiSquare(statistic, df, chi_square_sf(statistic, df), expected_min)
 
 
-def wilson(arm: Arm, *, level: float = 0.95) -> tuple[float, float] | None:
+def wilson(arm: Arm, *, level: float = LEVEL) -> tuple[float, float] | None:
     """Wilson's score interval of the rate; None without units."""
     if not arm.units:
         return None
@@ -152,7 +156,7 @@ def wilson(arm: Arm, *, level: float = 0.95) -> tuple[float, float] | None:
     return low, high
 
 
-def lift(base: Arm, variant: Arm, *, level: float = 0.95) -> Lift | None:
+def lift(base: Arm, variant: Arm) -> Lift | None:
     """The variant's rate against the baseline's; None where that is 0 or either is unknown."""
     if not (base.converted and variant.units):
         return None
@@ -164,7 +168,7 @@ def lift(base: Arm, variant: Arm, *, level: float = 0.95) -> Lift | None:
     )
     if not variance:
         return Lift(ratio - 1, None, None)
-    factor = math.exp(normal_quantile((1 + level) / 2) * math.sqrt(variance))
+    factor = math.exp(normal_quantile((1 + LEVEL) / 2) * math.sqrt(variance))
     return Lift(ratio - 1, ratio / factor - 1, ratio * factor - 1)
 
 
@@ -219,17 +223,15 @@ def _mixture_p(base: Arm, variant: Arm) -> float | None:
     return min(1.0, math.sqrt(1 + r) * math.exp(-test.statistic / 2 * r / (1 + r)))
 
 
-def units_needed(
-    base_rate: float, *, relative_lift: float = 0.10, power: float = 0.8, alpha: float = 0.05
-) -> int | None:
+def units_needed(base_rate: float, *, relative_lift: float) -> int | None:
     """Units per variant to find a relative lift; None where a rate would leave 0 to 1."""
     rate = base_rate * (1 + relative_lift)
     if not (0 < base_rate < 1 and 0 < rate < 1 and relative_lift):
         return None
     pooled = (base_rate + rate) / 2
-    under_null = normal_quantile(1 - alpha / 2) * math.sqrt(2 * pooled * (1 - pooled))
+    under_null = normal_quantile(1 - SIGNIFICANT_P / 2) * math.sqrt(2 * pooled * (1 - pooled))
     spread = base_rate * (1 - base_rate) + rate * (1 - rate)
-    under_lift = normal_quantile(power) * math.sqrt(spread)
+    under_lift = normal_quantile(POWER) * math.sqrt(spread)
     return math.ceil(((under_null + under_lift) / (rate - base_rate)) ** 2)
 
 

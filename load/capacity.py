@@ -52,13 +52,12 @@ class Search:
     """The rates to try, by what became of those before.
 
     Where a rate is held exactly if it does not exceed some capacity, the search ends with a
-    rate that is held, and is below the capacity by at most `precision` of it.
+    rate that is held, and is below the capacity by at most PRECISION of it.
     """
 
-    def __init__(self, first: float, *, precision: float = PRECISION) -> None:
+    def __init__(self, first: float) -> None:
         self.held: float | None = None
         self._failed: float | None = None
-        self._precision = precision
         self._first = first
 
     @property
@@ -69,7 +68,7 @@ class Search:
             return rate if rate >= 1 else None
         if self._failed is None:
             return self.held * 2 if self.held < HIGHEST_PER_S else None
-        if self._failed - self.held <= self._precision * self.held:
+        if self._failed - self.held <= PRECISION * self.held:
             return None
         return (self.held + self._failed) / 2
 
@@ -86,7 +85,6 @@ async def find(
     *,
     first_per_s: float = FIRST_PER_S,
     p99_ms: float = P99_MS,
-    precision: float = PRECISION,
     on_trial: Callable[[Trial], None],
     do: Callable[[Plan], Awaitable[Outcome]] = run,
 ) -> Capacity:
@@ -94,7 +92,7 @@ async def find(
 
     Raises what `load.run.run` raises.
     """
-    search = Search(first_per_s, precision=precision)
+    search = Search(first_per_s)
     trials: list[Trial] = []
     while (rate := search.next) is not None:
         outcome = await do(msgspec.structs.replace(plan, rate_per_s=rate))

@@ -20,11 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from load import history, marketplace, resume, sender
+from load import extent, history, marketplace, resume, sender
 from load.connection import Target
 from load.mapping import EventMapping
 from load.resume import ImportProgress
-from load.sender import Patience
 
 SAVED_EVERY_ROWS: Final = 10_000
 """How far a progress file may lag: at most so many rows are sent twice after a crash."""
@@ -55,9 +54,9 @@ async def run_demo(
     target: Target,
     end_ms: int,
     seed: int = SEED,
-    days: int = marketplace.DAYS,
-    services: int = marketplace.SERVICES,
-    users: int = marketplace.USERS,
+    days: int,
+    services: int = extent.SERVICES_MAX,
+    users: int,
     connections: int = sender.CONNECTIONS,
     console: Console | None = None,
 ) -> Summary:
@@ -98,7 +97,6 @@ async def run_import(
     shift_to_end: dt.date | None = None,
     restart: bool = False,
     connections: int = sender.CONNECTIONS,
-    patience: Patience = sender.PATIENCE,
     console: Console | None = None,
 ) -> Summary:
     """Import history files, one after the other, as the mapping says.
@@ -134,9 +132,7 @@ async def run_import(
                 soft_wrap=True,
             )
         with _bar(console, one.path.name, total=one.rows) as advance:
-            events += await _import_one(
-                one, mapping, target, advance, connections=connections, patience=patience
-            )
+            events += await _import_one(one, mapping, target, advance, connections=connections)
     summary = Summary(events, skipped_rows, trio.current_time() - begun_s)
     console.print(summary.line(target.url), highlight=False, soft_wrap=True)
     return summary
@@ -185,7 +181,6 @@ async def _import_one(
     advance: Callable[[int, int], None],
     *,
     connections: int,
-    patience: Patience,
 ) -> int:
     """Send what is not settled and keep the progress file; returns the events acknowledged."""
     progress, kept_at = one.progress, resume.beside(one.path)
@@ -206,7 +201,6 @@ async def _import_one(
             _after(settled_before, rows),
             target=target,
             connections=connections,
-            patience=patience,
             on_progress=settle,
             row_label=f"{one.path}, row",
         )

@@ -40,7 +40,7 @@ def plot(
     unit: str,
     x_ticks: Sequence[Tick],
     x_span: Point,
-    is_log: bool = False,
+    is_log: bool,
 ) -> str:
     """One plot as an SVG element.
 

@@ -13,13 +13,11 @@ from typing import Final, NamedTuple
 
 from engine.errors import Corruption, FolderInUse, TallymarkError
 from persistence.files import Bytes, Disk
-from persistence.journal import Cut, Journal
+from persistence.journal import JOURNAL_FOLDER, Cut, Journal
 from persistence.lock import LOCK_NAME
 from persistence.segment import Segment
-from persistence.snapshot import SnapshotStore
+from persistence.snapshot import SNAPSHOT_FOLDER, SnapshotStore
 
-JOURNAL_FOLDER: Final = "journal"
-SNAPSHOT_FOLDER: Final = "snapshots"
 _MANIFEST: Final = ".manifest"
 _NO_HANDLE: Final = -1
 
@@ -76,6 +74,14 @@ class Audit(NamedTuple):
         return sum(segment.size_bytes for segment in self.segments)
 
 
+def must_be_data_folder(folder: Path) -> None:
+    """Raises NotADataFolder where no server has ever run on `folder`."""
+    if not (folder / JOURNAL_FOLDER).is_dir():
+        raise NotADataFolder(
+            f"{folder} is not a data folder: there is no {JOURNAL_FOLDER}/ in it."
+        )
+
+
 def audit(folder: Path) -> Audit:
     """Read everything in the data folder `folder` and check it. Blocks, and reads all bytes.
 
@@ -83,10 +89,7 @@ def audit(folder: Path) -> Audit:
     written at any instant), UnknownFormat, and Corruption where a start would refuse as well.
     A damaged snapshot is no reason to refuse, and is listed with its flaw.
     """
-    if not (folder / JOURNAL_FOLDER).is_dir():
-        raise NotADataFolder(
-            f"{folder} is no data folder: there is no {JOURNAL_FOLDER}/ in it."
-        )
+    must_be_data_folder(folder)
     with undisturbed(folder):
         snapshots = tuple(_snapshots(folder / SNAPSHOT_FOLDER))
         loaded = next((one for one in snapshots if one.flaw is None), None)

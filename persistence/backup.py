@@ -19,6 +19,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from errno import ENOENT
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -29,13 +30,16 @@ from engine.errors import Corruption, TallymarkError
 from persistence import audit, snapshot
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
+from persistence.archive.store import IDS_FOLDER
 from persistence.checksums import crc_of
 from persistence.database import FILE_NAME as CONTROL_NAME
 from persistence.files import MODE, REAL_DISK, write_whole
+from persistence.journal import JOURNAL_FOLDER
 from persistence.lock import LOCK_NAME
 from persistence.part import BadFile
 from persistence.segment import number_of
-from persistence.soundness import IDS_FOLDER, damages
+from persistence.snapshot import SNAPSHOT_FOLDER
+from persistence.soundness import damages
 
 NAME: Final = "backup.json"
 FORMAT: Final = 1
@@ -44,6 +48,8 @@ STAGING: Final = ".backup-"
 
 TRIES: Final = 20
 """Times that a list is read again because a file in it was replaced while it was pinned."""
+
+_NO_BACKUP: Final = "No backup was made: docs/operations.md says what to do about damage."
 
 
 class BackupFailed(TallymarkError):
@@ -92,10 +98,7 @@ def back_up(data: Path, target: Path, *, now_ms: int, copies: bool = False) -> B
     Raises NotADataFolder, BackupFailed, Corruption where `data` itself is damaged, and
     UnknownFormat where another version wrote it.
     """
-    if not (data / audit.JOURNAL_FOLDER).is_dir():
-        raise audit.NotADataFolder(
-            f"{data} is no data folder: there is no {audit.JOURNAL_FOLDER}/ in it."
-        )
+    audit.must_be_data_folder(data)
     if target.exists():
         raise BackupFailed(f"{target} is there already: name a folder that is not.")
     try:
@@ -105,7 +108,7 @@ def back_up(data: Path, target: Path, *, now_ms: int, copies: bool = False) -> B
             shutil.rmtree(growing, ignore_errors=True)
             try:
                 _bring(staging, growing, copies=copies)
-                backup = _described(growing, now_ms)
+                backup = _described(growing, data, now_ms)
                 told = msgspec.json.format(msgspec.json.encode(backup))
                 write_whole(REAL_DISK, growing / NAME, [told])
                 sync_all(growing)
@@ -140,17 +143,17 @@ def _is_at_work(left: Path) -> bool:
 
 
 def _pin_all(data: Path, staging: Path) -> None:
-    journal = data / audit.JOURNAL_FOLDER
-    _pin_segments(journal, staging / audit.JOURNAL_FOLDER)
-    _pin_snapshots(data / audit.SNAPSHOT_FOLDER, staging / audit.SNAPSHOT_FOLDER)
+    journal = data / JOURNAL_FOLDER
+    _pin_segments(journal, staging / JOURNAL_FOLDER)
+    _pin_snapshots(data / SNAPSHOT_FOLDER, staging / SNAPSHOT_FOLDER)
     archive = data / ARCHIVE_FOLDER
     if archive.is_dir():
         _pin_snapshots(archive / IDS_FOLDER, staging / ARCHIVE_FOLDER / IDS_FOLDER)
         _pin_rows(archive, staging / ARCHIVE_FOLDER)
     _copy_others(data, staging)
     _copy_control(data / CONTROL_NAME, staging / CONTROL_NAME)
-    _pin_segments(journal, staging / audit.JOURNAL_FOLDER)
-    _copy_growing(journal, staging / audit.JOURNAL_FOLDER)
+    _pin_segments(journal, staging / JOURNAL_FOLDER)
+    _copy_growing(journal, staging / JOURNAL_FOLDER)
 
 
 def _pin(path: Path, pinned: Path) -> None:
@@ -183,11 +186,16 @@ def _copy_growing(folder: Path, pinned: Path) -> None:
 
 def _again(pin: Callable[[], None], what: Path) -> None:
     """Pin what a list lists, once more where it was replaced meanwhile."""
+    missing = set()
     for _ in range(TRIES):
         try:
             return pin()
-        except FileNotFoundError:
-            continue
+        except FileNotFoundError as error:
+            missing.add(error.filename)
+    if len(missing) == 1:
+        raise Corruption(
+            Path(missing.pop()), 0, f"{what} lists it, and it is missing", advice=_NO_BACKUP
+        )
     raise BackupFailed(f"{what} changed {TRIES} times while it was copied. Try again.")
 
 
@@ -199,9 +207,10 @@ def _pin_snapshots(folder: Path, pinned: Path) -> None:
             try:
                 listed = snapshot.read_manifest(REAL_DISK, folder / name)
             except BadFile as bad:
-                if not (folder / name).exists():
-                    raise FileNotFoundError(folder / name) from bad
-                raise Corruption(folder / name, bad.offset_bytes, str(bad)) from bad
+                path = folder / name
+                if not path.exists():
+                    raise FileNotFoundError(ENOENT, "it was replaced", str(path)) from bad
+                raise Corruption(path, bad.offset_bytes, str(bad), advice=_NO_BACKUP) from bad
             for part in (part for chain in listed.sources.values() for part in chain):
                 _pin(folder / part.name, pinned / part.name)
             _pin(folder / name, pinned / name)
@@ -261,11 +270,15 @@ def _bring(staging: Path, target: Path, *, copies: bool) -> None:
             _pin(path, place)
 
 
-def _described(folder: Path, now_ms: int) -> Backup:
-    """Check all of it, and say what it is. Raises Corruption."""
-    for one in damages(folder):
-        raise Corruption(one.path, one.offset_bytes, one.reason)
-    found = audit.audit(folder)
+def _described(folder: Path, data: Path, now_ms: int) -> Backup:
+    """Check all of it, and say what it is. Raises Corruption with the file in `data`."""
+    try:
+        for one in damages(folder):
+            raise Corruption(one.path, one.offset_bytes, one.reason)
+        found = audit.audit(folder)
+    except Corruption as bad:
+        path = data / bad.path.relative_to(folder)
+        raise Corruption(path, bad.offset_bytes, bad.reason, advice=_NO_BACKUP) from bad
     manifest = manifests.read(folder / ARCHIVE_FOLDER)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return Backup(

@@ -23,6 +23,10 @@ BUSY_S: Final = 5.0
 """How long somebody else (a backup, the sqlite3 shell) may hold the file."""
 
 
+_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""SQLite tells a full disk from other failures of a write, but not a quota that is used up."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file, made where there is none. Raises UnusableControlStore.
 
@@ -59,9 +63,11 @@ def writing(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
                 db.execute("ROLLBACK")
             raise
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+        if error.sqlite_errorcode not in _NO_ROOM:
             raise
-        raise DiskFull("The control store cannot grow: the disk is full.") from error
+        raise DiskFull(
+            f"The control store cannot grow ({error}): make room on the disk, or in its quota."
+        ) from error
 
 
 def unusable(path: Path, error: Exception) -> UnusableControlStore:
@@ -100,7 +106,7 @@ def begin_the_log_anew(db: sqlite3.Connection) -> None:
     try:
         db.execute("PRAGMA wal_checkpoint")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+        if error.sqlite_errorcode not in _NO_ROOM:
             raise
 
 

@@ -13,6 +13,9 @@ from persistence.tabular import Format
 READY: Final = b"ready\n"
 GONE: Final = b"gone\n"
 
+FAULT: Final = b"\xff"
+"""In the file of the progress, before the text that says why there will be no whole export."""
+
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """One export: events of `files` from `start_ms` up to before `end_ms`.
@@ -20,7 +23,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     hidden        rows that nobody may see
     memory_bytes  what the database may use
     progress_fd   a file that the process has been given, into which it writes how many percent
-                  are done, a byte each; None where nobody asks
+                  are done, a byte each, and where it fails FAULT and why; None where nobody
+                  asks
     """
 
     files: tuple[str, ...]

@@ -3,14 +3,15 @@
 A request comes on standard input, as one JSON object (`Wanted`). Its files are opened at once:
 the archive may merge them away at any time, and what is open stays readable. Standard output
 then has one line, `ready`, or `gone` if a file was no longer there, and after `ready` the
-export. Only the exit code 0 says that it is complete. No text of a user is run: filters are
-parameters.
+export. Only the exit code 0 says that it is complete; where it is not, the file of the progress
+says why. No text of a user is run: filters are parameters.
 """
 
 import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -18,7 +19,8 @@ import msgspec
 
 from persistence import arrow, sandbox
 from persistence.archive.columns import STORED, literal, quoted, source_of
-from persistence.exporting import GONE, READY, Wanted
+from persistence.archive.parquet import is_readable, is_shortage, unreadable
+from persistence.exporting import FAULT, GONE, READY, Wanted
 from persistence.tabular import DANGEROUS, PLAIN_NEGATIVE, Format
 
 ROW_GROUP_ROWS: Final = 61_440
@@ -27,6 +29,9 @@ ROW_GROUP_BYTES: Final = "16MB"
 
 PROGRESS_S: Final = 0.5
 """Between two tellings of how far it is."""
+
+LOOK_S: Final = 60.0
+"""How long it may take to find which file is bad."""
 
 _LEFT_OUT: Final = frozenset(
     ("timestamp", "eventType", "index1", "timestampMillis", "blob2", "receivedAt", "seq",
@@ -135,6 +140,9 @@ def main() -> int:
     except FileNotFoundError:
         os.write(1, GONE)
         return 0
+    except OSError as error:
+        _tell_fault(wanted, f"{error.filename} cannot be read: {error.strerror}.")
+        return 1
     connection = connected(wanted.memory_bytes)
     files = [f"/dev/fd/{one}" for one in handles]
     os.write(1, READY)
@@ -147,9 +155,31 @@ def main() -> int:
             sql, values = statement(wanted, files, "/dev/stdout")
             connection.execute(sql, values)
     except duckdb.Error as error:
-        print(f"export: {error}", file=sys.stderr)  # noqa: T201  the server's own log
+        bad = None if is_shortage(error) else _bad_of(connection, wanted.files)
+        _tell_fault(wanted, str(error) if bad is None else unreadable(bad))
         return 1
     return 0
+
+
+def _bad_of(connection: duckdb.DuckDBPyConnection, files: tuple[str, ...]) -> Path | None:
+    """The first file that is there and cannot be read, as far as there is time to look."""
+    end_s = time.monotonic() + LOOK_S
+    for path in map(Path, files):
+        if time.monotonic() > end_s:
+            break
+        try:
+            is_good = is_readable(connection, path)
+        except duckdb.Error as error:
+            is_good = is_shortage(error) or not path.exists()
+        if not is_good:
+            return path
+    return None
+
+
+def _tell_fault(wanted: Wanted, reason: str) -> None:
+    """Say why there will be no whole export."""
+    if wanted.progress_fd is not None:
+        os.write(wanted.progress_fd, FAULT + reason.encode())
 
 
 def _write_arrow(

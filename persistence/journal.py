@@ -22,6 +22,9 @@ from persistence.growing import Durability, GrowingSegment, failed
 from persistence.record import BadRecord, Record, encode, events_in, pieces, size_of
 from persistence.segment import HEADER_BYTES, Segment, check, number_of, read_records
 
+JOURNAL_FOLDER: Final = "journal"
+"""Its name in a data folder."""
+
 SEGMENT_BYTES_MAX: Final = 64 * 2**20
 
 

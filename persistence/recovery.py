@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Final
 
 import msgspec
 
@@ -20,9 +21,14 @@ from engine.timebucket import Calendar
 from persistence import key
 from persistence.aside import real_disk
 from persistence.files import REAL_DISK, Disk
-from persistence.journal import Journal
+from persistence.journal import JOURNAL_FOLDER, Journal
 from persistence.record import Record
-from persistence.snapshot import Loaded, Mended, Skipped, SnapshotStore
+from persistence.snapshot import SNAPSHOT_FOLDER, Loaded, Mended, Skipped, SnapshotStore
+
+_NO_SNAPSHOT: Final = (
+    "Restore a backup; without one, `tallymark salvage` lets the folder start with what is "
+    "whole, and says what is lost."
+)
 
 
 class ZoneChanged(TallymarkError):
@@ -72,12 +78,12 @@ def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     secret = key.of(config.data, disk or REAL_DISK)
     calendar = Calendar(config.timezone)
     journal = Journal.open(
-        config.data / "journal",
+        config.data / JOURNAL_FOLDER,
         durability=config.durability,
         segment_bytes_max=config.segment_bytes_max,
         disk=disk or real_disk(),
     )
-    snapshots = SnapshotStore(config.data / "snapshots", disk=disk or REAL_DISK)
+    snapshots = SnapshotStore(config.data / SNAPSHOT_FOLDER, disk=disk or REAL_DISK)
     sequencing = Sequencing(config, calendar, secret)
     states = [ShardState(config, calendar) for _ in range(config.shards)]
     loaded = snapshots.load_newest()
@@ -92,7 +98,12 @@ def recover(config: Config, *, disk: Disk | None = None) -> Recovered:
     if snapshots.skipped and journal.first_seq > snapshot_seq + 1:
         path, reason = snapshots.skipped[0]
         needed = f"the journal begins only at number {journal.first_seq}"
-        raise Corruption(path, 0, f"{reason}; and {needed}, so that nothing can take its place")
+        raise Corruption(
+            path,
+            0,
+            f"{reason}; and {needed}, so that nothing can take its place",
+            advice=_NO_SNAPSHOT,
+        )
     replayed = replay(journal, snapshot_seq, sequencing, states)
     return Recovered(
         calendar=calendar,

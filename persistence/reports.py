@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from persistence.files import REAL_DISK, Bytes, Disk, write_fully, write_whole
+from persistence.files import REAL_DISK, Bytes, write_fully, write_whole
 
 FOLDER: Final = "reports"
 
@@ -54,9 +54,8 @@ class Report(Struct, frozen=True, kw_only=True, rename="camel"):
 class ReportStore:
     """The folder of reports in a data folder; every call blocks, and may raise OSError."""
 
-    def __init__(self, data: Path, *, disk: Disk = REAL_DISK) -> None:
+    def __init__(self, data: Path) -> None:
         self._folder = data / FOLDER
-        self._disk = disk
 
     def load(self) -> tuple[list[Report], list[Path]]:
         """All reports, the oldest first, and what could not be read; removes what is left over.
@@ -65,13 +64,13 @@ class ReportStore:
         """
         if not self._folder.is_dir():
             return [], []
-        names = self._disk.names(self._folder)
+        names = REAL_DISK.names(self._folder)
         found: list[Report] = []
         damaged: list[Path] = []
         for name in names:
             if _TOLD.fullmatch(name):
                 try:
-                    content = self._disk.read(self._folder / name)
+                    content = REAL_DISK.read(self._folder / name)
                     report = msgspec.json.decode(content, type=Report)
                 except (msgspec.MsgspecError, UnicodeDecodeError):
                     damaged.append(self._folder / name)
@@ -81,38 +80,38 @@ class ReportStore:
         known = {report.id: report for report in found}
         for name in names:
             if _OURS.fullmatch(name) and not _is_wanted(name, known, damaged):
-                self._disk.remove(self._folder / name)
+                REAL_DISK.remove(self._folder / name)
         return sorted(found, key=lambda report: (report.created_ms, report.id)), damaged
 
     def keep(self, report: Report) -> None:
         """Have the disk say this of the report from now on."""
-        self._disk.make_folder(self._folder)
+        REAL_DISK.make_folder(self._folder)
         content = msgspec.json.encode(report)
-        write_whole(self._disk, self._folder / f"{report.id}.json", [content])
-        self._disk.sync_folder(self._folder)
+        write_whole(REAL_DISK, self._folder / f"{report.id}.json", [content])
+        REAL_DISK.sync_folder(self._folder)
 
     def begin(self, report: str) -> int:
         """A handle for the rows of a report, in place of what was begun before."""
         path = self._folder / f"{report}.part"
-        self._disk.remove(path)
-        return self._disk.create(path)
+        REAL_DISK.remove(path)
+        return REAL_DISK.create(path)
 
     def write(self, handle: int, piece: Bytes) -> None:
         """Add to the rows."""
-        write_fully(self._disk, handle, piece)
+        write_fully(REAL_DISK, handle, piece)
 
     def finish(self, report: str, handle: int) -> None:
         """Have the rows on the disk, whole; `keep` comes next."""
-        self._disk.sync(handle)
-        self._disk.rename(self._folder / f"{report}.part", self.rows_of(report))
+        REAL_DISK.sync(handle)
+        REAL_DISK.rename(self._folder / f"{report}.part", self.rows_of(report))
 
     def give_up(self, report: str) -> None:
         """Forget the rows that were begun."""
-        self._disk.remove(self._folder / f"{report}.part")
+        REAL_DISK.remove(self._folder / f"{report}.part")
 
     def close(self, handle: int) -> None:
         """Write no more to it."""
-        self._disk.close(handle)
+        REAL_DISK.close(handle)
 
     def rows_of(self, report: str) -> Path:
         """Where the rows of a report are once it is done."""
@@ -125,9 +124,9 @@ class ReportStore:
     def remove(self, report: str) -> None:
         """Remove all of a report."""
         for end in ("json", "part", "rows"):
-            self._disk.remove(self._folder / f"{report}.{end}")
+            REAL_DISK.remove(self._folder / f"{report}.{end}")
         if self._folder.is_dir():
-            self._disk.sync_folder(self._folder)
+            REAL_DISK.sync_folder(self._folder)
 
 
 def _is_wanted(name: str, known: dict[str, Report], damaged: list[Path]) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.config import Config
 from engine.errors import Corruption, TallymarkError
-from persistence import audit, backup
+from persistence import backup
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.backup import NAME, Backup, sync_all
@@ -16,11 +16,15 @@ from persistence.checksums import crc_of
 from persistence.files import REAL_DISK
 from persistence.record import UnknownFormat
 from persistence.recovery import recover
-from persistence.snapshot import SnapshotStore
+from persistence.snapshot import SNAPSHOT_FOLDER, SnapshotStore
 from persistence.soundness import damages
 
 UNTOLD_ZONE: Final = "UTC"
 """In which what no snapshot has cut into hours is counted, for the proof alone."""
+
+_NOT_RESTORED: Final = (
+    "Nothing was restored: take the file from another copy, or another backup."
+)
 
 
 class RestoreFailed(TallymarkError):
@@ -78,13 +82,17 @@ def read(source: Path) -> Backup:
             f"{source} is no backup, or one that was never finished: there is no {NAME} in it."
         ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Corruption(path, 0, str(error)) from error
+        raise _damaged(path, 0, str(error)) from error
     if told.format != backup.FORMAT:
         raise UnknownFormat(
             f"{path} has format {told.format}; this Tallymark reads {backup.FORMAT}. Restore "
             f"it with the version that wrote it, {told.version}."
         )
     return told
+
+
+def _damaged(path: Path, offset_bytes: int, reason: str) -> Corruption:
+    return Corruption(path, offset_bytes, reason, advice=_NOT_RESTORED)
 
 
 def _copy(source: Path, target: Path, told: Backup) -> None:
@@ -97,13 +105,13 @@ def _copy(source: Path, target: Path, told: Backup) -> None:
         try:
             shutil.copy2(path, place)
         except FileNotFoundError:
-            raise Corruption(path, 0, "it is missing, and the backup lists it") from None
+            raise _damaged(path, 0, "it is missing, and the backup lists it") from None
         size_bytes = place.stat().st_size
         if size_bytes != file.size_bytes:
             reason = f"it has {size_bytes} bytes, and {file.size_bytes} were written"
-            raise Corruption(path, min(size_bytes, file.size_bytes), reason)
+            raise _damaged(path, min(size_bytes, file.size_bytes), reason)
         if crc_of(place) != file.crc:
-            raise Corruption(path, *_place(source, path))
+            raise _damaged(path, *_place(source, path))
 
 
 def _place(source: Path, path: Path) -> tuple[int, str]:
@@ -117,7 +125,7 @@ def _place(source: Path, path: Path) -> tuple[int, str]:
 def _proved(data: Path, told: Backup) -> Restored:
     """Verify the copy, start it, and compare what it holds with what the backup says."""
     for one in damages(data):
-        raise Corruption(one.path, one.offset_bytes, one.reason)
+        raise _damaged(one.path, one.offset_bytes, one.reason)
     recovered = recover(_config_of(data))
     recovered.journal.close()
     manifest = manifests.read(data / ARCHIVE_FOLDER)
@@ -144,7 +152,7 @@ def _proved(data: Path, told: Backup) -> Restored:
 
 def _config_of(data: Path) -> Config:
     """Settings with which this folder can be started: its zone is its own."""
-    loaded = SnapshotStore(data / audit.SNAPSHOT_FOLDER).load_newest()
+    loaded = SnapshotStore(data / SNAPSHOT_FOLDER).load_newest()
     if loaded is None:
         return Config(data=data, timezone=UNTOLD_ZONE)
     return Config(data=data, timezone=loaded.meta["timezone"], shards=loaded.meta["shards"])

@@ -19,11 +19,12 @@ from engine.errors import TallymarkError
 from engine.sequence import Sequencing
 from engine.state import ShardState
 from engine.timebucket import Calendar
-from persistence.audit import JOURNAL_FOLDER, SNAPSHOT_FOLDER, NotADataFolder, undisturbed
+from persistence.audit import must_be_data_folder, undisturbed
 from persistence.files import REAL_DISK
-from persistence.journal import Journal
+from persistence.journal import JOURNAL_FOLDER, Journal
 from persistence.part import BadFile
 from persistence.snapshot import (
+    SNAPSHOT_FOLDER,
     Manifest,
     Part,
     SnapshotStore,
@@ -68,8 +69,7 @@ def salvage(data: Path, *, timezone: str | None, now_ms: int) -> Salvaged:
     Corruption where the journal is damaged, UnknownFormat where another version wrote a
     snapshot, NothingToSalvage, SnapshotFailed, and TallymarkError where the zone is needed.
     """
-    if not (data / JOURNAL_FOLDER).is_dir():
-        raise NotADataFolder(f"{data} is no data folder: there is no {JOURNAL_FOLDER}/ in it.")
+    must_be_data_folder(data)
     with undisturbed(data):
         journal = Journal.open(data / JOURNAL_FOLDER, durability="fsync")
         first_seq = journal.first_seq

@@ -27,6 +27,9 @@ from persistence.part import (
     write_manifest,
 )
 
+SNAPSHOT_FOLDER: Final = "snapshots"
+"""Their name in a data folder."""
+
 CHAIN_PARTS_MAX: Final = 16
 """A source is due for a full part when its chain is this long: loading reads all of it."""
 

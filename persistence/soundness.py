@@ -21,13 +21,15 @@ from persistence import audit, rowsums, segment, snapshot, wal
 from persistence.archive import checking
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER, BadManifest, File, Manifest
+from persistence.archive.store import IDS_FOLDER
 from persistence.checksums import crcs_of, stretch_bytes
 from persistence.database import FILE_NAME as CONTROL_NAME
 from persistence.database import LOG_ENDING, found_by
 from persistence.files import REAL_DISK
+from persistence.journal import JOURNAL_FOLDER
 from persistence.part import BadFile
+from persistence.snapshot import SNAPSHOT_FOLDER
 
-IDS_FOLDER: Final = "ids"
 _PAGE: Final = re.compile(r"[Pp]age (\d+)")
 
 
@@ -46,11 +48,11 @@ def damages(data: Path) -> Iterator[Damage]:
     UnknownFormat where another version wrote it.
     """
     with audit.undisturbed(data):
-        last_seq = yield from _of_journal(data / audit.JOURNAL_FOLDER)
-        yield from _of_snapshots(data / audit.SNAPSHOT_FOLDER)
+        last_seq = yield from _of_journal(data / JOURNAL_FOLDER)
+        yield from _of_snapshots(data / SNAPSHOT_FOLDER)
         covered_seq = yield from _of_archive(data / ARCHIVE_FOLDER)
         if last_seq is not None and covered_seq > last_seq:
-            yield _short_of(data / audit.JOURNAL_FOLDER, last_seq, covered_seq)
+            yield _short_of(data / JOURNAL_FOLDER, last_seq, covered_seq)
         yield from _of_control(data / CONTROL_NAME)
 
 

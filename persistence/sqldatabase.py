@@ -1,13 +1,11 @@
 """The database of the SQL process: it reads the files of one query, and nothing else."""
 
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
 
 from persistence.archive.columns import literal, source_of
-from persistence.archive.parquet import has_our_columns, read_all
 
 SETTINGS: Final = (
     "LOAD parquet",  # this and the next are built in; nothing is fetched
@@ -136,11 +134,3 @@ def _value(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 def _listed(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(literal, texts))}]"
-
-
-def is_readable(connection: duckdb.DuckDBPyConnection, file: str) -> bool:
-    """Whether a file has its columns, and each value can be read. Raises duckdb.Error."""
-    if not has_our_columns(connection, Path(file)):
-        return False
-    read_all(connection, Path(file))
-    return True

@@ -145,8 +145,23 @@ def _text(value: object, *, of_null: str, of_text: Callable[[str], str]) -> str:
         case float():
             if not math.isfinite(value):
                 return of_null
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+            return _double(value)
         case list():
             return of_text(dumps(value).decode())
         case _:
             return str(value)
+
+
+def _double(value: float) -> str:
+    """The shortest digits that are that number, without an exponent from 1e-6 up to 1e21."""
+    told = repr(value)
+    if "e" not in told:
+        return told.removesuffix(".0")
+    mantissa, _, power = told.partition("e")
+    exponent = int(power)
+    if not -7 < exponent < 21:
+        return f"{mantissa}e{exponent}"
+    sign, digits = "-" * (value < 0), mantissa.lstrip("-").replace(".", "")
+    if exponent < 0:
+        return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+    return sign + digits.ljust(exponent + 1, "0")

@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import duckdb
@@ -34,11 +35,11 @@ import orjson
 from engine.errors import NotReady, TallymarkError
 from persistence import arrow, sampling, sandbox, sqlformat
 from persistence.archive.columns import Hidden
-from persistence.archive.parquet import is_shortage
+from persistence.archive.parquet import is_readable, is_shortage, unreadable
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
-from persistence.sqldatabase import Database, Kind, is_readable
+from persistence.sqldatabase import Database, Kind
 from persistence.sqlprogress import telling
 from persistence.sqlrunning import Limits, Running
 from persistence.tabular import Format
@@ -211,12 +212,12 @@ class Worker:
             connection = self._database.over(files)
             try:
                 with self._watch.over(connection, left_s):
-                    is_good = is_readable(connection, file)
+                    is_good = is_readable(connection, Path(file))
             except (duckdb.Error, MemoryError) as error:
                 self._database.drop()  # nothing watches what is closed here
                 is_good = self._watch.rang or is_shortage(error)  # nobody knows
             if not is_good:
-                raise NotReady(unreadable(file)) from None
+                raise NotReady(unreadable(Path(file))) from None
 
     def _running(
         self,
@@ -327,14 +328,6 @@ _OF_VALUES: Final = (
     duckdb.OutOfRangeException,
 )
 """What no bad byte of a file leads to. Of the rest any may come of one."""
-
-
-def unreadable(file: str) -> str:
-    """What is said of a file of the archive that cannot be read, by its place in it."""
-    return (
-        f"The file {'/'.join(file.rsplit('/', 2)[-2:])} of the archive cannot be read. "
-        f"`tallymark verify` says what is wrong with it; others are not concerned."
-    )
 
 
 def _ms(moment: dt.datetime | None) -> int | None:

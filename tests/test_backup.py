@@ -170,10 +170,22 @@ def test_files_that_are_private_stay_private(data: Path, tmp_path: Path) -> None
 def test_a_damaged_folder_gives_no_backup(data: Path, tmp_path: Path, pattern: str) -> None:
     path = min(data.glob(pattern))
     flip(path, 100)
-    with pytest.raises(Corruption, match=path.name):
+    with pytest.raises(Corruption, match="No backup was made") as damaged:
         made(data, tmp_path / "backup")
+    assert damaged.value.path == path
     assert sorted(one.name for one in tmp_path.iterdir()) == ["data"]
     assert not list(data.glob(f"{STAGING}*"))
+
+
+@pytest.mark.parametrize("pattern", ["snapshots/*.full", "archive/*/*.parquet"])
+def test_a_file_that_is_missing_is_named_and_nothing_is_said_to_change(
+    data: Path, tmp_path: Path, pattern: str
+) -> None:
+    path = min(data.glob(pattern))
+    path.unlink()
+    with pytest.raises(Corruption, match="lists it, and it is missing") as damaged:
+        made(data, tmp_path / "backup")
+    assert damaged.value.path == path
 
 
 @pytest.mark.parametrize(
@@ -186,7 +198,7 @@ def test_a_damaged_backup_is_not_restored_and_the_file_is_named(
     target = made(data, tmp_path / "backup")
     path = min(target.glob(pattern))
     flip(path, path.stat().st_size - 7)
-    with pytest.raises(Corruption) as caught:
+    with pytest.raises(Corruption, match="Nothing was restored") as caught:
         restore(target, tmp_path / "again")
     assert caught.value.path == path
     assert sorted(one.name for one in tmp_path.iterdir()) == ["backup", "data"]

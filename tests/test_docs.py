@@ -16,7 +16,12 @@ from engine.answers.common import PeriodAsked
 from tests.server import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
+READMES = [
+    ROOT / "README.md",
+    *(ROOT / "clients").glob("*/README.md"),
+    *(ROOT / "examples").glob("*/README.md"),
+]
+PAGES = sorted([*DOCS.rglob("*.md"), *READMES])
 DECISIONS = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
 
 
@@ -48,7 +53,14 @@ def test_every_decision_is_in_the_list(name: str) -> None:
     assert f"]({name})" in (DOCS / "decisions" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_page_is_in_the_index_of_the_docs() -> None:
+    index = (DOCS / "README.md").read_text()
+    kept = [*DOCS.glob("*.md"), *(DOCS / "formats").glob("*.md"), DOCS / "decisions/README.md"]
+    pages = {str(page.relative_to(DOCS)) for page in kept} - {"README.md"}
+    assert sorted(pages - set(re.findall(r"\]\(([^)#]+)\)", index))) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
     relative = [target for target in targets if not re.match(r"[a-z]+:", target)]

@@ -21,6 +21,7 @@ import orjson
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from engine.resolving import KEY_VARIABLE, written
 from load.errors import LoadError
+from load.extent import DAYS, DAYS_MAX, SERVICES_MAX, USERS, USERS_MIN
 from persistence.tabular import Format
 from web import options, settings
 from web.keycli import keys
@@ -47,13 +48,13 @@ def _key_option(text: str) -> Callable[[_Command], _Command]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tallymark", message="%(version)s")
 def tallymark() -> None:
-    """Self-hosted analytics for marketplaces: exact counts, honest sketches, nothing lost.
+    """Self-hosted analytics for marketplaces: exact counts, bounded estimates, nothing lost.
 
     \b
     Exit codes:
       0    done
       1    failed; the reason is on stderr
-      2    wrong words or settings
+      2    wrong arguments or settings
       3    damaged data; file and byte are on stderr
       4    load: a threshold was not met, or the server counted wrongly
       130  interrupted
@@ -63,11 +64,13 @@ def tallymark() -> None:
 @tallymark.command()
 @options.of_settings
 def serve(config_file: Path | None, **given: options.Given) -> int:
-    """Run the server until SIGTERM or Ctrl-C; a second signal ends it at once.
+    """Run the server until SIGTERM or Ctrl-C.
 
-    Every setting is an option (keep_days: --keep-days 800), and may stand in a TOML file or in
-    the environment (TALLYMARK_KEEP_DAYS=800). Below are the main ones; docs/configuration.md
-    lists them all, `tallymark config` shows what is in force.
+    A second signal ends it at once.
+
+    Every setting is an option (keep_days: --keep-days 800), and may also be set in a TOML file
+    or in the environment (TALLYMARK_KEEP_DAYS=800). Below are the main ones;
+    docs/configuration.md lists them all, `tallymark config` shows what is in force.
     """
     config = options.resolved(config_file, given).config
     from web import main as server
@@ -77,7 +80,9 @@ def serve(config_file: Path | None, **given: options.Given) -> int:
 
 @tallymark.command()
 @options.of_settings
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of a table.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of a table."
+)
 def config(config_file: Path | None, as_json: bool, **given: options.Given) -> None:
     """Print every setting, its value, and where the value came from."""
     resolved = options.resolved(config_file, given)
@@ -95,11 +100,18 @@ def config(config_file: Path | None, as_json: bool, **given: options.Given) -> N
 
 @tallymark.command()
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
-@_key_option("A write key, where the server asks for one.")
-@click.option("--seed", type=int, default=2025, show_default=True, help="Another, other data.")
-@click.option("--days", type=click.IntRange(1, 399), default=30, show_default=True)
-@click.option("--services", type=click.IntRange(1, 40), default=40, show_default=True)
-@click.option("--users", type=click.IntRange(min=20), default=5_000, show_default=True)
+@_key_option("A write key, if the server asks for one.")
+@click.option(
+    "--seed", type=int, default=2025, show_default=True, help="Another seed makes other data."
+)
+@click.option("--days", type=click.IntRange(1, DAYS_MAX), default=DAYS, show_default=True)
+@click.option(
+    "--services",
+    type=click.IntRange(1, SERVICES_MAX),
+    default=SERVICES_MAX,
+    show_default=True,
+)
+@click.option("--users", type=click.IntRange(min=USERS_MIN), default=USERS, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def demo(
     url: str,
@@ -153,14 +165,16 @@ def demo(
     help="TOML file that says which column becomes which field.",
 )
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
-@_key_option("A write key, where the server asks for one.")
+@_key_option("A write key, if the server asks for one.")
 @click.option(
     "--shift-to-end",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
     help="Move old history by whole days, so that its last day is DATE.",
 )
-@click.option("--restart", is_flag=True, help="Send rows again that were acknowledged before.")
+@click.option(
+    "--restart", is_flag=True, help="Send all rows again, including those already acknowledged."
+)
 @click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def import_(
     files: tuple[Path, ...],
@@ -172,9 +186,10 @@ def import_(
     restart: bool,
     connections: int,
 ) -> None:
-    """Import history from CSV or NDJSON files through the same door as live events.
+    """Import history from CSV or NDJSON files.
 
-    An import that was interrupted goes on where it was; a second run adds nothing.
+    It is sent over the same routes as live events. An interrupted import continues where it
+    stopped; running it twice counts nothing twice.
     """
     import trio
 
@@ -196,11 +211,12 @@ def import_(
 
 @tallymark.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def verify(folder: Path, as_json: bool) -> int:
-    """Check every byte of the data folder DIR and say what is there, and what is damaged.
+    """Check every byte of the data folder DIR.
 
-    Nothing is changed. A server must not be running on DIR; a copy of it will do as well.
+    Says what is there and what is damaged, and changes nothing. Stop the server on DIR first,
+    or check a copy of DIR.
     """
     from web import findings
 
@@ -217,13 +233,13 @@ def verify(folder: Path, as_json: bool) -> int:
 
 @tallymark.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--timezone", help="In which days were cut, where no snapshot can tell it.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+@click.option("--timezone", help="The zone of the data's days, if no snapshot tells it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def salvage(folder: Path, timezone: str | None, *, as_json: bool) -> None:
-    """Have the data folder DIR start again with what is whole of its snapshots.
+    """Make a damaged data folder DIR start again, with some loss.
 
-    For a start that is refused because no snapshot is whole, where there is no backup. It says
-    what is lost. Take a copy of DIR first.
+    A last resort, when there is no backup: for a server that refuses to start because every
+    snapshot is damaged. Keeps the undamaged parts, and prints what is lost. Copy DIR first.
     """
     from web import salvage_command
 
@@ -233,12 +249,12 @@ def salvage(folder: Path, timezone: str | None, *, as_json: bool) -> None:
 @tallymark.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("target", metavar="BACKUP", type=click.Path(path_type=Path))
-@click.option("--copy", "copies", is_flag=True, help="Share no bytes of a file with DIR.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+@click.option("--copy", "copies", is_flag=True, help="Copy every file; share none with DIR.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def backup(folder: Path, target: Path, *, copies: bool, as_json: bool) -> None:
-    """Put a checked backup of the data folder DIR into the new folder BACKUP.
+    """Back up the data folder DIR to the new folder BACKUP.
 
-    A server may be running on DIR, and is not held up.
+    Every byte is checked. A server may be running on DIR; it is not held up.
     """
     from web import backup_command
 
@@ -248,9 +264,12 @@ def backup(folder: Path, target: Path, *, copies: bool, as_json: bool) -> None:
 @tallymark.command()
 @click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def restore(source: Path, folder: Path, *, as_json: bool) -> None:
-    """Make the new data folder DIR from a backup, and prove it by a start."""
+    """Make the new data folder DIR from a backup.
+
+    Every byte is checked, and the folder is started once to see what it counts.
+    """
     from web import backup_command
 
     backup_command.take_back(source, folder, as_json=as_json)
@@ -258,13 +277,21 @@ def restore(source: Path, folder: Path, *, as_json: bool) -> None:
 
 @tallymark.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--check", "is_checked", is_flag=True, help="Read every file and compare.")
-@click.option("--rebuild", "is_rebuilt", is_flag=True, help="Make it anew; no server may run.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of lines.")
+@click.option(
+    "--check",
+    "is_checked",
+    is_flag=True,
+    help="Read every file and compare it with the manifest.",
+)
+@click.option(
+    "--rebuild", "is_rebuilt", is_flag=True, help="Rebuild it; stop the server first."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) -> int:
-    """List the archive of the data folder DIR by days; check it, or make it anew.
+    """List, check or rebuild the archive of the data folder DIR.
 
-    --rebuild merges the files to one a day and adds what the journal still holds.
+    Lists it by day. --rebuild merges the files to one a day and adds what the journal still
+    holds.
     """
     from web import archive_command
 
@@ -279,21 +306,23 @@ def archive(folder: Path, *, is_checked: bool, is_rebuilt: bool, as_json: bool) 
 
 @tallymark.command()
 @click.argument("query")
-@click.option("--url", help=f"Where the server is; without it and --data {DEFAULT_URL}.")
-@_key_option("A read key, where the server asks for one.")
+@click.option("--url", help=f"Where the server is; without --url and --data: {DEFAULT_URL}.")
+@_key_option("A read key, if the server asks for one.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Ask the archive in the data folder DIR in place of a server.",
+    help="Read the archive in the data folder DIR instead of asking a server.",
 )
-@click.option("--format", "format_name", metavar="FORMAT", help="JSON, CSV, …, no table.")
+@click.option(
+    "--format", "format_name", metavar="FORMAT", help="Print JSON, CSV, … instead of a table."
+)
 def sql(
     query: str, *, url: str | None, key: str | None, data: Path | None, format_name: str | None
 ) -> None:
-    """Run a query over every event and print a table; `-` reads it from stdin.
+    """Run a query over every event and print a table.
 
-    docs/sql.md has the dialect and worked questions.
+    `-` reads the query from stdin. docs/sql.md has the dialect and worked questions.
     """
     from load.connection import Target
     from web import sql_command
@@ -320,19 +349,19 @@ def sql(
     required=False,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option("--url", help=f"Where the server is; without it and DIR {DEFAULT_URL}.")
-@_key_option("A read key, where the server asks for one.")
+@click.option("--url", help=f"Where the server is; without --url and DIR: {DEFAULT_URL}.")
+@_key_option("A read key, if the server asks for one.")
 @click.option(
     "--of",
     "what",
     type=click.Choice(["events", "services", "revenue", "marketplace", "experiments", "users"]),
-    help="What to export, events unless said; a folder has events alone.",
+    help="What to export, by default events; from a folder, events only.",
 )
 @click.option(
     "--sql",
     "query",
     metavar="QUERY",
-    help="All rows of a query in place of that, as a report; `-` reads it from stdin.",
+    help="Export all rows of this query instead; `-` reads it from stdin.",
 )
 @click.option(
     "--format",
@@ -340,14 +369,14 @@ def sql(
     type=click.Choice(["csv", "json", "ndjson", "parquet", "arrow"]),
     default="csv",
     show_default=True,
-    help="Parquet for events alone, Arrow for events and queries.",
+    help="Parquet only for events, Arrow only for events and queries.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     default="-",
     metavar="FILE",
-    help="Where to; it is there once it is whole. Without it, or -: stdout.",
+    help="Where to write, by default stdout; FILE appears once it is complete.",
 )
 @click.option(
     "--with",
@@ -367,10 +396,10 @@ def export(
     output: Path,
     parameters: tuple[str, ...],
 ) -> None:
-    """Write every event, the figures of a family, or the rows of a query to a file.
+    """Write events, figures, or the rows of a query to a file.
 
-    From the archive in the data folder DIR, with or without a server on it, or from a server.
-    docs/cli.md has examples.
+    They come from a server, or from the archive in the data folder DIR, whether or not a server
+    runs on it. docs/cli.md has examples.
     """
     from load.connection import Target
     from web import export_command, report_command
@@ -386,28 +415,35 @@ def export(
         )
         return
     if what is not None or parameters:
-        raise click.UsageError("A query says itself what of: give no --of and no --with.")
+        raise click.UsageError(
+            "--sql takes no --of and no --with: the query says what to export."
+        )
     if format_name == "parquet":
-        raise click.UsageError("The rows of a query are csv, json, ndjson or arrow.")
+        raise click.UsageError(
+            "The rows of a query can be csv, json, ndjson or arrow, but not parquet."
+        )
     text = sys.stdin.read() if query == "-" else query
     report_command.export(text, format_name, source=source, output=output, config=config)
 
 
 @tallymark.command()
 @click.argument("user")
-@click.option("--url", help=f"Where the server is; without it and --data {DEFAULT_URL}.")
-@_key_option("An admin key, where the server asks for one.")
+@click.option("--url", help=f"Where the server is; without --url and --data: {DEFAULT_URL}.")
+@_key_option("An admin key, if the server asks for one.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Erase from the data folder DIR, on which no server runs.",
+    help="Erase from the data folder DIR; stop its server first.",
 )
-@click.option("--wait/--no-wait", default=True, help="Wait until nothing is left on the disk.")
+@click.option("--wait/--no-wait", default=True, help="Wait until nothing is left on disk.")
 def forget(
     user: str, *, url: str | None, key: str | None, data: Path | None, wait: bool
 ) -> None:
-    """Take a person out of all that came before, by userId; docs/privacy.md says what stays."""
+    """Erase a person from all events so far.
+
+    USER is the userId. docs/privacy.md says what stays.
+    """
     from load.connection import Target
     from web import forget_command
 

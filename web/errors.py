@@ -4,7 +4,14 @@ from engine.errors import Overloaded, TallymarkError
 
 
 class CutShort(Exception):
-    """An answer under way that cannot be completed: its connection ends before it does."""
+    """An answer under way that cannot be completed: its connection ends before it does.
+
+    reason  None where nobody knows
+    """
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class NotFound(TallymarkError):

@@ -111,8 +111,8 @@ async def _from_folder(asked: EventsAsked, data: Path, config: Config, file: Bin
                 file.write(piece)
         except (TallymarkError, OSError) as error:
             failure = error
-        except CutShort:
-            failure = LoadError(_CUT)
+        except CutShort as cut:
+            failure = LoadError(cut.reason or _CUT)
         exporting.end()
     if failure is not None:
         raise failure

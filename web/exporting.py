@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from engine.config import Config
 from engine.errors import NotReady, Overloaded
-from persistence.exporting import GONE, READY, Wanted
+from persistence.exporting import FAULT, GONE, READY, Wanted
 from persistence.tabular import Format
 from web import piped
 from web.errors import CutShort
-from web.sql import ATTEMPTS, Archived
+from web.sql import ATTEMPTS, Archived, missing_of
 from web.sqlprocess import environment
 
 PIECE_BYTES: Final = 64 * 1024
@@ -56,13 +56,19 @@ class EventsWanted(Struct, frozen=True, kw_only=True):
 class Export:
     """The bytes of one export, piece by piece. Raises CutShort where more should have come.
 
+    fault    why it is not whole; None where nobody knows
     percent  of a report: how far it is
     """
 
-    def __init__(self, pieces: trio.MemoryReceiveChannel[bytes]) -> None:
+    def __init__(self, pieces: trio.MemoryReceiveChannel[bytes], process: "_Process") -> None:
         self._pieces = pieces
+        self._process = process
         self.is_whole = False
-        self.percent = 0
+        self.fault: str | None = None
+
+    @property
+    def percent(self) -> int:
+        return self._process.percent
 
     def __aiter__(self) -> Self:
         return self
@@ -73,7 +79,7 @@ class Export:
         except trio.EndOfChannel:
             if self.is_whole:
                 raise StopAsyncIteration from None
-            raise CutShort from None
+            raise CutShort(self.fault) from None
 
     async def aclose(self) -> None:
         """Ask for no more of it."""
@@ -81,7 +87,10 @@ class Export:
 
 
 class _Process:
-    """One process, from this side of its pipes."""
+    """One process, from this side of its pipes.
+
+    percent  how far it has said it is
+    """
 
     def __init__(self) -> None:
         """Start it. Raises NotStarted."""
@@ -94,12 +103,26 @@ class _Process:
             )
         finally:
             os.close(progress_fd)
+        self._said = b""
+        self._has_said_all = trio.Event()
 
-    async def tell_progress(self, export: Export) -> None:
-        """Keep the export informed of its progress, until the process ends."""
+    @property
+    def percent(self) -> int:
+        percents, _, _ = self._said.partition(FAULT)
+        return percents[-1] if percents else 0
+
+    async def listen(self) -> None:
+        """Hear how far it is, and at last what went wrong, until it ends."""
         with suppress(trio.ClosedResourceError):
             while some := await self._progress.receive_some():
-                export.percent = some[-1]
+                self._said += some
+        self._has_said_all.set()
+
+    async def fault(self) -> str | None:
+        """Why it has failed, once it has ended; None where it has not said it."""
+        await self._has_said_all.wait()
+        _, _, reason = self._said.partition(FAULT)
+        return reason.decode() or None
 
     async def ask(self, wanted: Wanted) -> bytes:
         """Its first line; what it then has to say comes by `piece`."""
@@ -217,8 +240,7 @@ class Exports:
         self, process: _Process, deadline_s: float, task_status: trio.TaskStatus[Export]
     ) -> None:
         sender, receiver = trio.open_memory_channel[bytes](0)
-        export = Export(receiver)
-        self._must_run().start_soon(process.tell_progress, export)
+        export = Export(receiver, process)
         try:
             with sender, trio.move_on_after(deadline_s):
                 task_status.started(export)
@@ -226,28 +248,40 @@ class Exports:
                     with trio.fail_after(STALL_S):
                         await sender.send(piece)
                 export.is_whole = await process.code() == 0
+                if not export.is_whole:
+                    export.fault = await process.fault()
         except (trio.BrokenResourceError, trio.TooSlowError):
             return  # nobody wants it any more
         if not export.is_whole:
-            self._log("export failed", reason="it was late, or its process has failed")
+            reason = export.fault or "it was late, or its process has failed"
+            self._log("export failed", reason=reason)
 
     async def _begin(self, wanted: EventsWanted) -> _Process:
         """A process that has opened its files. Raises NotReady, NotStarted."""
+        files: tuple[str, ...] = ()
         for _ in range(ATTEMPTS):
+            nursery = self._must_run()
             process = _Process()
+            nursery.start_soon(process.listen)
+            question = self._question(wanted)
+            files = question.files
             said = b""
+            fault = None
             try:
                 with trio.move_on_after(STALL_S):
-                    said = await process.ask(self._question(wanted))
+                    said = await process.ask(question)
+                    if said not in (READY, GONE):
+                        fault = await process.fault()
             finally:
                 if said != READY:
                     await process.end()
             if said == READY:
                 return process
             if said != GONE:
-                self._log("export failed", reason="its process ended before it was ready")
-                break
-        raise NotReady("The export could not be begun. Try again.")
+                reason = fault or "its process ended before it was ready"
+                self._log("export failed", reason=reason)
+                raise NotReady(fault or "The export could not be begun. Try again.")
+        raise NotReady(missing_of(list(files)))
 
     def _question(self, wanted: EventsWanted) -> Wanted:
         hidden = self._archived.hidden()  # first: what goes meanwhile stays hidden

@@ -15,7 +15,7 @@ from load.connection import Target
 from load.errors import LoadError
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import ARCHIVE_FOLDER
-from persistence.audit import JOURNAL_FOLDER
+from persistence.audit import must_be_data_folder
 from persistence.lock import hold
 from persistence.recovery import recover
 from persistence.reports import ReportStore
@@ -39,10 +39,9 @@ def from_server(user_id: str, target: Target, *, waits: bool) -> None:
 def from_folder(user_id: str, config: Config) -> None:
     """Erase a person from a data folder on which no server runs.
 
-    Raises LoadError, FolderInUse, and what a start raises.
+    Raises LoadError, NotADataFolder, FolderInUse, and what a start raises.
     """
-    if not (config.data / JOURNAL_FOLDER).is_dir():
-        raise LoadError(f"{config.data} is no data folder: there is no journal in it.")
+    must_be_data_folder(config.data)
     manifest = manifests.read(config.data / ARCHIVE_FOLDER)
     # Nobody reads at the same time, so former files need not stay.
     config = msgspec.structs.replace(config, archive=manifest is not None, archive_grace_s=0)

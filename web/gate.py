@@ -46,9 +46,8 @@ class Gate:
     visits     sessions and tokens, which are grants as well
     """
 
-    def __init__(
-        self, config: Config, *, now_ms: Callable[[], int], is_exposed: bool = False
-    ) -> None:
+    def __init__(self, config: Config, *, now_ms: Callable[[], int], is_exposed: bool) -> None:
+        """is_exposed  whether others reach the port: then keys are asked for from the start"""
         self.is_asked = is_exposed
         self.writers: dict[str, Grant] = {}
         self._config = config

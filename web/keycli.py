@@ -26,35 +26,35 @@ _ROLE: Final = click.option(
     "--role",
     type=click.Choice(["write", "read", "admin"]),
     required=True,
-    help="write sends events, read asks, admin may everything.",
+    help="write may send events, read may ask, admin may do everything.",
 )
 _DATA: Final = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="The server's data folder; else as `tallymark serve` finds it.",
+    help="The server's data folder; by default the one `tallymark serve` would use.",
 )
 
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke keys; a running server goes by it at once.
+    """Make, list and revoke keys.
 
     \b
       tallymark keys add --role write --label shop
       tallymark keys list
       tallymark keys revoke 3f9c01ab
 
-    As soon as there is a key, nothing is answered without one.
+    A running server follows at once. As soon as a key exists, it answers nothing without one.
     """
 
 
 @keys.command()
 @_ROLE
-@click.option("--label", default="", help="Who has it; only to be listed.")
+@click.option("--label", default="", help="Who has it; shown in `keys list` only.")
 @_DATA
 def add(role: str, label: str, data: Path | None) -> None:
-    """Make a key and print it: this once, for only its digest is kept."""
+    """Make a key and print it, once: only its digest is stored."""
     from persistence.keys import ROLES, digest_of, new_key
 
     with _store(data, makes=True) as (store, folder):
@@ -63,14 +63,19 @@ def add(role: str, label: str, data: Path | None) -> None:
         entry = store.add(digest_of(key), wanted, label, now_ms=_now_ms())
         _wait(store, folder)
     click.echo(key)
-    click.echo(f"Key {entry.id} may {role}. It is shown this once: keep it well.", err=True)
+    click.echo(f"Key {entry.id} may {role}. It is shown only now: keep it safe.", err=True)
 
 
 @keys.command("list")
 @_DATA
-@click.option("--json", "as_json", is_flag=True, help="One JSON array in place of a table.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON array instead of a table."
+)
 def list_(data: Path | None, *, as_json: bool) -> None:
-    """List the keys, and when each was last used; never the keys themselves."""
+    """List the keys and when each was last used.
+
+    The keys themselves are never shown.
+    """
     import orjson
 
     with _store(data) as (store, _):
@@ -86,7 +91,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @_DATA
 def revoke(ids: tuple[str, ...], data: Path | None) -> None:
-    """Take keys back, with the sessions they were swapped for. ID as `keys list` shows it."""
+    """Revoke keys and the sessions made with them. ID as `keys list` shows it."""
     with _store(data) as (store, folder):
         found = [_chosen(store, one) for one in ids]
         for entry in found:
@@ -94,28 +99,37 @@ def revoke(ids: tuple[str, ...], data: Path | None) -> None:
         _wait(store, folder)
         is_last = all(entry.revoked_ms for entry in store.entries())
     for entry in found:
-        click.echo(f"Key {entry.id} ({entry.role}) works no longer.", err=True)
+        click.echo(f"Key {entry.id} ({entry.role}) no longer works.", err=True)
     if is_last:
-        click.echo("No key is left, so nobody gets in: make one, or `keys reset`.", err=True)
+        click.echo(
+            "No key is left, so nobody gets in: make one, or run `tallymark keys reset`.",
+            err=True,
+        )
 
 
 @keys.command()
 @_DATA
-@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask for confirmation.")
 def reset(data: Path | None, *, is_sure: bool) -> None:
-    """Forget all keys: on loopback the service then asks for none, as in the beginning."""
+    """Delete all keys and sessions.
+
+    On loopback the service then asks for no key, as it did at first.
+    """
     if not is_sure:
-        click.confirm("Forget all keys and sessions?", abort=True, err=True)
+        click.confirm("Delete all keys and sessions?", abort=True, err=True)
     with _store(data) as (store, folder):
         store.forget()
         _wait(store, folder)
-    click.echo("All keys are forgotten.", err=True)
+    click.echo("All keys are deleted.", err=True)
 
 
 @keys.command()
 @_ROLE
 def new(role: str) -> None:
-    """Print a key that nobody keeps: for --keys-file, or TALLYMARK_ADMIN_KEY."""
+    """Print a new key without storing it.
+
+    It is for --keys-file or TALLYMARK_ADMIN_KEY.
+    """
     from persistence.keys import ROLES, new_key
 
     click.echo(new_key(next(one for one in ROLES if one == role)))
@@ -138,7 +152,7 @@ def _store(data: Path | None, *, makes: bool = False) -> "Iterator[tuple[KeyStor
     options = {} if data is None else {"data": str(data)}
     folder = settings.read(options, os.environ, None).config.data
     if not makes and not (folder / FILE_NAME).exists():
-        raise NotADataFolder(f"{folder} is no data folder: there is no {FILE_NAME} in it.")
+        raise NotADataFolder(f"{folder} is not a data folder: there is no {FILE_NAME} in it.")
     REAL_DISK.make_folder(folder)
     ControlStore.open(folder, now_ms=_now_ms(), first=first_dashboards()).close()
     store = KeyStore.open(folder)
@@ -158,7 +172,7 @@ def _wait(store: "KeyStore", folder: Path) -> None:
         if waited_s > SUSPICION_S and not is_held(folder):
             return  # the last server was killed, and could not say that it is gone
         if waited_s > PATIENCE_S:
-            click.echo("The server has not taken notice yet; its log says why.", err=True)
+            click.echo("The server has not read the change yet; its log says why.", err=True)
             return
         time.sleep(0.02)
 
@@ -170,7 +184,9 @@ def _chosen(store: "KeyStore", text: str) -> "Entry":
     found = [entry for entry in store.entries() if entry.digest.hex().startswith(name)]
     if len(name) < ID_LETTERS or len(found) != 1:
         shown = name[:ID_LETTERS]
-        raise click.UsageError(f"There is no key {shown!a}; `tallymark keys list` has them.")
+        raise click.UsageError(
+            f"There is no key {shown!a}; `tallymark keys list` shows them all."
+        )
     return found[0]
 
 

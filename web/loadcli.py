@@ -82,15 +82,15 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 def load() -> None:
-    """Put load on a server, and see what it makes of it: `tallymark load URL`.
+    """Put load on a server and measure how it copes.
 
     \b
       tallymark load http://127.0.0.1:8080 --profile burst --rate 10000/s
       tallymark load find-capacity http://127.0.0.1:8080
       tallymark load profiles
 
-    Requests come when they are due, whatever became of those before, and latency counts from
-    there. docs/load.md says how to read the figures.
+    Requests are sent when they are due, whether or not earlier ones were answered, and latency
+    counts from then. docs/load.md says how to read the figures.
     """
 
 
@@ -117,7 +117,7 @@ _COMMON_OPTIONS: Final = (
         envvar=KEY_VARIABLE,
         show_envvar=True,
         metavar="KEY",
-        help="An admin key, where the server asks for one: it writes, and reads the counts.",
+        help="An admin key, if the server asks for one: it sends events and reads the counts.",
     ),
     click.option(
         "--profile",
@@ -127,14 +127,19 @@ _COMMON_OPTIONS: Final = (
         metavar="NAME|FILE.toml",
         help="What is sent when; see `tallymark load profiles`.",
     ),
-    click.option("--duration", type=_DURATION, metavar="60s", help="Of a run, or of a trial."),
+    click.option(
+        "--duration",
+        type=_DURATION,
+        metavar="60s",
+        help="How long a run, or each trial, takes.",
+    ),
     click.option("--connections", type=click.IntRange(1, 10_000), metavar="N"),
     click.option(
         "--processes",
         type=click.IntRange(1, 64),
         default=1,
         show_default=True,
-        help="That send; more where one is itself late.",
+        help="Sending processes; use more if one is too slow to keep up.",
     ),
     click.option(
         "--batch",
@@ -142,18 +147,24 @@ _COMMON_OPTIONS: Final = (
         metavar="N",
         help="Events a request: 1 to /track, 25 to /track/batch, more to /track/bulk.",
     ),
-    click.option("--seed", type=int, default=2025, show_default=True, help="Of the events."),
+    click.option(
+        "--seed",
+        type=int,
+        default=2025,
+        show_default=True,
+        help="Another seed makes other events.",
+    ),
     click.option(
         "--label",
         default="load",
         show_default=True,
-        help="Names all that is sent; two runs at once need two.",
+        help="Begins all names that are sent; runs at the same time need different ones.",
     ),
     click.option(
         "--shared",
         "is_shared",
         is_flag=True,
-        help="Others write too: count exactly only what is labelled.",
+        help="Others send events too: check exactly only what carries the label.",
     ),
     click.option(
         "--check/--no-check",
@@ -203,10 +214,14 @@ def _plan(common: _Common, *, rate_per_s: float | None, duration_s: float | None
     type=_EXPECTATION,
     default=(),
     metavar="'p99<10ms,errors=0'",
-    help=f"Thresholds; exit code {NOT_AS_EXPECTED} where one is not met.",
+    help=f"Thresholds; exit code {NOT_AS_EXPECTED} if one is not met.",
 )
-@click.option("--json", "json_file", type=_OUTPUT, metavar="FILE", help="All figures.")
-@click.option("--html", "html_file", type=_OUTPUT, metavar="FILE", help="A page with plots.")
+@click.option(
+    "--json", "json_file", type=_OUTPUT, metavar="FILE", help="Write all figures as JSON."
+)
+@click.option(
+    "--html", "html_file", type=_OUTPUT, metavar="FILE", help="Write a page with plots."
+)
 def run_(
     rate: float | None,
     expect: "Sequence[Threshold]",
@@ -214,7 +229,7 @@ def run_(
     html_file: Path | None,
     **common: Unpack[_Common],
 ) -> int:
-    """Send events at a rate, measure, and check that the server counted every one."""
+    """Send events at a rate and check that all were counted."""
     import msgspec
     import trio
     from rich.console import Console
@@ -255,7 +270,7 @@ def _write_files(outcome: "Outcome", json_file: Path | None, html_file: Path | N
     metavar="2000/s",
     default="2000/s",
     show_default=True,
-    help="The first rate that is tried.",
+    help="The first rate to try.",
 )
 @click.option(
     "--p99",
@@ -265,11 +280,16 @@ def _write_files(outcome: "Outcome", json_file: Path | None, html_file: Path | N
     show_default=True,
     help="What the 99th percentile must stay below.",
 )
-@click.option("--json", "json_file", type=_OUTPUT, metavar="FILE", help="All trials.")
+@click.option(
+    "--json", "json_file", type=_OUTPUT, metavar="FILE", help="Write all trials as JSON."
+)
 def find_capacity(
     first: float, p99: float, json_file: Path | None, **common: Unpack[_Common]
 ) -> int:
-    """Search the highest rate at which p99 stays below 10 ms and nothing fails."""
+    """Find the highest rate that the server holds.
+
+    It holds a rate when p99 stays below that of --p99 and nothing fails.
+    """
     import trio
 
     from load.capacity import find

@@ -24,29 +24,29 @@ _MAIN: Final = (
     ("data", "DIR", "Folder of the journal, the snapshots and the archive."),
     ("host", "ADDRESS", "Address to listen on."),
     ("port", "PORT", "TCP port; 0 takes a free one and logs which."),
-    ("keys_file", "FILE", "Keys besides those of `tallymark keys`, one a line; mode 0600."),
+    ("keys_file", "FILE", "More keys than those of `tallymark keys`, one per line; mode 0600."),
     ("certfile", "FILE", "TLS certificate and its chain; needs --keyfile."),
     ("keyfile", "FILE", "Private key of the certificate."),
     ("durability", "fsync|write|none", "What an acknowledgement waits for."),
-    ("shards", "N", "Owners of state; may change at a restart."),
+    ("shards", "N", "Tasks that share the counting; may change at a restart."),
     ("timezone", "ZONE", "IANA zone of hours and days; chosen once for a data folder."),
-    ("reporting_currency", "CODE", "Currency of the scalar money figures."),
+    ("reporting_currency", "CODE", "Currency of figures that are not split by currency."),
     ("snapshot_interval_s", "SECONDS", "Time between snapshots."),
     ("stop_deadline_s", "SECONDS", "How long a clean stop may take."),
     ("log_level", "LEVEL", "debug, info, warning or error."),
-    ("log_format", "console|json", "Lines for people, or one JSON object a line."),
+    ("log_format", "console|json", "Lines for people, or one JSON object per line."),
     ("archive", "", "Keep every event in Parquet files; on by default."),
-    ("load_hooks", "", "Let /load/runs put load on this process."),
-    ("pseudonymise", "", "Keep a keyed hash in the place of each userId and sessionId."),
+    ("load_hooks", "", "Let POST /load/runs put load on this process."),
+    ("pseudonymise", "", "Store a keyed hash instead of each userId and sessionId."),
     (
         "allowed_hosts",
         "NAME",
-        "A name that the Host header may carry besides those of loopback; repeatable.",
+        "A name that the Host header may have besides those of loopback; repeatable.",
     ),
     (
         "allow_public",
         "",
-        "Listen beyond loopback without keys: something in front keeps strangers out.",
+        "Listen beyond loopback without keys, because a proxy keeps strangers out.",
     ),
 )
 """(setting, what stands for its value, help), in the order of the help."""
@@ -67,7 +67,7 @@ def of_settings(command: _Command) -> _Command:
         "config_file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="TOML file of settings; else TALLYMARK_CONFIG, else ./tallymark.toml if there.",
+        help="TOML file of settings; default: TALLYMARK_CONFIG, else ./tallymark.toml.",
     )(command)
 
 

@@ -253,10 +253,13 @@ class Reports:
                 return
             except (Overloaded, ArchiveLate):  # what it needs is on its way
                 await trio.sleep(RETRY_S)
-            except (CutShort, Ended):
+            except (CutShort, Ended) as failure:
                 deaths += 1
                 if deaths == DEATHS_MAX:
-                    raise ReportFailed("The process that makes it has failed.") from None
+                    reason = failure.reason if isinstance(failure, CutShort) else None
+                    raise ReportFailed(
+                        reason or "The process that makes it has failed."
+                    ) from None
 
     async def _written(self, report: Report, course: Course, rows: Rows) -> None:
         store, key = self._store, report.id

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.answers.families import FAMILIES
-from engine.errors import Fault, InvalidDocument, MalformedBody
+from engine.decoding import invalid_document
+from engine.errors import MalformedBody
 from engine.timebucket import iso
 from persistence.reports import Report, Status
 from persistence.tabular import TextFormat
@@ -119,9 +120,7 @@ def wanted_in(content: bytes | msgspec.Raw) -> Wanted:
             told = {"family": "sql", **told}
         asked = msgspec.convert(told, _ANY_KIND)
     except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `")
-        fault = Fault(0, place.rstrip("`") or "$", said)
-        raise InvalidDocument(f"{said} (at {fault.path}).", (fault,)) from None
+        raise invalid_document(error, _ANY_KIND) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBody(f"The body is not JSON: {error}") from None
     return Wanted(asked, msgspec.Raw(msgspec.json.encode(told | {"format": asked.format})))

@@ -26,6 +26,9 @@ from web.sqlprocess import START_S, Ended, Json, Worker
 GRACE_S: Final = 0.5
 """How long after its deadline a worker may live; as in `persistence.sqlworker`."""
 
+LATE_S: Final = 3.0
+"""How long a worker may take to start before another is started beside it; it takes 0.3 s."""
+
 RESTART_S: Final = 1.0
 """Between two starts where the first failed."""
 
@@ -273,27 +276,40 @@ class Sql:
         """Start workers whenever there are too few."""
         while True:
             while self._alive <= self._config.sql_workers:
-                try:
-                    worker = Worker(self._config)
-                except NotStarted as failure:
-                    self._log("sql worker failed", reason=str(failure))
-                    await trio.sleep(RESTART_S)
-                    continue
-                self._alive += 1
-                try:
-                    await worker.greet()
-                except BaseException as failure:
-                    self._alive -= 1
-                    await worker.end()
-                    if not isinstance(failure, Ended):
-                        raise
-                    self._log("sql worker failed", reason="it ended before it was ready")
-                    await trio.sleep(RESTART_S)
-                    continue
-                self._warm.append(worker)
-                await self._tell_arrived()
+                await self._add()
             self._wanted = trio.Event()
             await self._wanted.wait()
+
+    async def _add(self) -> None:
+        """One worker more: where the first is late, whichever of two is ready first."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._begin, nursery.cancel_scope)
+            await trio.sleep(LATE_S)
+            nursery.start_soon(self._begin, nursery.cancel_scope)
+
+    async def _begin(self, others: trio.CancelScope) -> None:
+        """Start a worker, again until that succeeds; then `others` need not go on."""
+        while True:
+            try:
+                worker = Worker(self._config)
+            except NotStarted as failure:
+                self._log("sql worker failed", reason=str(failure))
+                await trio.sleep(RESTART_S)
+                continue
+            try:
+                await worker.greet()
+            except BaseException as failure:
+                await worker.end()
+                if not isinstance(failure, Ended):
+                    raise
+                self._log("sql worker failed", reason="it ended before it was ready")
+                await trio.sleep(RESTART_S)
+                continue
+            self._alive += 1
+            self._warm.append(worker)
+            others.cancel()
+            await self._tell_arrived()
+            return
 
 
 def files_of(archived: Archived, head: Json) -> list[str]:
@@ -309,12 +325,17 @@ def files_of(archived: Archived, head: Json) -> list[str]:
 
 
 def missing_of(files: list[str]) -> str:
-    """What is said where one of these files is not there any more."""
-    gone = next((path for path in map(Path, files) if not path.exists()), None)
-    if gone is None:
-        return "The files that the query reads were changed. Try again."
-    place = f"{gone.parent.name}/{gone.name}"
-    return f"The file {place} of the archive is missing. Try again; if it stays, it is lost."
+    """What is said where one of these files cannot be opened."""
+    for path in map(Path, files):
+        place = f"{path.parent.name}/{path.name}"
+        try:
+            path.stat()
+        except FileNotFoundError:
+            stays = "Try again; if it stays, it is lost."
+            return f"The file {place} of the archive is missing. {stays}"
+        except OSError as error:
+            return f"The file {place} of the archive cannot be read: {error.strerror}."
+    return "The files that are read were changed. Try again."
 
 
 def refusal_in(head: Json) -> None:

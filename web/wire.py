@@ -17,6 +17,7 @@ from engine.errors import (
     TallymarkError,
     WrongMediaType,
 )
+from engine.refusal import expectation
 from web.errors import MethodNotAllowed, RateLimited, Unauthorized
 from web.grants import Asking, Grant
 from web.headers import DATA_HEADERS
@@ -210,7 +211,8 @@ def asked_in(texts: dict[str, str], asked: type[Asked]) -> Asked:
             raise InvalidQuestion(f"{missing.rstrip('`')} is required.") from None
         said, _, place = str(refusal).rpartition(" - at `$.")
         name = place.rstrip("`")
-        expected = _choices(asked, name) or said.removesuffix(", got `str`")  # all are
+        said = said.removesuffix(", got `str`")  # all of them are
+        expected = expectation(asked, f"$.{name}") or said
         raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.") from None
 
 
@@ -221,19 +223,8 @@ def _must_not_be_null(texts: dict[str, str], found: Struct) -> None:
     for field in msgspec.structs.fields(found):
         name = field.encode_name
         if name in texts and getattr(found, field.name) is None:
-            expected = _choices(type(found), name) or "Expected a value"
+            expected = expectation(type(found), f"$.{name}") or "Expected a value"
             raise InvalidQuestion(f"{name}: {expected}, got {_shown(texts[name])}.")
-
-
-def _choices(asked: type[Struct], name: str) -> str | None:
-    """What a parameter with fixed choices takes, which msgspec does not say; else None."""
-    for field in msgspec.structs.fields(asked):
-        if field.encode_name == name:
-            kind = msgspec.inspect.type_info(field.type)
-            for one in kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,):
-                if isinstance(one, msgspec.inspect.LiteralType):
-                    return f"Expected one of {', '.join(map(str, one.values))}"
-    return None
 
 
 def _pairs(query: bytes, known: tuple[str, ...], bytes_max: int) -> dict[str, str]:

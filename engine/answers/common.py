@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from engine import timebucket
 from engine.config import Config
 from engine.errors import Unanswerable
-from engine.period import Bucket, Period, parse_period, previous
+from engine.period import DAYS_DEFAULT, Bucket, Period, parse_period, previous
 from engine.period import buckets as cut_in_buckets
 from engine.rollups import names
 from engine.timebucket import DAY_MS, Calendar, Span
@@ -134,9 +134,9 @@ class Plan:
     before: "Plan | None" = None
 
 
-def plan(asked: PeriodAsked, frame: Frame, *, default_days: int = 7) -> Plan:
+def plan(asked: PeriodAsked, frame: Frame) -> Plan:
     """Cut what was asked into cells. Raises InvalidQuestion or Unanswerable."""
-    period = effective(asked, frame, default_days=default_days)
+    period = effective(asked, frame, default_days=DAYS_DEFAULT)
     before = None
     if asked.compare is not None:
         earlier = previous(period)

@@ -32,10 +32,9 @@ from persistence.archive.rows import Span, Taking, Told, batches_of
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, folder_of, made
 from persistence.archive.talk import Unreadable
 from persistence.checksums import crcs_of
+from persistence.journal import JOURNAL_FOLDER
 from persistence.record import Record
 from persistence.snapshot import SnapshotStore
-
-JOURNAL_FOLDER: Final = "journal"
 
 PART_EVENTS_MAX: Final = 100_000
 """Events after which a part is written, however many more there are."""

@@ -15,7 +15,7 @@ from persistence import key
 from persistence.archive.columns import Gone, Hidden
 from persistence.archive.follower import Follower, JournalGap
 from persistence.archive.manifest import Manifest, Tombstone
-from persistence.audit import JOURNAL_FOLDER
+from persistence.journal import JOURNAL_FOLDER
 
 NO_END: Final = 2**62
 """Later than every number."""

@@ -255,6 +255,22 @@ def read_all(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute(f"SELECT bit_xor(hash(held)) FROM {source} AS held").fetchall()
 
 
+def is_readable(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether a file has its columns, and each value can be read. Raises duckdb.Error."""
+    if not has_our_columns(connection, path):
+        return False
+    read_all(connection, path)
+    return True
+
+
+def unreadable(path: Path) -> str:
+    """What is said of a file of the archive that cannot be read, by its place in it."""
+    return (
+        f"The file {path.parent.name}/{path.name} of the archive cannot be read. "
+        f"`tallymark verify` says what is wrong with it; others are not concerned."
+    )
+
+
 def is_shortage(error: OSError | duckdb.Error | MemoryError) -> bool:
     """Whether memory or handles had run out, which says nothing of the file that was read."""
     if isinstance(error, OSError):

@@ -8,7 +8,6 @@ and ends; when the server is killed it is killed too.
 """
 
 import contextlib
-import ctypes
 import gc
 import os
 import selectors
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import FolderInUse, TallymarkError, UnusableFolder
+from persistence import sandbox
 from persistence.archive.archiver import Archiver, Upkeep
 from persistence.archive.manifest import ARCHIVE_FOLDER
 from persistence.archive.talk import (
@@ -35,12 +35,10 @@ from persistence.archive.talk import (
 from persistence.files import REAL_DISK
 from persistence.lock import hold
 
-NICE: Final = 5
 LOCK_WAIT_S: Final = 10.0
 """How long a process before this one may take to end."""
 
 LINE_BYTES_MAX: Final = 2**20
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Numbers:
@@ -83,10 +81,10 @@ def main() -> int:
 
     The lock is never let go of: threads may be at work until the process is gone.
     """
-    die_with_parent(os.getppid())
+    sandbox.die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):  # a whole group gets them; we end by input
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICE)
+    os.nice(sandbox.NICE)
     gc.disable()  # rows are no circles, and there are a hundred thousand of them at once
     numbers = Numbers(sys.stdin.fileno())
     line = numbers.first_line()
@@ -173,14 +171,6 @@ def say(said: Said) -> None:
 
 def _note(event: str, **facts: str | float | None) -> None:
     say(Note(event, facts))
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the system kill this process when its parent dies, where it knows how to."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from engine.codec import SEQUENCE, Dump
 from engine.config import Config
 from engine.erasure import Erasures
 from persistence.archive import manifest as manifests
-from persistence.archive.archiver import IDS_SOURCE, JOURNAL_FOLDER, Archiver
+from persistence.archive.archiver import IDS_SOURCE, Archiver
 from persistence.archive.columns import filed_source_of
 from persistence.archive.manifest import (
     ARCHIVE_FOLDER,
@@ -27,10 +27,9 @@ from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
 from persistence.archive.salvaging import Lost, put_aside, salvage
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, made
-from persistence.audit import SNAPSHOT_FOLDER
-from persistence.journal import Journal
+from persistence.journal import JOURNAL_FOLDER, Journal
 from persistence.lock import hold
-from persistence.snapshot import SnapshotStore
+from persistence.snapshot import SNAPSHOT_FOLDER, SnapshotStore
 
 
 class Rebuilt(NamedTuple):

@@ -19,12 +19,11 @@ from engine.columns import column, hashes_column
 from engine.config import Config
 from engine.dedup import IdWindow
 from engine.events import (
-    ABSENT,
     Batch,
     Event,
     MarketplaceConversion,
     RevenueTransaction,
-    correction_ms,
+    instants_ms,
 )
 from engine.hashing import digests, hash64_each
 from engine.money import fee_micros, micros
@@ -199,7 +198,7 @@ class Taking:
             before = len(events)
             for batch in record.batches:
                 events += batch.events
-                times_ms += _by_our_clock(batch, record.received_ms)
+                times_ms += instants_ms(batch, record.received_ms)
             counts.append(len(events) - before)
         self.tally.events += len(events)
         received_ms = [record.received_ms for record in told]
@@ -260,14 +259,6 @@ def _again(bodies: Sequence[tuple[int, bytes]], places: Numbers) -> list[Event]:
     """The events at these places of the bodies."""
     told = [event for kind, body in bodies for event in events.replay(kind, body).events]
     return [told[place] for place in places.tolist()]
-
-
-def _by_our_clock(batch: Batch, received_ms: int) -> Sequence[int]:
-    """When its events happened."""
-    skew_ms = correction_ms(received_ms, batch.sent_at_ms)
-    if not skew_ms and ABSENT not in batch.times_ms:
-        return batch.times_ms
-    return [received_ms if at_ms == ABSENT else at_ms + skew_ms for at_ms in batch.times_ms]
 
 
 def money_of(event: Event) -> tuple[int | None, int | None]:

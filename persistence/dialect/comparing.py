@@ -23,6 +23,8 @@ def matched(left: Made, right: Made) -> tuple[str, str, Made]:
         return made.number(left, "a comparison"), made.number(right, "a comparison"), right
     if left.kind.base == "Array" or right.kind.base == "Array":
         raise InvalidQuery("arrays cannot be compared")
+    if "Null" in {left.kind.base, right.kind.base}:
+        return left.sql, right.sql, right
     if left.kind.is_number and isinstance(right.value, str):
         right = arithmetic.of_text(right.value)
         return made.number(left, "a comparison"), right.sql, right

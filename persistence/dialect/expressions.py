@@ -124,8 +124,7 @@ class Expressions:
         sql = made.number(part, "-")
         if part.kind.base == "Float64":
             return of(f"(-({sql}))", kinds.FLOAT64, part)
-        kind = kinds.Kind("Int", min(64, 2 * part.kind.bits), signed=True)
-        return of(f"(-(({sql})::BIGINT))", kind, part)
+        return of(f"(-(({sql})::BIGINT))", kinds.of_negation(part.kind), part)
 
     def _connected(self, node: exp.Connector) -> Made:
         word = "AND" if isinstance(node, exp.And) else "OR"
@@ -159,10 +158,15 @@ class Expressions:
                 raise InvalidQuery("unsupported expression type: IN with a sub-query")
             query, column = self._around.subquery(node.args["query"], "IN")
             kinds.common([what.kind, column.kind], "IN")
-            return of(f"({what.sql} IN {query})", kinds.UINT8, what, truth=True)
+            known = f"(SELECT c0 FROM {query} WHERE c0 IS NOT NULL)"
+            return of(f"({what.sql} IN {known})", kinds.UINT8, what, truth=True)
         if not node.expressions:
             raise InvalidQuery("IN takes a list of values in brackets")
-        pairs = [matched(what, self.make(value)) for value in node.expressions]
+        values = [self.make(value) for value in node.expressions]
+        # A NULL in the list is nobody's equal: without it NOT IN is no NULL either.
+        pairs = [matched(what, value) for value in values if value.kind.base != "Null"]
+        if not pairs:
+            return of("FALSE", kinds.UINT8, what, truth=True)
         left = pairs[0][0]
         if all(pair[0] == left for pair in pairs):
             sql = f"({left} IN ({', '.join(right for _, right, _ in pairs)}))"

@@ -88,25 +88,61 @@ def _to_integer(name: str, kind: Kind) -> Callable[[Made], Made]:
             if what.kind.base == "Date":
                 sql = f"({sql} // 86400)"
             return of(sql, kind, what)
-        if what.kind.base == "String":
-            sql = f"trunc(({what.sql})::DOUBLE)::HUGEINT"
-        elif what.kind.base == "Float64":
-            sql = f"CASE WHEN isfinite({what.sql}) THEN trunc({what.sql})::HUGEINT ELSE 0 END"
-        elif isinstance(what.value, int) and 0 <= what.value < 2**kind.bits:
-            return of(what.sql, kind, what, value=what.value)
-        elif what.kind.base == "Int" and not kind.signed and _fits(what.kind, kind):
+        if isinstance(what.value, int) and _holds(kind, what.value):
+            return of(made.number(what, name), kind, what, value=what.value)
+        if what.kind.base == "Int" and _fits(what.kind, kind):
             return of(made.number(what, name), kind, what)
-        else:
-            sql = f"({made.number(what, name)})::HUGEINT"
-        if kind.signed or kind.bits == 64:
-            return of(f"({sql})::BIGINT", kind, what)
-        return of(f"((({sql}) & {2**kind.bits - 1}::HUGEINT)::BIGINT)", kind, what)
+        return of(_wrapped(_whole(what, name, kind), kind), kind, what)
 
     return make
 
 
+def _whole(what: Made, name: str, kind: Kind) -> str:
+    """The SQL of a HUGEINT: a number, or that of a text, without its fraction."""
+    if what.kind.base == "String":
+        sql = f"trunc(({what.sql})::DOUBLE)::HUGEINT"
+        if kind.bits < 64:
+            return sql
+        digits = f"regexp_full_match({what.sql}, '\\s*[-+]?[0-9]{{1,38}}\\s*')"
+        return f"CASE WHEN {digits} THEN ({what.sql})::HUGEINT ELSE {sql} END"
+    if what.kind.base == "Float64":  # one that is none, or is beyond all integers, is 0
+        return f"CASE WHEN abs({what.sql}) < 1e38 THEN trunc({what.sql})::HUGEINT ELSE 0 END"
+    return f"({made.number(what, name)})::HUGEINT"
+
+
+def _wrapped(sql: str, kind: Kind) -> str:
+    """As much of a HUGEINT as the type has bits for."""
+    bits = f"(({sql}) & {2**kind.bits - 1}::HUGEINT)"
+    if kind.signed:
+        sign = 2 ** (kind.bits - 1)
+        return f"((xor({bits}, {sign}::HUGEINT) - {sign}::HUGEINT)::BIGINT)"
+    return f"({bits}::{'UBIGINT' if kind.bits == 64 else 'BIGINT'})"
+
+
+def _holds(kind: Kind, value: int) -> bool:
+    top: int = 2 ** (kind.bits - kind.signed)
+    return (-top if kind.signed else 0) <= value < top
+
+
 def _fits(narrow: Kind, wide: Kind) -> bool:
-    return not narrow.signed and narrow.bits <= wide.bits
+    """Whether every number of one type is one of another."""
+    if narrow.signed == wide.signed:
+        return narrow.bits <= wide.bits
+    return wide.signed and narrow.bits < wide.bits
+
+
+def _absolute(what: Made) -> Made:
+    """abs; an integer stays one."""
+    if what.kind.base != "Int":
+        return of(f"abs({made.double(what, 'abs')})", kinds.FLOAT64, what)
+    sql = made.number(what, "abs")
+    if not what.kind.signed:
+        return of(sql, what.kind, what)
+    return of(f"abs(({sql})::HUGEINT)::UBIGINT", Kind("Int", what.kind.bits), what)
+
+
+def _sign(what: Made) -> Made:
+    return of(f"sign({made.double(what, 'sign')})::BIGINT", kinds.INT8, what)
 
 
 def to_double(what: Made) -> Made:
@@ -224,8 +260,8 @@ _EXTRA: Final = {
     "concat": (strings.concat, 1, 100),
     "trim": (strings.of_text("trim", "trim({0})", kinds.STRING), 1, 1),
     "notEmpty": (strings.of_text("notEmpty", "({0} <> '')", kinds.UINT8, truth=True), 1, 1),
-    "abs": (_of_double("abs", "abs({0})"), 1, 1),
-    "sign": (_of_double("sign", "sign({0})"), 1, 1),
+    "abs": (_absolute, 1, 1),
+    "sign": (_sign, 1, 1),
     "sqrt": (_of_double("sqrt", "CASE WHEN {0} < 0 THEN NULL ELSE sqrt({0}) END"), 1, 1),
     "exp": (_of_double("exp", "exp({0})"), 1, 1),
     "log2": (_of_double("log2", "CASE WHEN {0} < 0 THEN NULL ELSE log2({0}) END"), 1, 1),

@@ -87,11 +87,17 @@ def of_arithmetic(operator: str, left: Kind, right: Kind) -> Kind:
     """What + - * % make of two numbers."""
     if left.base != "Int" or right.base != "Int":
         return FLOAT64
+    if operator == "%":  # has the sign of the left side, and so one bit more than the right
+        bits = min(64, 2 * right.bits) if left.signed else right.bits
+        return Kind("Int", bits, signed=left.signed)
     signed = left.signed or right.signed
-    if operator == "%":
-        return Kind("Int", right.bits, signed=signed)
     wider = min(64, 2 * max(left.bits, right.bits))
     return Kind("Int", wider, signed=signed or operator == "-")
+
+
+def of_negation(kind: Kind) -> Kind:
+    """What a minus before an integer makes of it."""
+    return kind if kind.signed else Kind("Int", min(64, 2 * kind.bits), signed=True)
 
 
 def common(kinds: list[Kind], where: str) -> Kind:

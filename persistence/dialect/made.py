@@ -111,7 +111,7 @@ def integer(part: Made, where: str) -> str:
     """Its SQL as a BIGINT; what comes after the point is dropped."""
     if part.kind.base == "Float64":
         return f"trunc({part.sql})::BIGINT"
-    if isinstance(part.value, int):
+    if isinstance(part.value, int) and not part.truth:
         return part.sql
     return f"({number(part, where)})::BIGINT"
 

@@ -81,13 +81,19 @@ def limits(select: exp.Select) -> str:
     return sql
 
 
+def direction(node: exp.Expr) -> str:
+    """What stands behind one expression of an ORDER BY: NULL comes last unless it is said."""
+    way = "DESC" if node.args.get("desc") else "ASC"
+    return f"{way} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
+
+
 def _orders(found: Made) -> bool:
     """Whether rows may differ in it; a constant orders nothing."""
     return found.loose is not None or found.aggregate or found.windowed
 
 
 def _ordered(sql: str, node: exp.Expr) -> str:
-    return f"{sql} {'DESC' if node.args.get('desc') else 'ASC'} NULLS LAST"
+    return f"{sql} {direction(node)}"
 
 
 def _whole(node: exp.Expr, told: str) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from persistence.dialect import kinds, made, times
+from persistence.dialect.bits import bits_of
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Made, of
@@ -76,14 +77,23 @@ def to_text(part: Made) -> Made:
         case "Int":
             return of(f"({made.number(part, 'toString')})::VARCHAR", kinds.STRING, part)
         case "Float64":
-            whole = f"({part.sql} = trunc({part.sql}) AND abs({part.sql}) < 1e15)"
-            shown = (
-                f"CASE WHEN {whole} THEN ({part.sql})::BIGINT::VARCHAR "
-                f"ELSE ({part.sql})::VARCHAR END"
-            )
-            return of(shown, kinds.STRING, part)
+            return of(_of_double(part.sql), kinds.STRING, part)
         case base:
             raise InvalidQuery(f"{base} cannot become a text")
+
+
+def _of_double(sql: str) -> str:
+    """The text of a double: no exponent from 1e-6 up to 1e21, and none that has a 0 or a +."""
+    told = f"({sql})::VARCHAR"
+    for exponent in (5, 6):  # from which on the database writes one
+        place = f"\\10.{'0' * (exponent - 1)}\\2\\3"
+        told = f"regexp_replace({told}, '^(-?)(\\d)\\.?(\\d*)e-0{exponent}$', '{place}')"
+    told = f"replace(replace({told}, 'e+', 'e'), 'e-0', 'e-')"
+    whole = f"{sql} = trunc({sql}) AND abs({sql}) < 1e21"
+    return (
+        f"CASE WHEN isnan({sql}) THEN 'nan' WHEN {whole} THEN ({sql})::HUGEINT::VARCHAR "
+        f"ELSE {told} END"
+    )
 
 
 def concat(*parts: Made) -> Made:
@@ -99,7 +109,7 @@ def in_base(name: str, digits: int) -> Callable[[Made], Made]:
             return of(f"{name}({what.sql})", kinds.STRING, what)
         if what.kind.base != "Int":
             raise InvalidQuery(f"{name} takes texts and whole numbers, not {what.kind.name}")
-        told = f"{name}(({made.number(what, name)})::UBIGINT)"
+        told = f"{name}({bits_of(what, name)})"
         wide = f"(((length({told}) + {digits - 1}) // {digits}) * {digits})::INTEGER"
         return of(f"lpad({told}, {wide}, '0')", kinds.STRING, what)
 

@@ -189,7 +189,7 @@ def unix_timestamp(what: Made) -> Made:
     return of(seconds_of(shown), kinds.UINT32, what)
 
 
-def clocks(what: Made, where: str, zone: str | None = None) -> str:
+def clocks(what: Made, where: str, zone: str | None) -> str:
     """The SQL of what the clocks of its zone show."""
     if what.kind.base == "Date":
         return f"({what.sql})::TIMESTAMP"
@@ -258,7 +258,9 @@ def _bucket(shown: str, count: int, unit: str) -> str:
         return f"make_timestamp(epoch_us({shown}) - {into})"
     if count == 1:
         return f"date_trunc('{unit.lower()}', {shown})::TIMESTAMP"
-    origin = "1970-01-05" if unit == "WEEK" else "1970-01-01"  # weeks begin on Mondays
+    origin = {"WEEK": "1970-01-05", "MONTH": "1900-01-01"}.get(unit, "1970-01-01")
+    if unit == "YEAR":  # they are counted from the year 0
+        origin = f"{max(1, 2000 - 2000 % count):04}-01-01"
     return f"time_bucket(INTERVAL ({count}) {unit}, {shown}, TIMESTAMP '{origin}')"
 
 
@@ -299,7 +301,22 @@ def difference(unit: Made, first: Made, last: Made, zone: Made | None = None) ->
         raise InvalidQuery(f'dateDiff does not know the unit "{short(name)}"')
     named = zone_named(zone)
     left, right = (clocks(one, "dateDiff", named) for one in (first, last))
-    return of(f"date_diff('{name.lower()}', {left}, {right})", kinds.INT64, first, last)
+    if name in _SHORT:  # between two instants, whatever clocks were put forward in between
+        left, right = (_start(one, name, named) for one in (first, last))
+        sql = f"((epoch_us({right}) - epoch_us({left})) // {_US[name]})"
+    elif name == "WEEK":  # those of date_diff begin seven days after the first time
+        left, right = (f"date_trunc('week', {one})" for one in (left, right))
+        sql = f"(date_diff('day', {left}, {right}) // 7)"
+    else:
+        sql = f"date_diff('{name.lower()}', {left}, {right})"
+    return of(sql, kinds.INT64, first, last)
+
+
+def _start(what: Made, unit: str, zone: str | None) -> str:
+    """The SQL of the instant at which the second, minute or hour of a time begins."""
+    time = to_datetime(what, zone)
+    by = Made("", kinds.INTERVAL, value=Span((1, unit)))
+    return start_of_interval(time, by, where="dateDiff").sql
 
 
 def added(unit: str, *, back: bool) -> Callable[..., Made]:

@@ -13,6 +13,7 @@ from persistence.dialect.calls import Around, Calls, count_told
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.made import Made, of
 from persistence.dialect.nodes import name_of, named, only, told_name
+from persistence.dialect.ordering import direction
 
 _SIDES: Final = ("PRECEDING", "FOLLOWING")
 _NUMBER_OF_ROWS: Final = re.compile("[0-9]{1,18}")
@@ -50,7 +51,7 @@ class Windows:
             only(one, "this", "desc", "nulls_first")
             part = self._make(one.this)
             parts.append(part)
-            told.append(f"{part.sql} {'DESC' if one.args.get('desc') else 'ASC'} NULLS LAST")
+            told.append(f"{part.sql} {direction(one)}")
         return told, parts
 
     def _function(self, node: exp.Expr) -> tuple[Core, str, list[Made]]:

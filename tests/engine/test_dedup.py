@@ -24,14 +24,14 @@ def _hashes(count: int, seed: int = 1) -> list[int]:
 
 
 def test_an_id_is_new_once() -> None:
-    window = IdWindow()
+    window = IdWindow(ids_max=1_600, keep_ms=HOUR_MS)
     assert window.duplicates([5, 6, 5], 1_000) == [2]
     assert window.duplicates([7, 6], 2_000) == [1]
     assert len(window) == 3
 
 
 def test_an_event_without_id_is_always_new() -> None:
-    window = IdWindow()
+    window = IdWindow(ids_max=1_600, keep_ms=HOUR_MS)
     assert window.duplicates([0, 5, 0, 5, 0], 1_000) == [3]
     assert window.duplicates([0, 0], 1_000) == []
     assert len(window) == 1
@@ -49,12 +49,12 @@ def test_the_last_ids_are_remembered_and_few_more() -> None:
 
 @pytest.mark.parametrize("ids_max", [1, 2, 15, 16, 17, 33])
 def test_a_window_may_be_as_small_as_one_id(ids_max: int) -> None:
-    window = IdWindow(ids_max, HOUR_MS)
+    window = IdWindow(ids_max=ids_max, keep_ms=HOUR_MS)
     hashes = _hashes(1_000)
     assert window.duplicates(hashes, 1_000) == []
     assert window.duplicates(hashes[-ids_max:], 1_000) == list(range(ids_max))
     assert ids_max <= len(window) <= ids_max + ids_max // GENERATIONS + 1
-    again = IdWindow(ids_max, HOUR_MS)
+    again = IdWindow(ids_max=ids_max, keep_ms=HOUR_MS)
     again.load(window.dump(full=True))
     assert again.duplicates(hashes[-ids_max:], 1_000) == list(range(ids_max))
     assert again.duplicates(hashes[:-ids_max], 1_000) == []
@@ -63,14 +63,14 @@ def test_a_window_may_be_as_small_as_one_id(ids_max: int) -> None:
 def test_an_id_is_remembered_until_it_is_too_old() -> None:
     keep_ms = 16 * HOUR_MS
     for age_ms, is_known in ((keep_ms - 1, True), (keep_ms + HOUR_MS + 1, False)):
-        window = IdWindow(1_000, keep_ms)
+        window = IdWindow(ids_max=1_000, keep_ms=keep_ms)
         window.duplicates([5], 1_000)
         window.duplicates([6], 1_000 + HOUR_MS // 2)
         assert window.duplicates([5], 1_000 + age_ms) == ([0] if is_known else [])
 
 
 def test_a_clock_that_steps_back_forgets_nothing() -> None:
-    window = IdWindow(1_000, HOUR_MS)
+    window = IdWindow(ids_max=1_000, keep_ms=HOUR_MS)
     window.duplicates([5], 10 * HOUR_MS)
     assert window.duplicates([5, 6], 1) == [0]
     assert window.duplicates([5, 6], 10 * HOUR_MS + 1) == [0, 1]
@@ -90,7 +90,7 @@ def test_memory_levels_off_under_churn() -> None:
 
 def test_an_id_takes_at_most_16_bytes_however_many_came_before() -> None:
     ids_max, call = 1_100_000, 2_500
-    window = IdWindow(ids_max, keep_ms=HOUR_MS)
+    window = IdWindow(ids_max=ids_max, keep_ms=HOUR_MS)
     chance = np.random.default_rng(1)
     for start in range(0, 5 * ids_max // 2, call):
         window.duplicates(chance.integers(1, 2**64, call, np.uint64), 1_000)
@@ -122,7 +122,7 @@ def test_marks_that_come_again_never_bring_back_the_dead() -> None:
 
 
 def _loaded(parts: list[bytes]) -> IdWindow:
-    window = IdWindow(1_600, HOUR_MS)
+    window = IdWindow(ids_max=1_600, keep_ms=HOUR_MS)
     window.load(parts)
     return window
 
@@ -176,7 +176,7 @@ def test_the_bytes_of_a_dump_are_pinned() -> None:
 
 
 def test_garbage_is_refused() -> None:
-    window = IdWindow()
+    window = IdWindow(ids_max=1_600, keep_ms=HOUR_MS)
     window.duplicates(_hashes(50), 1_000)
     (good,) = window.dump(full=True)
     for at in range(len(good)):

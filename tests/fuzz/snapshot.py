@@ -90,9 +90,13 @@ def _put(shelf: Shelf, path: Path, data: bytes) -> None:
     shelf.close(handle)
 
 
+def _load_window(part: bytes) -> None:
+    IdWindow(ids_max=1_600, keep_ms=3_600_000).load([part])
+
+
 def _must_be_refused_or_hold(told: bytes) -> None:
     """What parts hold says ValueError where it was not written by its own dump."""
-    for load in (LatencySketch.load, UserSketch.load, lambda part: IdWindow().load([part])):
+    for load in (LatencySketch.load, UserSketch.load, _load_window):
         try:
             load(told)
         except ValueError:

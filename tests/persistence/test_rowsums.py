@@ -13,9 +13,9 @@ import pytest
 
 from engine.errors import NameTaken, UnusableControlStore
 from persistence import database, rowsums, wal
-from persistence.audit import JOURNAL_FOLDER
 from persistence.control import MIGRATIONS, ControlStore, Entry, Sketch
 from persistence.database import FILE_NAME, LOG_ENDING
+from persistence.journal import JOURNAL_FOLDER
 from persistence.keys import KeyStore, SessionEntry
 from persistence.soundness import damages
 

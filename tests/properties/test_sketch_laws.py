@@ -143,7 +143,7 @@ def test_the_window_is_a_set_of_the_last_ids(
     calls: list[tuple[list[int], int]], ids_max: int, restart_at: int
 ) -> None:
     """Known while in the window, unknown where never seen; between, as its own memory says."""
-    window = IdWindow(ids_max, HOUR_MS)
+    window = IdWindow(ids_max=ids_max, keep_ms=HOUR_MS)
     parts: list[bytes] = []
     accepted: dict[int, tuple[int, int]] = {}  # id → (its number, when) of its last acceptance
     now_ms = numbered = 0
@@ -151,7 +151,7 @@ def test_the_window_is_a_set_of_the_last_ids(
         now_ms += step_ms
         if turn == restart_at:
             parts += window.dump(full=False)
-            window = IdWindow(ids_max, HOUR_MS)
+            window = IdWindow(ids_max=ids_max, keep_ms=HOUR_MS)
             window.load(parts)
         known = set(window.duplicates(ids, now_ms))
         for position, key in enumerate(ids):

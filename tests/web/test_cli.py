@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
+import datetime as dt
 import re
 import signal
 import socket
@@ -14,10 +15,10 @@ import pytest
 from engine.config import Config
 from engine.events import Body, Kind
 from engine.resolving import AT_MOST, SETTINGS, Source, resolve, written
-from load.catalogue import SERVICES_MAX
-from load.marketplace import DAYS_MAX, USERS_MIN
-from persistence.audit import JOURNAL_FOLDER
-from persistence.journal import Journal
+from load.extent import DAYS_MAX, SERVICES_MAX, USERS_MIN
+from persistence.archive import manifest as manifests
+from persistence.archive.manifest import File, Manifest
+from persistence.journal import JOURNAL_FOLDER, Journal
 from tests.damage import flip
 from tests.server import PATIENCE_S, environment, heed_interrupts, tallymark
 from web.cli import run
@@ -313,7 +314,7 @@ def test_verify_of_something_else_is_exit_code_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert run(["verify", str(tmp_path)]) == 1
-    assert _complaint(capsys) == f"{tmp_path} is no data folder: there is no journal/ in it."
+    assert _complaint(capsys) == f"{tmp_path} is not a data folder: there is no journal/ in it."
 
 
 def test_the_manual_has_every_command_option_and_exit_code() -> None:
@@ -340,3 +341,28 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     manifest.mkdir(parents=True)
     ended = tallymark("archive", str(tmp_path))
     assert (ended.returncode, ended.stderr) == (1, f"tallymark: {manifest}: Is a directory.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sql", "SELECT count() AS n FROM events", "--data", "."),
+        ("export", ".", "--sql", "SELECT count() AS n FROM events", "--output", "n.csv"),
+        ("export", ".", "--with", "startDate=2025-10-01", "--with", "endDate=2025-10-01"),
+    ],
+)
+def test_a_day_of_the_archive_that_cannot_be_read_is_one_line(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    (archive / "2025-10-01").symlink_to("x" * 300)  # also root cannot enter it
+    at = int(dt.datetime(2025, 10, 1, tzinfo=dt.UTC).timestamp() * 1000)
+    file = File("2025-10-01/1-9.v2.parquet", 1, 1, 1, 9, at, at, 1, 0)
+    manifests.write(archive, Manifest(covered_seq=9, files=(file,)))
+    ended = tallymark(*words, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert "2025-10-01/1-9.v2.parquet" in ended.stderr
+    assert ended.stderr.endswith(" cannot be read: File name too long.\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["archive"]

@@ -14,6 +14,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden, source_of
+from tests.children import children
 from tests.handles import no_handles
 from tests.sqlworkers import written
 from web.errors import CutShort
@@ -64,17 +65,11 @@ async def exporting(
         exports.end()
     assert noted == (log or [])
     assert exports.under_way == 0
-    assert children() == set()
+    assert exports_running() == set()
 
 
-def children() -> set[int]:
-    """Processes of exports that this one has started."""
-    found = set()
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if b"exportworker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
-    return found
+def exports_running() -> set[int]:
+    return children("exportworker")
 
 
 async def whole(export: Export) -> bytes:
@@ -122,7 +117,7 @@ async def test_whoever_leaves_takes_the_process_along(file: str) -> None:
     async with exporting([file], exports_max=1) as exports:
         export = await exports.open(ALL)
         await anext(export)
-        assert len(children()) == 1
+        assert len(exports_running()) == 1
         await export.aclose()
         while exports.under_way:
             await trio.lowlevel.checkpoint()
@@ -141,7 +136,7 @@ async def test_one_that_takes_too_long_is_cut_short(file: str) -> None:
 async def test_one_whose_process_is_killed_is_cut_short(file: str) -> None:
     async with exporting([file], log=["export failed"]) as exports:
         export = await exports.open(ALL)
-        (process,) = children()
+        (process,) = exports_running()
         os.kill(process, 9)
         with pytest.raises(CutShort):
             await whole(export)
@@ -162,7 +157,7 @@ async def test_files_that_were_merged_away_are_looked_up_again(file: str) -> Non
     async with exporting([gone], [file, gone], [file]) as exports:
         assert len((await whole(await exports.open(ALL))).splitlines()) == ROWS
     async with exporting([gone]) as exports:
-        with pytest.raises(NotReady):
+        with pytest.raises(NotReady, match=r"gone\.parquet of the archive is missing"):
             await exports.open(ALL)
 
 
@@ -175,11 +170,19 @@ async def test_files_that_go_while_they_are_read_stay_whole(tmp_path: Path) -> N
         assert len((await whole(export)).splitlines()) == ROWS
 
 
-async def test_a_damaged_file_is_no_short_export(tmp_path: Path) -> None:
-    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and then nothing")
-    async with exporting([str(tmp_path / "bad.parquet")], log=["export failed"]) as exports:
-        with pytest.raises(CutShort):
+async def test_a_damaged_file_is_named_and_no_short_export(file: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"PAR1 and then nothing")
+    async with exporting([file, str(bad)], log=["export failed"]) as exports:
+        with pytest.raises(CutShort, match=f"The file {tmp_path.name}/bad.parquet of the arch"):
             await whole(await exports.open(ALL))
+
+
+async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    beyond = tmp_path / ("x" * 300)
+    async with exporting([str(beyond)], log=["export failed"]) as exports:
+        with pytest.raises(NotReady, match=f"{beyond} cannot be read: File name too long"):
+            await exports.open(ALL)
 
 
 async def test_without_an_archive_there_is_nothing_to_export() -> None:

@@ -98,7 +98,7 @@ def test_keys_of_a_folder_that_is_not_there_are_neither_listed_nor_forgotten(
     data = tmp_path / "misspelt"
     done = keys(*words, data=data)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"{data} is no data folder: there is no control.db in it." in done.stderr
+    assert f"{data} is not a data folder: there is no control.db in it." in done.stderr
     assert not data.exists()
 
 

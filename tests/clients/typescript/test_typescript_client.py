@@ -93,6 +93,18 @@ said.stream = await new Promise((resolve) => {
 console.log(JSON.stringify(said));
 """
 
+FROM_COMMONJS = """
+const { join } = require("node:path");
+const { name, exports: parts } = require("./node_modules/@tallymark/client/package.json");
+
+const paths = Object.keys(parts).map((part) => require.resolve(join(name, part)));
+const load = process.features.require_module ? (path) => require(path) : (path) => import(path);
+Promise.all(paths.map(load)).then((modules) => {
+  const names = modules.map((module) => Object.keys(module));
+  console.log(JSON.stringify(names.map((all) => all.some((one) => one.startsWith("track")))));
+});
+"""
+
 COMING_BACK = """
 import { createClient } from "@tallymark/client";
 
@@ -117,6 +129,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_needs_nothing_else(installed: Path) -> None:
     packages = [path.name for path in (installed / "node_modules").iterdir()]
     assert [name for name in packages if not name.startswith(".")] == ["@tallymark"]
+
+
+def test_commonjs_gets_every_part_of_it(installed: Path) -> None:
+    (installed / "common.cjs").write_text(FROM_COMMONJS)
+    assert json.loads(run("node", "common.cjs", cwd=installed)) == [True] * 6
 
 
 def test_its_types_are_those_of_the_service(server: Server) -> None:

@@ -8,6 +8,11 @@ import pytest
 from persistence.dialect.zones import zone_of
 from tests.sqlworkers import Asking, Refused
 
+GAP = (  # clocks are put forward between the two
+    "toDateTime('2025-03-30 00:30:00', 'Europe/Berlin'), "
+    "toDateTime('2025-03-30 04:30:00', 'Europe/Berlin')"
+)
+
 VALUES: list[tuple[str, Any]] = [
     # literals and operators
     ("7/2", 3.5),
@@ -110,12 +115,35 @@ VALUES: list[tuple[str, Any]] = [
     ("bitShiftLeft(1, 3)", 8),
     ("bitShiftRight(128, 3)", 16),
     ("bitTest(2, 0)", 0),
+    ("bitAnd(-2, 300)", 300),
+    ("bitOr(-200, 1)", -199),
+    ("bitXor(-1, 4294967296)", "-4294967297"),
+    ("bitNot(-1)", 0),
+    ("bitNot(0 - 8)", 7),
+    ("bitCount(-1)", 8),
+    ("bitHammingDistance(-1, 1)", 63),
+    ("bitShiftLeft(-1, 1)", -2),
+    ("bitShiftRight(-7, 1)", -4),
+    ("bitShiftRight(-7, 8)", 0),
+    ("bitRotateLeft(-128, 1)", 1),
+    ("bitRotateRight(-127, 1)", -64),
+    ("bitShiftLeft(toUInt32(1), 31)", 2_147_483_648),
     ("bitRotateLeft(256, 8)", 1),
     ("hex(1)", "01"),
     ("hex(255)", "FF"),
     ("hex(256)", "0100"),
     ("hex('aB')", "6142"),
     ("bin(1)", "00000001"),
+    ("hex(-1)", "FF"),
+    ("hex(-300)", "FED4"),
+    ("bin(-1)", "11111111"),
+    ("intDiv(true, 1)", 1),
+    ("substring('abc', true, 2)", "ab"),
+    ("toUInt8(true)", 1),
+    ("toUInt32(1e300)", 0),
+    ("'a' = NULL", None),
+    ("2 NOT IN (1, NULL)", 1),
+    ("2 IN (NULL)", 0),
     ("bin(256)", "0000000100000000"),
     ("bin('a')", "01100001"),
     # times
@@ -158,6 +186,9 @@ VALUES: list[tuple[str, Any]] = [
     ("toStartOfTenMinutes(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:50:00"),
     ("toStartOfFiveMinutes(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:55:00"),
     ("toStartOfMinute(toDateTime('2025-10-01 05:56:07'))", "2025-10-01 05:56:00"),
+    ("toStartOfInterval(now(), INTERVAL '10' YEAR)", "2020-01-01 00:00:00"),
+    ("toStartOfInterval(now(), INTERVAL '3' YEAR)", "2025-01-01 00:00:00"),
+    ("toStartOfInterval(now(), INTERVAL '9' MONTH)", "2025-04-01 00:00:00"),
 ]  # fmt: skip
 
 KINDS: list[tuple[str, str]] = [
@@ -200,7 +231,46 @@ KINDS: list[tuple[str, str]] = [
     ("formatDateTime(timestamp, '%Y')", "String"),
     ("if(double1 > 1, blob1, blob2)", "String"),
     ("intDiv(toUInt32(timestamp), 60) * 60", "UInt64"),
+    ("bitAnd(-1, 300)", "Int16"),
+    ("bitNot(-1)", "Int8"),
+    ("bitShiftLeft(1, 300)", "UInt16"),
+    ("-199 % 200", "Int16"),
+    ("199 % -200", "UInt16"),
+    ("-(-3 + 1)", "Int16"),
 ]
+
+EXTRA: list[tuple[str, Any, str]] = [
+    ("toInt8(200)", -56, "Int8"),
+    ("toInt16(-70000)", -4464, "Int16"),
+    ("toInt32(5000000000)", 705_032_704, "Int32"),
+    ("toInt64(18446744073709551615)", "-1", "Int64"),
+    ("toInt64('9223372036854775807')", "9223372036854775807", "Int64"),
+    ("toInt64(true)", "1", "Int64"),
+    ("toUInt64(-1)", "18446744073709551615", "UInt64"),
+    ("toUInt64(1e19)", "10000000000000000000", "UInt64"),
+    ("toUInt64('18446744073709551615')", "18446744073709551615", "UInt64"),
+    ("abs(-3)", 3, "UInt8"),
+    ("abs(-9223372036854775808)", "9223372036854775808", "UInt64"),
+    ("abs(-1.5)", 1.5, "Float64"),
+    ("sign(-1.5)", -1, "Int8"),
+    ("toString(1e15)", "1000000000000000", "String"),
+    ("toString(1.5e16)", "15000000000000000", "String"),
+    ("toString(-2.5e25)", "-2.5e25", "String"),
+    ("toString(0.00001)", "0.00001", "String"),
+    ("toString(-1.25e-6)", "-0.00000125", "String"),
+    ("toString(1e-7)", "1e-7", "String"),
+    ("toString(0 / 0)", "nan", "String"),
+    (f"dateDiff('hour', {GAP})", "3", "Int64"),
+    (f"dateDiff('minute', {GAP})", "180", "Int64"),
+    (f"dateDiff('second', {GAP})", "10800", "Int64"),
+    (f"dateDiff('day', {GAP})", "0", "Int64"),
+    ("dateDiff('minute', toDateTime(now(), 'Asia/Kolkata'), now())", "0", "Int64"),
+    ("dateDiff('minute', toDate('2025-03-30'), toDate('2025-03-31'), 'Europe/Berlin')", "1380",
+     "Int64"),
+    ("dateDiff('week', toDate('2025-03-02'), toDate('2025-03-03'))", "1", "Int64"),
+    ("dateDiff('week', toDate('2025-03-09'), toDate('2025-03-03'))", "0", "Int64"),
+    ("dateDiff('week', toDate('2025-03-11'), toDate('2025-03-05'))", "-1", "Int64"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("expression", "expected"), VALUES)
@@ -215,6 +285,14 @@ def test_an_expression_has_the_type_that_the_dialect_gives_it(
     worker: Asking, empty: list[str], expression: str, kind: str
 ) -> None:
     assert worker.kinds(f"SELECT {expression} AS x FROM events", empty) == [kind]
+
+
+@pytest.mark.parametrize(("expression", "expected", "kind"), EXTRA)
+def test_an_expression_of_the_superset_has_the_value_and_type_that_clickhouse_gives_it(
+    worker: Asking, expression: str, expected: Any, kind: str
+) -> None:
+    answer = worker.answer(f"SELECT {expression} AS x", extra=True, quoted=True)
+    assert (answer["data"], answer["meta"][0]["type"]) == ([{"x": expected}], kind)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,10 @@ def test_formats_have_the_forms_of_clickhouse(worker: Asking, files: list[str]) 
     assert worker.body("SELECT 'a\tb\n' AS x, 1 / 0 AS y FORMAT TabSeparated") == (
         b"a\\tb\\n\t\\N\n"
     )
+    numbers = "1.5e16 AS a, 1e21 AS b, 0.00001 AS c, -1.5e-6 AS d, 1e-7 AS e, 2.0 AS f"
+    assert worker.body(f"SELECT {numbers} FORMAT TabSeparated") == (
+        b"15000000000000000\t1e21\t0.00001\t-0.0000015\t1e-7\t2\n"
+    )
     csv = worker.body("SELECT 'a,\"b\"' AS x, 1.5 AS y FORMAT CSVWithNames", extra=True)
     assert csv == b'x,y\r\n"a,""b""",1.5\r\n'
 
@@ -333,6 +337,36 @@ def test_the_superset_has_more(
     worker: Asking, files: list[str], asked: str, expected: list[dict[str, Any]]
 ) -> None:
     assert worker.rows(asked, files, extra=True) == expected
+
+
+def test_null_comes_last_unless_it_is_said(worker: Asking, folder: Path) -> None:
+    files = [written(folder / "nulls.parquet", [{"category": one} for one in ("a", None, "b")])]
+    for order, expected in (
+        ("", ["a", "b", None]),
+        ("DESC", ["b", "a", None]),
+        ("NULLS FIRST", [None, "a", "b"]),
+        ("DESC NULLS FIRST", [None, "b", "a"]),
+        ("DESC NULLS LAST", ["b", "a", None]),
+    ):
+        found = worker.rows(f"SELECT category FROM events ORDER BY category {order}", files)
+        assert [row["category"] for row in found] == expected, order
+        asked = f"row_number() OVER (ORDER BY category {order}) AS n"
+        asked = f"SELECT category, {asked} FROM events ORDER BY n"
+        found = worker.rows(asked, files, extra=True)
+        assert [row["category"] for row in found] == expected, order
+
+
+def test_a_null_among_the_values_hides_nobody_who_is_not_in_them(
+    worker: Asking, folder: Path
+) -> None:
+    rows = [{"userId": one, "latencyMs": 1.0} for one in ("a", "b", None)]
+    rows += [{"userId": one, "latencyMs": 2.0} for one in ("b", None)]
+    files = [written(folder / "hidden.parquet", rows)]
+    for values in ("'b', NULL", "SELECT userId FROM events WHERE latencyMs = 2"):
+        for word, expected in (("IN", {"b"}), ("NOT IN", {"a"})):
+            asked = f"SELECT DISTINCT userId FROM events WHERE userId {word} ({values})"
+            found = worker.rows(asked, files, extra=True)
+            assert {row["userId"] for row in found} == expected, asked
 
 
 def test_limits_of_an_answer_are_kept(worker: Asking, files: list[str]) -> None:
