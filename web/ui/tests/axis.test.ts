@@ -58,7 +58,7 @@ test("durations tick at round seconds, minutes and hours, never at 16 min 40 s",
   expect(said(16.7)).toEqual(["0", "5 min", "10 min", "15 min", "20 min"]);
   expect(said(110)).toEqual(["0", "30 min", "1 h", "90 min", "2 h"]);
   expect(said(60 * 22)).toEqual(["0", "6 h", "12 h", "18 h", "24 h"]);
-  expect(said(60 * 278)).toEqual(["0", "60 h", "120 h", "180 h", "240 h", "300 h"]);
+  expect(said(60 * 278)).toEqual(["0", "80 h", "160 h", "240 h", "320 h"]);
 });
 
 test("every tick of a duration is a whole number of a unit, and there are four to six", () => {

@@ -63,12 +63,18 @@ function stepFor(extent: number, scaled: Scaled): number {
   return isWhole && bestWaste === Infinity ? Math.max(1, Math.round(best / 10) || 1) : best;
 }
 
-/** Ticks of a logarithmic axis: its decades, and between few of them 2 and 5 as well. */
-export function logTicks(least: number, most: number, scaled: Scaled): number[] {
-  // Zero has no place here: where there is nothing else, any two decades do.
+/** The decades around [least, most], two at least. */
+export function decadesOf(least: number, most: number, scaled: Scaled): number[] {
+  // Zero has no place here: where there is nothing else, any two do.
   const first = below(least > 0 && least <= most ? least : 1, scaled);
   const decades = [first, after(first, scaled)];
   while ((decades.at(-1) ?? Infinity) < most * (1 - 1e-9)) decades.push(after(decades.at(-1) ?? first, scaled));
+  return decades;
+}
+
+/** Ticks of a logarithmic axis: its decades, and between few of them 2 and 5 as well. */
+export function logTicks(least: number, most: number, scaled: Scaled): number[] {
+  const decades = decadesOf(least, most, scaled);
   if (decades.length > 3) return decades;
   return decades.flatMap((decade, at) => {
     const next = decades[at + 1];

@@ -148,6 +148,8 @@ function PlotBox(props: BoxProps): JSX.Element {
   const plot = useRef<Plot | null>(null);
   const latest = useRef(props);
   latest.current = props;
+  const clicks = useRef<Clicks>({ waiting: 0, wasZoomed: false });
+  useEffect(() => () => clearTimeout(clicks.current.waiting), []);
   const [cursor, setCursor] = useState<Cursor | null>(null);
   const [pointed, setPointed] = useState<"mouse" | "keys" | null>(null);
   const [width, setWidth] = useState(0);
@@ -177,10 +179,9 @@ function PlotBox(props: BoxProps): JSX.Element {
     const drawn = drawPlot(spec, optionsFor(spec, events, { width, height }), element);
     plot.current = drawn;
     drawn.root.setAttribute("aria-hidden", "true");
-    const forgetClicks = heedClicks(drawn, latest);
+    heedClicks(drawn, latest, clicks.current);
     if (props.onPoint !== undefined) drawn.over.style.cursor = "pointer";
     return () => {
-      forgetClicks();
       drawn.destroy();
       plot.current = null;
     };
@@ -239,27 +240,28 @@ function PlotBox(props: BoxProps): JSX.Element {
 /** Within it a second click makes a double one. */
 const DOUBLE_CLICK_MS = 300;
 
-/** A click opens a point, a double click goes back out; returns how to stop that. */
-function heedClicks({ over, cursor }: Plot, latest: { current: BoxProps }): () => void {
-  let waiting = 0;
-  let wasZoomed = false;
-  const click = ({ detail }: MouseEvent): void => {
+interface Clicks {
+  waiting: number;
+  /** Whether there was a way back at the first click of two. */
+  wasZoomed: boolean;
+}
+
+/** A click opens a point, a double click goes back out. */
+function heedClicks({ over, cursor }: Plot, latest: { current: BoxProps }, clicks: Clicks): void {
+  over.addEventListener("click", ({ detail }) => {
+    const { onPoint } = latest.current;
+    const at = cursor.idx;
     if (detail > 1) return;
-    const open = (): void => {
-      if (cursor.idx != null) latest.current.onPoint?.(cursor.idx);
-    };
-    wasZoomed = wayBack(route.get()) !== undefined;
+    clicks.wasZoomed = wayBack(route.get()) !== undefined;
+    if (at == null || onPoint === undefined) return;
     // Where there is a way back it is not known yet which of the two this will be.
-    if (wasZoomed) waiting = window.setTimeout(open, DOUBLE_CLICK_MS);
-    else open();
-  };
-  const back = (): void => {
-    clearTimeout(waiting);
-    if (wasZoomed && latest.current.onRange !== undefined) zoomOut();
-  };
-  over.addEventListener("click", click);
-  over.addEventListener("dblclick", back);
-  return () => clearTimeout(waiting);
+    if (clicks.wasZoomed) clicks.waiting = window.setTimeout(() => onPoint(at), DOUBLE_CLICK_MS);
+    else onPoint(at);
+  });
+  over.addEventListener("dblclick", () => {
+    clearTimeout(clicks.waiting);
+    if (clicks.wasZoomed && latest.current.onRange !== undefined) zoomOut();
+  });
 }
 
 /** What lies ahead has no values: the keyboard begins where there are some. */

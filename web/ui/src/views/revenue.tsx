@@ -220,6 +220,11 @@ function stepsOf(data: InCurrency): Step[] {
   ];
 }
 
+const noSales = ({ refunds, currency }: InCurrency & { currency: string }): string =>
+  refunds === null || refunds === 0
+    ? "No sales in this period."
+    : `No sales in this period, and ${plain(money(refunds, currency))} of earlier ones refunded.`;
+
 function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
   return (
     <Panel span={4} title="From gross to earnings">
@@ -227,7 +232,7 @@ function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
         asked={asked}
         what="revenue"
         height={280}
-        empty={({ data }) => (data.grossGmv === 0 ? "No sales in this period." : null)}
+        empty={({ data }) => (data.grossGmv === 0 ? noSales(data) : null)}
       >
         {({ data }) => {
           const most = Math.max(1, data.grossGmv ?? 0);
@@ -238,10 +243,10 @@ function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
                   <span class="line">
                     <span class={isSum ? "strong" : "soft"}>{label}</span>
                     <span class={`value${isSum ? " strong" : ""}`}>{plain(money(value, data.currency))}</span>
-                    <span class="part">{plain(percent((100 * Math.abs(value ?? 0)) / most, 1))}</span>
+                    <span class="part">{plain(percent((100 * (kind === "minus" ? -1 : 1) * (value ?? 0)) / most, 1))}</span>
                   </span>
                   <FullBar
-                    share={Math.max(0, Math.min(1, Math.abs(value ?? 0) / most))}
+                    share={Math.max(0, Math.min(1, ((kind === "minus" ? -1 : 1) * (value ?? 0)) / most))}
                     start={Math.max(0, Math.min(1, start / most))}
                     kind={kind}
                   />

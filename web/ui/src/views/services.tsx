@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
-import { NBSP, bound, count, duration, many, percent, plain, short } from "../lib/format";
+import { NBSP, bound, count, duration, durationTick, many, percent, plain } from "../lib/format";
 import { timeAxis } from "../lib/series";
 import type { LatencyAccuracy, ServiceRow, ServicesAnswer } from "../lib/types";
 import { setQuery } from "../lib/url";
@@ -275,7 +275,7 @@ function StripHead({ strip }: { strip: Strip }): JSX.Element {
       <span class="unseen">p50 to p99 on one scale</span>
       {decades(strip).map((ms) => (
         <span key={ms} aria-hidden="true" style={{ left: `${stripX(strip, ms)}px` }}>
-          {ms >= 1000 ? `${short(ms / 1000)}${NBSP}s` : ms === strip.fromMs ? `${ms}${NBSP}ms` : ms}
+          {ms >= 1000 || ms === strip.fromMs ? durationTick(ms) : ms}
         </span>
       ))}
     </span>
