@@ -22,6 +22,7 @@ from engine.errors import Corruption, InvalidSetting, TallymarkError
 from engine.resolving import KEY_VARIABLE, written
 from load.errors import LoadError
 from load.extent import DAYS, DAYS_MAX, SERVICES_MAX, USERS, USERS_MIN
+from persistence.files import NO_ROOM
 from persistence.tabular import Format
 from web import options, settings
 from web.keycli import keys
@@ -505,9 +506,10 @@ def run(words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:  # a file of somebody else's, a disk that is full or only read
-        if error.filename is None or error.strerror is None:
+        if (error.filename is None and error.errno not in NO_ROOM) or error.strerror is None:
             raise
-        _complain(f"{error.filename}: {error.strerror}.")
+        where = "" if error.filename is None else f"{error.filename}: "
+        _complain(f"{where}{error.strerror}.")
         return FAILED
     return code if isinstance(code, int) else 0
 
