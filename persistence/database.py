@@ -28,7 +28,9 @@ _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file, made where there is none. Raises UnusableControlStore.
+    """A connection to the file, made where there is none.
+
+    Raises UnusableControlStore, and DiskFull where there is no room to make one.
 
     A file that is there is never opened by other means than SQLite's: closing any descriptor
     of it drops the locks that another connection of this process holds, and whoever closes the
@@ -65,16 +67,22 @@ def writing(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode not in _NO_ROOM:
             raise
-        raise DiskFull(
-            f"The control store cannot grow ({error}): make room on the disk, or in its quota."
-        ) from error
+        raise _no_room(error) from error
 
 
-def unusable(path: Path, error: Exception) -> UnusableControlStore:
+def unusable(path: Path, error: Exception) -> UnusableControlStore | DiskFull:
     """What SQLite said of the file, and what to do."""
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in _NO_ROOM:
+        return _no_room(error)
     return UnusableControlStore(
         f"{path} cannot be used: {error}. Restore it from a backup, or move it away to "
         f"begin without dashboards, names and keys."
+    )
+
+
+def _no_room(error: sqlite3.OperationalError) -> DiskFull:
+    return DiskFull(
+        f"The control store cannot grow ({error}): make room on the disk, or in its quota."
     )
 
 

@@ -387,7 +387,10 @@ class Reports:
         if course is not None:
             course.scope.cancel()
             await course.ended.wait()
-        await self._in_thread(lambda: self._store.remove(key))
+        try:
+            await self._in_thread(lambda: self._store.remove(key))
+        except OSError as error:  # a restart would have it again
+            self._log("report failed", id=key, reason=error.strerror or str(error))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(call, limiter=self._disk)

@@ -174,3 +174,11 @@ def test_where_no_file_may_grow_a_change_is_refused_and_a_start_is_not(
     assert [kept.name for kept in store.dashboards()] == ["One"]
     store.add(TWO, now_ms=5, dashboards_max=9)
     store.close()
+
+
+def test_where_there_is_no_room_for_one_that_is_said_and_nothing_of_damage(
+    tmp_path: Path,
+) -> None:
+    with no_growth(beyond_bytes=0), pytest.raises(DiskFull, match="make room on the disk"):
+        ControlStore.open(tmp_path, now_ms=1)
+    ControlStore.open(tmp_path, now_ms=1).close()

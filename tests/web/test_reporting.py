@@ -18,7 +18,7 @@ from web.wire import Called
 class Ready:
     """A service without files."""
 
-    is_ready = True
+    is_found = True
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]:
         return []

@@ -297,7 +297,7 @@ function Chart({ widget, answer, view, height }: ContentProps): JSX.Element {
       {...(kind === "bars" ? { from: (axis.xs[0] ?? 0) - half, to: (axis.xs.at(-1) ?? 1) + half } : {})}
       yTick={drawn.tick}
       format={drawn.text}
-      isWhole={metricOf(widget.metric).format === "count"}
+      scaled={drawn.scaled}
       height={height - (lines.length > 1 ? 34 : 12)}
     />
   );
