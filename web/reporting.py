@@ -15,7 +15,6 @@ import trio
 
 from engine.config import Config
 from engine.errors import DiskFull, LimitReached, Overloaded, TallymarkError
-from persistence.files import NO_ROOM
 from persistence.reports import Report, ReportStore
 from web import reports, wire
 from web.archiving import ArchiveLate
@@ -364,9 +363,8 @@ class Reports:
         try:
             await self._in_thread(lambda: self._store.keep(report))
         except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            raise DiskFull("The report cannot be kept: the disk is full.") from error
+            reason = error.strerror or error
+            raise DiskFull(f"The report cannot be kept on the disk: {reason}.") from error
         self._reports[report.id] = report
         self._news.set()
         self._news = trio.Event()
