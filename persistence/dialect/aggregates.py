@@ -81,7 +81,7 @@ class Core(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call as it was written: name, curried parameters, arguments, and what goes with them."""
+    """A call as it was written: name, curried parameters, arguments, what is said of them."""
 
     name: str
     params: tuple[Made, ...]
