@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from load.extent import SERVICES_MAX
+
 
 class Service(NamedTuple):
     """One service on offer.
@@ -71,7 +73,7 @@ _TABLE: Final = (
     ("Feature Flags", "developer", 18, 0.25, 0.1, 0.1, 20.0),
 )
 
-SERVICES_MAX: Final = len(_TABLE)
+assert len(_TABLE) == SERVICES_MAX
 _TAKES_PERCENT: Final = (15.0, 15.0, 20.0, 10.0, 12.5)
 _CREATORS: Final = 24
 

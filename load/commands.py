@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from load import history, marketplace, resume, sender
+from load import extent, history, marketplace, resume, sender
 from load.connection import Target
 from load.mapping import EventMapping
 from load.resume import ImportProgress
@@ -55,7 +55,7 @@ async def run_demo(
     end_ms: int,
     seed: int = SEED,
     days: int,
-    services: int = marketplace.SERVICES,
+    services: int = extent.SERVICES_MAX,
     users: int,
     connections: int = sender.CONNECTIONS,
     console: Console | None = None,

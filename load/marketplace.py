@@ -14,8 +14,8 @@ from random import Random
 from typing import Final, NamedTuple
 
 from load.catalogue import SERVICES as CATALOGUE
-from load.catalogue import SERVICES_MAX
 from load.errors import LoadError
+from load.extent import DAYS, DAYS_MAX, SERVICES_MAX, USERS, USERS_MIN
 from load.people import (
     SUBSCRIPTION_DAYS_MAX,
     VISITS,
@@ -26,15 +26,6 @@ from load.people import (
     weekday,
 )
 from load.visits import DAY_MS, MINUTE_MS, Event, Shop, Trouble, Visit, payment_of
-
-DAYS: Final = 30
-SERVICES: Final = SERVICES_MAX
-USERS: Final = 5_000
-USERS_MIN: Final = 20
-"""So many are never none, wherever chance puts them: e ** -20."""
-
-DAYS_MAX: Final = 399
-"""The server takes nothing older than 400 days."""
 
 _POPULARITY: Final = 0.8
 """The n-th service is called n ** -_POPULARITY times as often as the first."""
@@ -77,12 +68,17 @@ def first_ms(end_ms: int, days: int) -> int:
 
 
 def generate(
-    seed: int, end_ms: int, *, days: int = DAYS, services: int = SERVICES, users: int = USERS
+    seed: int,
+    end_ms: int,
+    *,
+    days: int = DAYS,
+    services: int = SERVICES_MAX,
+    users: int = USERS,
 ) -> Iterator[Event]:
     """Events of `days` whole days and of the last day up to `end_ms`, in the order of time.
 
     end_ms    epoch ms; no event is later
-    services  1 to 40
+    services  1 to SERVICES_MAX
     users     about how many different ones are seen, USERS_MIN and more
 
     Raises LoadError where the numbers are out of range. Memory: the events of one day.

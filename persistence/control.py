@@ -117,7 +117,8 @@ class ControlStore:
     def open(cls, folder: Path, *, now_ms: int, first: Iterable[Sketch] = ()) -> Self:
         """The store in `folder`, made where there is none; `first` are put into a new one.
 
-        Raises UnusableControlStore for a file that is damaged or from a newer version.
+        Raises UnusableControlStore for a file that is damaged or from a newer version, and
+        DiskFull where there is no room to make one.
         """
         path = folder / FILE_NAME
         must_have_its_log(path)

@@ -23,8 +23,14 @@ BUSY_S: Final = 5.0
 """How long somebody else (a backup, the sqlite3 shell) may hold the file."""
 
 
+_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""SQLite tells a full disk from other failures of a write, but not a quota that is used up."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file, made where there is none. Raises UnusableControlStore.
+    """A connection to the file, made where there is none.
+
+    Raises UnusableControlStore, and DiskFull where there is no room to make one.
 
     A file that is there is never opened by other means than SQLite's: closing any descriptor
     of it drops the locks that another connection of this process holds, and whoever closes the
@@ -59,16 +65,24 @@ def writing(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
                 db.execute("ROLLBACK")
             raise
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+        if error.sqlite_errorcode not in _NO_ROOM:
             raise
-        raise DiskFull("The control store cannot grow: the disk is full.") from error
+        raise _no_room(error) from error
 
 
-def unusable(path: Path, error: Exception) -> UnusableControlStore:
+def unusable(path: Path, error: Exception) -> UnusableControlStore | DiskFull:
     """What SQLite said of the file, and what to do."""
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in _NO_ROOM:
+        return _no_room(error)
     return UnusableControlStore(
         f"{path} cannot be used: {error}. Restore it from a backup, or move it away to "
         f"begin without dashboards, names and keys."
+    )
+
+
+def _no_room(error: sqlite3.OperationalError) -> DiskFull:
+    return DiskFull(
+        f"The control store cannot grow ({error}): make room on the disk, or in its quota."
     )
 
 
@@ -100,7 +114,7 @@ def begin_the_log_anew(db: sqlite3.Connection) -> None:
     try:
         db.execute("PRAGMA wal_checkpoint")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+        if error.sqlite_errorcode not in _NO_ROOM:
             raise
 
 

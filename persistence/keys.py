@@ -164,11 +164,6 @@ class KeyStore:
 
     # -- a server, and the command that changes keys beside it --------------------------------
 
-    def serve(self) -> None:
-        """Say that this process answers by these keys, until `leave`."""
-        with writing(self._db) as db:
-            db.execute("UPDATE key_changes SET applied = made, server = ?", (os.getpid(),))
-
     def leave(self) -> None:
         """Say that it does so no longer."""
         with writing(self._db) as db:
@@ -186,9 +181,9 @@ class KeyStore:
         return cast(int, self._db.execute("SELECT made FROM key_changes").fetchone()[0])
 
     def acknowledge(self, changes: int) -> None:
-        """Say that the server acts on all changes up to this one."""
+        """Say that this process acts on all changes up to this one, until `leave`."""
         with writing(self._db) as db:
-            db.execute("UPDATE key_changes SET applied = ?", (changes,))
+            db.execute("UPDATE key_changes SET applied = ?, server = ?", (changes, os.getpid()))
 
     @property
     def is_applied(self) -> bool:

@@ -4,17 +4,29 @@ import zoneinfo
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from time import time
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.server import Server, tallymark
+from tests.server import Server, tallymark, wait_until
 
 # Nothing may fail because a machine is slow or busy: neither an example nor making one.
 settings.register_profile(
     "tallymark", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tallymark")
+
+
+DAY_S = 86_400
+LAST_S = 50
+"""Of a day; few tests take longer."""
+
+
+@pytest.fixture(autouse=True)
+def _within_a_day() -> None:
+    """No test begins as a day in UTC ends: what it sends is of the day that it asks for."""
+    wait_until(lambda: time() % DAY_S < DAY_S - LAST_S)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A process that can open no file, for as long as a test wants it."""
+"""A process that can open no file, or make none grow, for as long as a test wants it."""
 
 import os
 import resource
@@ -9,11 +9,24 @@ from contextlib import contextmanager
 @contextmanager
 def no_handles() -> Iterator[None]:
     """Within it this process can open no file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open("/", os.O_RDONLY)
     os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    with _at_most(resource.RLIMIT_NOFILE, lowest):
+        yield
+
+
+@contextmanager
+def no_growth(beyond_bytes: int) -> Iterator[None]:
+    """Within it this process can write nothing into a file beyond so many bytes (EFBIG)."""
+    with _at_most(resource.RLIMIT_FSIZE, beyond_bytes):
+        yield
+
+
+@contextmanager
+def _at_most(what: int, limit: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (limit, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(what, (soft, hard))

@@ -14,6 +14,7 @@ from msgspec.structs import fields
 from engine import answers
 from engine.answers.common import PeriodAsked
 from tests.server import ROOT
+from web.options import resolved
 
 DOCS = ROOT / "docs"
 READMES = [
@@ -77,6 +78,36 @@ def _anchors(page: Path) -> set[str]:
     """What the headings of a page are called in a link, as usual renderers call them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_the_settings_file_of_the_manual_is_taken(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"^```toml\n(.*?)^```$", (DOCS / "operations.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "tallymark.toml").write_text(block)
+    config, _ = resolved(tmp_path / "tallymark.toml", {})
+    assert (config.timezone, config.log_format) == ("Europe/Berlin", "json")
+
+
+def test_the_figures_that_a_widget_can_show_are_listed() -> None:
+    known = (ROOT / "web/ui/src/lib/metrics.ts").read_text()
+    lists = dict(
+        re.findall(r"^const (\w+): readonly WidgetKind\[\] = (.*);", known, re.MULTILINE)
+    )
+    shown = {
+        (kind, name)
+        for name, kinds in re.findall(
+            r'^  metric\("(.+?)", ".*?", (\w+|\[.*?\])', known, re.MULTILINE
+        )
+        for kind in re.findall(r"\w+", lists.get(kinds, kinds))
+    }
+    section = (DOCS / "api.md").read_text().split("## Dashboards")[1]
+    listed = {
+        (kind, name)
+        for kind, names in re.findall(r"^\| (\w+) \| (.*`.*) \|$", section, re.MULTILINE)
+        for name in re.findall(r"`(.+?)`", names)
+    }
+    assert {pair for pair in listed ^ shown if not pair[1].startswith("counters.")} == set()
 
 
 def test_every_method_that_the_map_of_the_house_names_is_there() -> None:

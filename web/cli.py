@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +22,8 @@ import orjson
 from engine.errors import Corruption, InvalidSetting, TallymarkError
 from engine.resolving import KEY_VARIABLE, written
 from load.errors import LoadError
+from load.extent import DAYS, DAYS_MAX, SERVICES_MAX, USERS, USERS_MIN
+from persistence.files import NO_ROOM
 from persistence.tabular import Format
 from web import options, settings
 from web.keycli import keys
@@ -31,6 +34,9 @@ FAILED: Final = 1
 WRONG_WORDS: Final = 2
 DAMAGED: Final = 3
 INTERRUPTED: Final = 130
+
+STDOUT: Final = 1
+STDERR: Final = 2
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
@@ -103,9 +109,14 @@ def config(config_file: Path | None, as_json: bool, **given: options.Given) -> N
 @click.option(
     "--seed", type=int, default=2025, show_default=True, help="Another seed makes other data."
 )
-@click.option("--days", type=click.IntRange(1, 399), default=30, show_default=True)
-@click.option("--services", type=click.IntRange(1, 40), default=40, show_default=True)
-@click.option("--users", type=click.IntRange(min=20), default=5_000, show_default=True)
+@click.option("--days", type=click.IntRange(1, DAYS_MAX), default=DAYS, show_default=True)
+@click.option(
+    "--services",
+    type=click.IntRange(1, SERVICES_MAX),
+    default=SERVICES_MAX,
+    show_default=True,
+)
+@click.option("--users", type=click.IntRange(min=USERS_MIN), default=USERS, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 1_000), default=16, show_default=True)
 def demo(
     url: str,
@@ -499,18 +510,34 @@ def run(words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:  # a file of somebody else's, a disk that is full or only read
-        if error.filename is None or error.strerror is None:
+        if (error.filename is None and error.errno not in NO_ROOM) or error.strerror is None:
             raise
-        _complain(f"{error.filename}: {error.strerror}.")
+        where = "" if error.filename is None else f"{error.filename}: "
+        _complain(f"{where}{error.strerror}.")
         return FAILED
     return code if isinstance(code, int) else 0
 
 
+def _open_what_is_closed() -> None:
+    """Have a stdin, stdout and stderr, also where whoever has started us closed them.
+
+    Else the first files that are opened take their numbers, and what is printed is written
+    into those.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(handle)
+    sys.stdout = sys.stdout or os.fdopen(STDOUT, "w")
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w")
+
+
 def main() -> None:
     """The entry point of the installed command."""
+    _open_what_is_closed()
     code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody listens any more
+            stream.flush()
     # Without Python's own farewell, which frees millions of cells one by one and has the
     # sketch library print every object that it still knows; files are closed and synced.
     os._exit(code)

@@ -213,7 +213,7 @@ class Exports:
         return export
 
     def _must_run(self) -> trio.Nursery:
-        if self._nursery is None or not self._archived.is_ready:
+        if self._nursery is None or not self._archived.is_found:
             raise recovering()
         return self._nursery
 
@@ -260,8 +260,9 @@ class Exports:
         """A process that has opened its files. Raises NotReady, NotStarted."""
         files: tuple[str, ...] = ()
         for _ in range(ATTEMPTS):
+            nursery = self._must_run()
             process = _Process()
-            self._must_run().start_soon(process.listen)
+            nursery.start_soon(process.listen)
             question = self._question(wanted)
             files = question.files
             said = b""

@@ -23,13 +23,14 @@ from engine.actors.health import Health
 from engine.actors.measures import Measures
 from engine.distribution import Distribution
 from engine.errors import JournalFailed, NotReady
+from web.archiving import ArchiveHealth
 from web.meter import Meter
 
 PREFIX: Final = "tallymark_"
 
 
 class Measured(Protocol):
-    """What is asked of the engine; both raise NotReady before there is one."""
+    """What is asked of the engine; health and measures raise NotReady before there is one."""
 
     @property
     def is_ready(self) -> bool: ...
@@ -40,6 +41,8 @@ class Measured(Protocol):
     def health(self) -> Health: ...
 
     def measures(self) -> Measures: ...
+
+    def archive_health(self) -> ArchiveHealth | None: ...
 
 
 _END: Final = b"# EOF\n"
@@ -111,6 +114,9 @@ class Exposition(Collector):
         yield from _of_the_queue(health)
         yield from _of_the_journal(health, measures)
         yield from _of_the_state(health, measures)
+        archive = self._engine.archive_health()
+        if archive is not None and archive.state != "off":
+            yield from _of_the_archive(archive)
 
     def _of_the_service(self) -> Iterator[Metric]:
         yield InfoMetricFamily(PREFIX + "build", "What runs.", {"version": self._version})
@@ -175,6 +181,14 @@ def _of_the_state(health: Health, measures: Measures) -> Iterator[Metric]:
     for part, size_bytes in measures.memory_bytes.items():
         memory.add_metric([part], size_bytes)
     yield memory
+
+
+def _of_the_archive(archive: ArchiveHealth) -> Iterator[Metric]:
+    is_running = archive.state == "running"
+    yield _gauge("archive_running", "Whether the archive goes on, 1 or 0.", is_running)
+    yield _gauge("archive_lag_events", "Events that are not in it yet.", archive.lag)
+    yield _gauge("archive_bytes", "The archive on the disk.", archive.size_bytes)
+    yield _counter("archive_restarts", "Starts of its process again.", archive.restarts)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from engine.config import Config
-from engine.errors import InvalidSetting, TallymarkError
+from engine.errors import DiskFull, InvalidSetting, TallymarkError
 from engine.resolving import ADMIN_KEY_VARIABLE
 from persistence import keyfile
 from persistence.keys import Entry, KeyStore
@@ -52,7 +52,7 @@ class Keyring:
         self._file_keys: list[Entry] = []
         self._file_stamp: tuple[int, ...] = ()
         self._seen_changes = 0
-        self._acknowledged = 0
+        self._acknowledged: int | None = None
         self._is_stale = False  # something has changed, and has not been read yet
         self._trouble: str | None = None
         self._thread = trio.CapacityLimiter(1)
@@ -129,11 +129,14 @@ class Keyring:
         if self._file is not None:
             self._file_stamp = self._stamp(self._file)
             self._file_keys = keyfile.read(self._file)
-        self._store.serve()
         self._store.has_changed()
-        self._seen_changes = self._acknowledged = self._store.changes
+        self._seen_changes = self._store.changes
         self.gate.take(self._entries())
         self.gate.take_sessions(self._store.sessions())
+        try:
+            self._acknowledge()
+        except DiskFull as refusal:  # `run` tries again; a start needs no room
+            self._tell(str(refusal))
 
     def _entries(self) -> list[Entry]:
         return [*self._given, *self._file_keys, *self._store.entries()]

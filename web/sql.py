@@ -27,6 +27,9 @@ from web.sqlprocess import START_S, Ended, Json, Worker
 GRACE_S: Final = 0.5
 """How long after its deadline a worker may live; as in `persistence.sqlworker`."""
 
+LATE_S: Final = 3.0
+"""How long a worker may take to start before another is started beside it; it takes 0.3 s."""
+
 RESTART_S: Final = 1.0
 """Between two starts where the first failed."""
 
@@ -48,7 +51,9 @@ class Archived(Protocol):
     """What SQL needs of the service: files of the archive, what of them nobody may see."""
 
     @property
-    def is_ready(self) -> bool: ...
+    def is_found(self) -> bool:
+        """Whether it is known by now which files there are, and what of them is hidden."""
+        ...
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]: ...
     def hidden(self) -> Hidden: ...
@@ -162,7 +167,7 @@ class Sql:
     async def _in_line(self, asked: Asked, converse: Converse) -> Answer:
         if not self._config.archive:
             raise archive_off()
-        if not self._archived.is_ready or not self._runs:
+        if not self._archived.is_found or not self._runs:
             raise recovering()
         size_bytes = len(asked.text.encode())
         if size_bytes > self._config.sql_text_bytes_max:
@@ -274,27 +279,40 @@ class Sql:
         """Start workers whenever there are too few."""
         while True:
             while self._alive <= self._config.sql_workers:
-                try:
-                    worker = Worker(self._config)
-                except NotStarted as failure:
-                    self._log("sql worker failed", reason=str(failure))
-                    await trio.sleep(RESTART_S)
-                    continue
-                self._alive += 1
-                try:
-                    await worker.greet()
-                except BaseException as failure:
-                    self._alive -= 1
-                    await worker.end()
-                    if not isinstance(failure, Ended):
-                        raise
-                    self._log("sql worker failed", reason="it ended before it was ready")
-                    await trio.sleep(RESTART_S)
-                    continue
-                self._warm.append(worker)
-                await self._tell_arrived()
+                await self._add()
             self._wanted = trio.Event()
             await self._wanted.wait()
+
+    async def _add(self) -> None:
+        """One worker more: where the first is late, whichever of two is ready first."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._begin, nursery.cancel_scope)
+            await trio.sleep(LATE_S)
+            nursery.start_soon(self._begin, nursery.cancel_scope)
+
+    async def _begin(self, others: trio.CancelScope) -> None:
+        """Start a worker, again until that succeeds; then `others` need not go on."""
+        while True:
+            try:
+                worker = Worker(self._config)
+            except NotStarted as failure:
+                self._log("sql worker failed", reason=str(failure))
+                await trio.sleep(RESTART_S)
+                continue
+            try:
+                await worker.greet()
+            except BaseException as failure:
+                await worker.end()
+                if not isinstance(failure, Ended):
+                    raise
+                self._log("sql worker failed", reason="it ended before it was ready")
+                await trio.sleep(RESTART_S)
+                continue
+            self._alive += 1
+            self._warm.append(worker)
+            others.cancel()
+            await self._tell_arrived()
+            return
 
 
 def files_of(archived: Archived, head: Json) -> list[str]:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -15,6 +15,11 @@ from engine.config import Config
 from engine.distribution import Distribution
 from engine.erasure import Secret
 from engine.errors import TallymarkError
+from engine.timebucket import HOUR_MS
+
+SEGMENT_MS_MAX: Final = HOUR_MS
+"""After so long a snapshot ends the journal's segment, so that what is in it can go. By size
+alone a quiet service would hold its events as received, and who they name, for months."""
 
 
 class Snapshots(Protocol):
@@ -103,6 +108,7 @@ class Snapshotting:
         self._log = log
         self._archived_seq = archived_seq
         self._owes_full = False  # changes were handed out that no snapshot is known to hold
+        self._sealed_ms = clock_ms()
 
     async def checkpoint(self) -> int:
         """Write one if there is anything new; see `Engine.checkpoint`."""
@@ -146,7 +152,7 @@ class Snapshotting:
         try:
             size = await self._write_dumps(barrier, writing)
             # First, for no snapshot may cover what a power cut can take from the journal.
-            await self._in_thread(self._journal.sync, limiter=self._journal_thread)
+            await self._in_thread(self._synced(now_ms), limiter=self._journal_thread)
             await self._in_thread(writing.commit, meta, limiter=self._thread)
         except TallymarkError as failure:
             self._sequencer.note(failure)
@@ -161,6 +167,13 @@ class Snapshotting:
         seconds = round(trio.current_time() - started, 3)
         self._log("snapshot written", seq=barrier.seq, bytes=size, seconds=seconds)
         return True
+
+    def _synced(self, now_ms: int) -> Callable[[], None]:
+        """What puts the journal on the disk, and now and then ends its segment as well."""
+        if now_ms < self._sealed_ms + SEGMENT_MS_MAX:
+            return self._journal.sync
+        self._sealed_ms = now_ms
+        return self._journal.seal
 
     async def _write_dumps(self, barrier: Barrier, writing: Writing) -> int:
         """One source after the other, as they come; returns how many bytes."""

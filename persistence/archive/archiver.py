@@ -232,8 +232,9 @@ class Archiver:
     def keep_ids_now_and_then(self) -> None:
         """The same, where it is due."""
         elapsed_ms = self._clock_ms() - self._ids_ms
-        events = self.covered_seq - self._ids.newest_seq
-        if elapsed_ms >= self._config.snapshot_interval_s * 1000 or events >= IDS_EVENTS_MAX:
+        is_early = 0 <= elapsed_ms < self._config.snapshot_interval_s * 1000
+        # Below 0 the clock was set back; to wait until it has caught up would hold the journal.
+        if not is_early or self.covered_seq - self._ids.newest_seq >= IDS_EVENTS_MAX:
             self.keep_ids()
 
     def keep_ids(self) -> None:

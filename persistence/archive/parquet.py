@@ -28,7 +28,7 @@ from persistence.archive.columns import (
     text_of,
 )
 from persistence.checksums import crcs_of
-from persistence.files import MODE, NO_HANDLE, REAL_DISK
+from persistence.files import MODE, NO_HANDLE, NO_ROOM, REAL_DISK
 
 MEMORY_MB: Final = 384
 """Of one database; what sorting needs beyond goes to files beside the archive."""
@@ -105,7 +105,10 @@ class Database:
         growing = path.with_name(path.name + ".tmp")
         REAL_DISK.make_folder(path.parent)
         REAL_DISK.remove(growing)
-        self._connection.execute(f"COPY ({select}) TO {literal(str(growing))} {MERGED_AS}")
+        try:
+            self._connection.execute(f"COPY ({select}) TO {literal(str(growing))} {MERGED_AS}")
+        except duckdb.IOException as error:
+            raise _without_room(error, growing) or error from error
         growing.chmod(MODE)
         handle = REAL_DISK.open_append(growing)
         try:
@@ -278,6 +281,14 @@ def is_shortage(error: OSError | duckdb.Error | MemoryError) -> bool:
     if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
         return True
     return any(os.strerror(number) in str(error) for number in NO_HANDLE)  # it has no number
+
+
+def _without_room(error: duckdb.IOException, path: Path) -> OSError | None:
+    """The same as the system's own error, where there was no room to write a file."""
+    for number in NO_ROOM:
+        if os.strerror(number) in str(error):
+            return OSError(number, os.strerror(number), str(path))
+    return None
 
 
 def _users_in(path: Path) -> str:

@@ -94,8 +94,12 @@ def main() -> int:
     try:
         _take_hold(begin.config.data / ARCHIVE_FOLDER)
         _serve(begin, numbers)
-    except (OSError, UnusableFolder) as failure:
+    except UnusableFolder as failure:
         say(Setback(str(failure).removesuffix(".")))
+        return 1
+    except OSError as failure:
+        where = "" if failure.filename is None else f"{failure.filename}: "
+        say(Setback(f"{where}{failure.strerror or failure}"))
         return 1
     except TallymarkError as failure:
         say(Trouble(str(failure)))

@@ -6,7 +6,7 @@ up to it within its group, by a window, and the answer is the smallest value who
 weight reaches ceil(q * total): the rule of ClickHouse's QuantileExactWeighted.h.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
@@ -297,38 +297,50 @@ def _list(distinct: str) -> Callable[[Call, Around], Core]:
     return make
 
 
-AGGREGATES: Final = {
+_SPELLED: Final = {
     "count": Aggregate(_count, 0, 0, 1, extra=False, extra_if=False, distinct=True),
     "sum": Aggregate(_sum, 0, 1, 1, extra=False, extra_if=False, distinct=True),
     "avg": Aggregate(_avg, 0, 1, 1, extra=False, extra_if=False, distinct=True),
     "min": Aggregate(_same("min"), 0, 1, 1, extra=False),
     "max": Aggregate(_same("max"), 0, 1, 1, extra=False),
-    "quantileexactweighted": Aggregate(
+    "quantileExactWeighted": Aggregate(
         _weighted_curried, 1, 2, 2, extra=False, over=False, has_if=False
     ),
-    "quantileweighted": Aggregate(
+    "quantileWeighted": Aggregate(
         _weighted_plain, 0, 3, 3, extra=False, over=False, has_if=False
     ),
-    "argmax": Aggregate(_arg("arg_max"), 0, 2, 2, extra=False),
-    "argmin": Aggregate(_arg("arg_min"), 0, 2, 2, extra=False),
+    "argMax": Aggregate(_arg("arg_max"), 0, 2, 2, extra=False),
+    "argMin": Aggregate(_arg("arg_min"), 0, 2, 2, extra=False),
     "first_value": Aggregate(_ordered("first"), 0, 1, 1, extra=False, has_if=False),
     "last_value": Aggregate(_ordered("last"), 0, 1, 1, extra=False, has_if=False),
-    "topk": Aggregate(_top, 1, 1, 1, extra=False, over=False),
-    "topkweighted": Aggregate(_top_weighted, 1, 2, 2, extra=False, over=False, has_if=False),
+    "topK": Aggregate(_top, 1, 1, 1, extra=False, over=False),
+    "topKWeighted": Aggregate(_top_weighted, 1, 2, 2, extra=False, over=False, has_if=False),
     "uniq": Aggregate(_uniq, 0, 1, 1),
-    "uniqexact": Aggregate(_uniq, 0, 1, 1),
+    "uniqExact": Aggregate(_uniq, 0, 1, 1),
     "quantile": Aggregate(_quantile, 1, 1, 1),
-    "quantileexact": Aggregate(_quantile_exact, 1, 1, 1),
+    "quantileExact": Aggregate(_quantile_exact, 1, 1, 1),
     "median": Aggregate(_quantile, 0, 1, 1),
     "any": Aggregate(_same("any_value"), 0, 1, 1),
-    "grouparray": Aggregate(_list(""), 1, 1, 1),
-    "groupuniqarray": Aggregate(_list("DISTINCT "), 1, 1, 1, over=False),
-    "stddevpop": Aggregate(_of_doubles("stddev_pop"), 0, 1, 1),
-    "stddevsamp": Aggregate(_of_doubles("stddev_samp"), 0, 1, 1),
-    "varpop": Aggregate(_of_doubles("var_pop"), 0, 1, 1),
-    "varsamp": Aggregate(_of_doubles("var_samp"), 0, 1, 1),
+    "groupArray": Aggregate(_list(""), 1, 1, 1),
+    "groupUniqArray": Aggregate(_list("DISTINCT "), 1, 1, 1, over=False),
+    "stddevPop": Aggregate(_of_doubles("stddev_pop"), 0, 1, 1),
+    "stddevSamp": Aggregate(_of_doubles("stddev_samp"), 0, 1, 1),
+    "varPop": Aggregate(_of_doubles("var_pop"), 0, 1, 1),
+    "varSamp": Aggregate(_of_doubles("var_samp"), 0, 1, 1),
 }
-"""What is not here, and no function of a row, does not exist."""
+
+AGGREGATES: Final = {name.lower(): aggregate for name, aggregate in _SPELLED.items()}
+"""{lower-case name: what it is}; what is not here, and no function of a row, does not exist."""
+
+
+def names(*, extra: bool) -> Iterator[str]:
+    """How the aggregates are spelled that there are, -If among them."""
+    for name, one in _SPELLED.items():
+        if extra or not one.extra:
+            yield name
+        if one.has_if and (extra or not one.extra_if):
+            yield f"{name}If"
+
 
 WINDOWS: Final = {
     "row_number": ("row_number()", 0),

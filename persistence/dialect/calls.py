@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from persistence.dialect import aggregates, estimates, functions, kinds, made
 from persistence.dialect.aggregates import AGGREGATES, WINDOWS, Call, Core
-from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.errors import InvalidQuery, meant, short
 from persistence.dialect.made import Made, of
 from persistence.dialect.nodes import name_of, only, told_name
 
@@ -39,8 +39,10 @@ class Calls:
         if name in {"now", "today"} and not node.expressions:
             return self._clock(name)
         if function is None or (function.extra and not self._around.extra):
-            told = "a function of a window" if name in WINDOWS else "unknown function"
-            raise InvalidQuery(f'{told}: "{short(told_name(node))}"')
+            if name in WINDOWS and self._around.extra:
+                told = short(told_name(node))
+                raise InvalidQuery(f"{told} needs a window: {told}(...) OVER (ORDER BY ...)")
+            raise self._unknown(node)
         only(node, "this", "expressions")
         args = [self._make(argument) for argument in node.expressions]
         if not function.fewest <= len(args) <= function.most:
@@ -49,6 +51,11 @@ class Calls:
                 f"not {len(args)}"
             )
         return function.make(*args)
+
+    def _unknown(self, node: exp.Expr) -> InvalidQuery:
+        name, extra = told_name(node), self._around.extra
+        known = (*functions.names(extra=extra), *aggregates.names(extra=extra))
+        return InvalidQuery(f'unknown function: "{short(name)}"{meant(name, known)}')
 
     def _clock(self, name: str) -> Made:
         if name == "now":
@@ -76,7 +83,7 @@ class Calls:
         aggregate = AGGREGATES[name.removesuffix("if") if has_if else name]
         extra = aggregate.extra or (has_if and aggregate.extra_if)
         if (extra and not self._around.extra) or (has_if and not aggregate.has_if):
-            raise InvalidQuery(f'unknown function: "{short(told_name(node))}"')
+            raise self._unknown(node)
         if over and not aggregate.over:
             raise InvalidQuery(f"{short(told_name(node))} cannot have a window")
         call, condition = self._arguments(node, aggregate, has_if=has_if, over=over)

@@ -1,5 +1,8 @@
 """Why a query is not run, in words for the person who wrote it."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from engine.errors import TallymarkError
 
 PREFIX = "Input was invalid: "
@@ -23,9 +26,25 @@ class QueryTooLong(TallymarkError):
     title = "Query too long"
 
 
-def unknown_column(name: str) -> InvalidQuery:
-    """The words that clients look for."""
-    return InvalidQuery(f'unable to find type of column: "{short(name)}"')
+def unknown_column(
+    name: str, known: Iterable[str] = (), *, quoted: bool = False
+) -> InvalidQuery:
+    """The words that clients look for, and a column that may be meant.
+
+    quoted  it stood in double quotes, as texts do elsewhere
+    """
+    told = f'unable to find type of column: "{short(name)}"'
+    hint = meant(name, known)
+    if quoted and not hint:
+        hint = "; a text stands in single quotes"
+    return InvalidQuery(told + hint)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What a refusal says behind a name that there is not: one that is much like it, if any."""
+    spelled = {one.lower(): one for one in known}
+    found = get_close_matches(name[:64].lower(), spelled, n=1, cutoff=0.75)
+    return f'; did you mean "{short(spelled[found[0]])}"?' if found else ""
 
 
 def short(text: str) -> str:

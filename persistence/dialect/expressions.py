@@ -151,6 +151,8 @@ class Expressions:
         return of(f"({low.sql} AND {high.sql})", kinds.UINT8, low, high, truth=True)
 
     def _in(self, node: exp.In) -> Made:
+        if node.args.get("field") is not None:
+            raise InvalidQuery("IN takes a list of values in brackets")
         only(node, "this", "expressions", "query")
         what = self.make(node.this)
         if node.args.get("query") is not None:

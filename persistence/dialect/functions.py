@@ -291,6 +291,12 @@ FUNCTIONS: Final = {
 }
 """{lower-case name: what it is}; what is not here, and no aggregate, does not exist."""
 
+
+def names(*, extra: bool) -> tuple[str, ...]:
+    """How the functions are spelled that there are."""
+    return (*_STRICT, *(_EXTRA if extra else ()), "now", "today")
+
+
 EXTRACTED: Final = {
     "YEAR": "toyear",
     "MONTH": "tomonth",

@@ -7,9 +7,9 @@ special forms: CASE, IF, CAST, EXTRACT(unit FROM t), POSITION(needle IN s), INTE
 
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import sqlglot
 from sqlglot import TokenType, exp
@@ -32,6 +32,10 @@ _SPECIAL: Final = ("CAST", "EXTRACT", "POSITION")
 _IF: Final = ("this", "true", "false")
 _HALF_CLAUSES: Final = frozenset(("GROUP", "ORDER", "OFFSET"))
 """Without what belongs behind them sqlglot takes these for the name of the table."""
+_AFTER_A_LAST_COMMA: Final = frozenset((TokenType.FROM, TokenType.R_PAREN))
+"""ClickHouse lets a comma stand before them."""
+
+_T = TypeVar("_T")
 
 
 class _Parser(ClickHouseParser):
@@ -70,6 +74,32 @@ class _Parser(ClickHouseParser):
         is_name = first.token_type == TokenType.IDENTIFIER
         if found is not None and not is_name and first.text.upper() in _HALF_CLAUSES:
             self.raise_error("half a clause", first)
+        return found
+
+    def _parse_csv(
+        self, parse_method: Callable[[], _T | None], sep: TokenType = TokenType.COMMA
+    ) -> list[_T]:
+        def one() -> _T | None:
+            found = parse_method()
+            if found is None and self._curr.token_type == sep:
+                self.raise_error("nothing before a comma", self._curr)
+            is_last = self._curr.token_type in _AFTER_A_LAST_COMMA
+            if found is None and self._prev.token_type == sep and not is_last:
+                self.raise_error("nothing behind a comma", self._prev)
+            return found
+
+        return super()._parse_csv(one, sep)
+
+    def _parse_join(
+        self,
+        skip_join_token: bool = False,
+        parse_bracket: bool = False,
+        alias_tokens: Collection[TokenType] | None = None,
+    ) -> exp.Join | None:
+        at = self._index
+        found = super()._parse_join(skip_join_token, parse_bracket, alias_tokens)
+        if found is None and self._index > at and self._prev.token_type == TokenType.COMMA:
+            self.raise_error("nothing behind a comma", self._prev)
         return found
 
     def _check_named(self) -> None:

@@ -111,11 +111,16 @@ class Scope:
                 return source, column
         return None
 
-    def column(self, name: str, table: str | None) -> tuple[Source, Column]:
-        """The same. Raises InvalidQuery where there is none."""
+    def column(
+        self, name: str, table: str | None, *, quoted: bool = False
+    ) -> tuple[Source, Column]:
+        """The same. Raises InvalidQuery where there is none, which says if it was quoted."""
         found = self.find(name, table)
+        if found is None and table is not None:
+            raise unknown_column(f"{table}.{name}")
         if found is None:
-            raise unknown_column(name if table is None else f"{table}.{name}")
+            known = [one for source in self.sources for one in source.columns]
+            raise unknown_column(name, [*known, *self.aliases], quoted=quoted)
         return found
 
     def alias(self, name: str) -> exp.Expr | None:

@@ -164,7 +164,8 @@ class _Select:
                 found = self._of_alias(name, tree)
                 if found is not None:
                     return found
-        source, column = self._scope.column(name, table)
+        quoted = bool(node.this.args.get("quoted"))
+        source, column = self._scope.column(name, table, quoted=quoted)
         if source.events:
             self._shared.used.add(name)
         found = of_column(
@@ -214,6 +215,9 @@ class _Select:
         aggregated = bool(self._groups) or self._node.args.get("group") is not None
         aggregated = aggregated or any(one.aggregate for _, one in outputs)
         aggregated = aggregated or (having is not None and having.aggregate)
+        aggregated = aggregated or any(one.aggregate for _, one in order)
+        if having is not None and not aggregated:
+            raise InvalidQuery("HAVING needs GROUP BY or an aggregate; WHERE takes it")
         if aggregated:
             self._must_be_grouped([one for _, one in outputs], having)
             order = [(sql, one) for sql, one in order if not self._is_dropped(one)]
@@ -266,8 +270,11 @@ class _Select:
             pieces.append(joined + filtered)
         if self._groups:
             pieces.append(f" GROUP BY {', '.join(self._groups)}")
-        if having is not None:
-            pieces.append(f" HAVING {made.condition(having, 'HAVING')}")
+        conditions = [] if having is None else [made.condition(having, "HAVING")]
+        if self._node.args.get("group") is not None and not self._groups:
+            conditions.append("count(*) > 0")  # by constants: of no rows there is no group
+        if conditions:
+            pieces.append(f" HAVING {' AND '.join(conditions)}")
         if order:
             pieces.append(f" ORDER BY {', '.join(sql for sql, _ in order)}")
         pieces.append(limits(self._node))
@@ -282,7 +289,9 @@ class _Select:
         self._no_aggregate = "WHERE"
         found = self._condition("where", "WHERE")
         self._no_aggregate = None
-        if found is not None and (found.aggregate or found.windowed):
+        if found is not None and found.windowed:
+            raise InvalidQuery("a window has no place in WHERE, but in a sub-query around it")
+        if found is not None and found.aggregate:
             raise InvalidQuery("an aggregate has no place in WHERE; HAVING takes it")
         if any(source.events for source in self._scope.sources):
             self._shared.ranges.append(self._range())

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from persistence.archive.columns import ANALYTICS_ENGINE
 from persistence.dialect import made
-from persistence.dialect.errors import InvalidQuery, short, unknown_column
+from persistence.dialect.errors import InvalidQuery, meant, short, unknown_column
 from persistence.dialect.made import Made
 from persistence.dialect.nodes import only
 from persistence.dialect.relation import Relation, Shared
@@ -117,7 +117,8 @@ class Sources:
         if isinstance(bound, Bound):
             return self._nested(self._select(bound.node, bound.ctes), alias, sql_name)
         if node.name not in self._shared.tables:
-            raise InvalidQuery(f'unknown table "{short(node.name)}"')
+            known = [*self._shared.tables, *self._ctes]
+            raise InvalidQuery(f'unknown table "{short(node.name)}"{meant(node.name, known)}')
         self._scope.sources.append(
             Source(
                 alias,
@@ -159,9 +160,8 @@ def with_(node: exp.Expr, shared: Shared, ctes: Ctes) -> Ctes:
         raise InvalidQuery("unsupported in a query: WITH" + " RECURSIVE" * bool(shared.extra))
     known = dict(ctes)
     for one in told.expressions:
-        if not isinstance(one, exp.CTE) or not isinstance(
-            one.args.get("alias"), exp.TableAlias
-        ):
+        is_named = isinstance(one.args.get("alias"), exp.TableAlias)
+        if not isinstance(one, exp.CTE) or not is_named or one.args.get("scalar"):
             raise InvalidQuery("WITH takes names and sub-queries: WITH x AS (SELECT ...)")
         only(one, "this", "alias")
         only(one.args["alias"], "this")

@@ -70,7 +70,7 @@ def formatted(pattern: Made, *parts: Made) -> Made:
 def to_text(part: Made) -> Made:
     """Any value as the text that an answer shows."""
     match part.kind.base:
-        case "String":
+        case "String" | "Null":
             return part
         case "DateTime" | "Date":
             return of(times.shown_text(part.sql, part.kind), kinds.STRING, part)

@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.timebucket import zone_info, zone_names
 from persistence.archive.columns import literal
-from persistence.dialect.errors import InvalidQuery, short
+from persistence.dialect.errors import InvalidQuery, meant, short
 
 NAMES: Final = tuple(sorted(zone_names() - {"Factory"}))
 _KNOWN: Final = frozenset(NAMES)
@@ -27,7 +27,8 @@ _YEARS: Final = range(2015, 2040)
 def checked(name: str) -> str:
     """The name of a zone that there is. Raises InvalidQuery."""
     if name not in _KNOWN:
-        raise InvalidQuery(f'unknown time zone "{short(name)}"; SHOW TIMEZONES lists them all')
+        hint = meant(name, NAMES) or "; SHOW TIMEZONES lists them all"
+        raise InvalidQuery(f'unknown time zone "{short(name)}"{hint}')
     return name
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, press_at_once, settled
@@ -38,6 +39,29 @@ def test_a_chosen_range_is_written_into_the_address_and_back_undoes_it(
     expect(page.locator("header")).to_contain_text("Last 7 days")
     page.go_back()
     expect(page).not_to_have_url(re.compile("range=7d"))
+
+
+@pytest.mark.parametrize(
+    ("view", "odd", "told"),
+    [
+        ("revenue", "granularity=fortnight", "granularity"),
+        ("", "compare=yesteryear", "compare"),
+        ("marketplace", "range=soon", "range"),
+        ("services", "tz=Mars/Olympus", "time zone"),
+        ("services", "sort=-foo", "sort"),
+        ("revenue", "currency=euros", "currency"),
+    ],
+)
+def test_a_value_that_means_nothing_is_told_and_taken_out_of_the_address(
+    demo: Server, open_page: Open, view: str, odd: str, told: str
+) -> None:
+    page = open_page(demo, f"/#/{view}?{odd}&kiosk=1")
+    value = odd.partition("=")[2]
+    expect(page.locator(".toast")).to_contain_text(f"“{value}” is no {told} that this page")
+    expect(page).to_have_url(f"{demo.url}/#/{view}?kiosk=1")
+    settled(page)
+    expect(page.locator(".toast")).to_have_count(1)
+    assert page.locator(".state.error").all_inner_texts() == []
 
 
 def test_a_search_in_the_services_narrows_the_table(demo: Server, open_page: Open) -> None:

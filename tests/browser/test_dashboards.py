@@ -108,6 +108,61 @@ def test_a_save_at_once_is_not_one_over_what_somebody_else_has_changed(
     assert own.client.get(path).json()["data"]["name"] == "Of another"
 
 
+def test_a_save_whose_version_could_not_be_found_out_changes_nothing_and_can_be_repeated(
+    own: Server, page: Page, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("ERR_FAILED")
+    path = f"/dashboards/{made_by_itself(own, 'Version unknown')}"
+    open_page(own, f"/#{path}")
+    settled(page)
+    page.route(f"**{path}", lambda route: route.abort())
+    page.get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_label("Name").fill("Version known")
+    page.get_by_role("button", name="Save", exact=True).click()
+    said = page.locator(".toast")
+    expect(said).to_contain_text("Could not save the dashboard. The server does not answer.")
+    assert own.client.get(path).json()["data"]["name"] == "Version unknown"
+    page.unroute(f"**{path}")
+    with page.expect_request(lambda request: request.method == "PUT") as saving:
+        page.get_by_role("button", name="Save", exact=True).click()
+    assert saving.value.headers["if-match"]
+    expect(page).not_to_have_url(re.compile("edit=1"))
+    assert own.client.get(path).json()["data"]["name"] == "Version known"
+
+
+def test_a_save_whose_version_came_late_is_not_one_over_what_somebody_else_has_changed(
+    own: Server, page: Page, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("ERR_FAILED")
+    complaints.expect("412")
+    path = f"/dashboards/{made_by_itself(own, 'Of two, late')}"
+    open_page(own, f"/#{path}")
+    settled(page)
+    page.route(f"**{path}", lambda route: route.abort())
+    page.get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_label("Name").fill("Of mine, late")
+    page.unroute(f"**{path}")
+    assert own.client.put(path, json={"name": "Of another, early", "widgets": []}).is_success
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
+    assert own.client.get(path).json()["data"]["name"] == "Of another, early"
+
+
+@pytest.mark.parametrize("content", ["name,widgets\nSales,3", "", "{"])
+def test_a_file_that_is_no_dashboard_is_refused_by_its_name(
+    own: Server, open_page: Open, content: str
+) -> None:
+    page = open_page(own, "/#/dashboards")
+    settled(page)
+    file = {"name": "sales.json", "mimeType": "application/json", "buffer": content.encode()}
+    page.get_by_label("Import").set_input_files(files=[file])  # type: ignore[list-item]
+    said = page.locator(".toast")
+    expect(said).to_contain_text(
+        "Could not import the dashboard. “sales.json” is not a JSON file."
+    )
+    expect(said).not_to_contain_text("body")
+
+
 def test_what_is_edited_is_what_is_kept_and_not_what_was_shown_long_before(
     own: Server, page: Page, open_page: Open
 ) -> None:
@@ -265,6 +320,17 @@ def test_the_form_takes_several_filters_and_the_figure_fits_all_of_them(
     expect(page).not_to_have_url(re.compile("edit=1"))
     kept = server.client.get(path).json()["data"]["widgets"][0]["filters"]
     assert kept == {"serviceId": "s-1", "currency": "USD"}
+
+
+def test_a_widget_that_can_never_show_its_metric_says_so(own: Server, open_page: Open) -> None:
+    wrong = [("counter", "services.nope"), ("lineChart", "revenue.mrr"), ("table", "users.dau")]
+    widgets = [{"kind": kind, "title": kind, "metric": metric} for kind, metric in wrong]
+    made = own.client.post("/dashboards", json={"name": "By guess", "widgets": widgets})
+    page = open_page(own, f"/#/dashboards/{made.json()['data']['id']}")
+    for kind, metric in wrong:
+        widget = page.get_by_role("article", name=kind)
+        expect(widget.get_by_text(f"cannot show {metric}")).to_be_visible()
+        expect(widget.get_by_role("heading", name=kind)).to_be_visible()
 
 
 def test_the_form_drops_filters_that_were_kept_before_they_were_checked(

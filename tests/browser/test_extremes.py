@@ -1,6 +1,7 @@
 """What is longer, larger or smaller than usual is drawn whole, or is cut visibly."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, event, execution, serving, settled
-from tests.server import Server
+from tests.server import Server, wait_until
 
 LONG = " ".join(["A service whose name is very long"] * 5)
 BATCH_MAX = 25
@@ -183,3 +184,73 @@ def test_charts_below_each_other_have_an_hour_at_one_place(
     )
     assert len(lefts) == 2
     assert lefts[0] == lefts[1]
+
+
+def test_the_axis_of_long_latencies_ticks_at_whole_minutes_and_hours(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    # What is drawn on a canvas is nowhere in the page: it is written down as it is drawn.
+    page.add_init_script(
+        """window.drawn = [];
+        const fillText = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+            drawn.push(text);
+            return fillText.call(this, text, ...rest);
+        };"""
+    )
+    slow = [execution(serviceId="slow", latencyMs=ms) for ms in (65_000, 1_000_000)]
+    assert extreme.client.post("/track/batch", json=slow).status_code == 200
+    open_page(extreme, "/#/services/slow")
+    settled(page)
+
+    def draws(*ticks: str) -> bool:
+        drawn = page.evaluate("drawn.map((text) => text.replace('\\u00a0', ' '))")
+        return set(ticks) <= set(drawn)
+
+    wait_until(lambda: draws("5 min", "10 min", "15 min", "20 min"))
+    page.get_by_role("button", name="Log", exact=True).click()
+    wait_until(lambda: draws("1 min", "10 min", "1 h"))
+
+
+def test_more_is_given_back_than_sold_and_the_shares_say_so(
+    server: Server, page: Page, open_page: Open
+) -> None:
+    sale = event("revenue_transaction", orderId="o-1", amount=20, currency="USD", serviceId="s")
+    refund = sale | {"orderId": "o-2", "amount": 250.5, "status": "refunded"}
+    assert server.client.post("/track", json=refund).status_code == 200
+    steps = page.get_by_role("region", name="From gross to earnings")
+    open_page(server, "/#/revenue")
+    expect(steps).to_contain_text("No sales in this period, and $250.50 of earlier ones")
+    assert server.client.post("/track", json=sale).status_code == 200
+    page.reload()
+    gmv = steps.get_by_role("listitem").filter(has_text="GMV")
+    expect(gmv).to_contain_text("\N{MINUS SIGN}$230.50")
+    share = gmv.locator(".part")
+    expect(share).to_have_text("\N{MINUS SIGN}1,152.5\u00a0%")
+    lines = "(part) => part.clientHeight / parseFloat(getComputedStyle(part).lineHeight)"
+    assert share.evaluate(lines) <= 1.1
+
+
+def test_a_variant_that_is_alone_has_no_chance_to_win(
+    server: Server, page: Page, open_page: Open
+) -> None:
+    seen = [
+        event("experiment_view", experimentId="alone", variantIndex=0, userId=f"u-{n}")
+        for n in range(20)
+    ]
+    assert server.client.post("/track/batch", json=seen).status_code == 200
+    open_page(server, "/#/experiments")
+    row = page.get_by_role("row", name="Variant A")
+    expect(row).to_contain_text("baseline")
+    expect(row.get_by_role("cell").last).to_have_text("\N{EN DASH}")
+
+
+def test_the_strip_of_long_latencies_is_marked_in_minutes_and_hours(
+    extreme: Server, page: Page, open_page: Open
+) -> None:
+    open_page(extreme, "/#/services")
+    settled(page)
+    marks = page.locator(".strip-head [aria-hidden]")
+    expect(marks.last).to_have_text(re.compile("\u00a0(min|h)$"))
+    for mark in marks.all_inner_texts():
+        assert "k" not in mark

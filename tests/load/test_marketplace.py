@@ -14,7 +14,8 @@ from engine.events import AcceptedTimes
 from load import marketplace
 from load.catalogue import FAILING, SERVICES, SLOWED
 from load.errors import LoadError
-from load.marketplace import DAYS_MAX, EXPERIMENTS, USERS_MIN, generate
+from load.extent import DAYS, DAYS_MAX, USERS_MIN
+from load.marketplace import EXPERIMENTS, generate
 from load.visits import DAY_MS
 
 END_MS = int(dt.datetime(2026, 3, 18, 17, 40, tzinfo=dt.UTC).timestamp() * 1000)
@@ -74,7 +75,7 @@ def test_on_the_next_day_what_both_windows_hold_has_the_same_ids() -> None:
 def test_events_come_in_the_order_of_time_up_to_the_end(events: Events) -> None:
     at_ms = [event["timestamp"] for event in events]
     assert at_ms == sorted(at_ms)
-    assert at_ms[0] >= marketplace.first_ms(END_MS, marketplace.DAYS)
+    assert at_ms[0] >= marketplace.first_ms(END_MS, DAYS)
     assert END_MS - 120_000 < at_ms[-1] <= END_MS
 
 

@@ -1,5 +1,6 @@
 """The control store: what was kept is there after a restart, and two writers do not collide."""
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from engine.errors import (
 from persistence import rowsums
 from persistence.control import MIGRATIONS, ControlStore, Entry, Kept, Sketch
 from persistence.database import FILE_NAME
+from tests.handles import no_growth
 
 ONE = Sketch("a", "One", b"{}")
 TWO = Sketch("b", "Two", b"{}")
@@ -153,3 +155,30 @@ def test_a_full_disk_refuses_the_change_and_keeps_what_was(store: ControlStore) 
     assert [kept.name for kept in store.dashboards()] == ["One"]
     store._db.execute("PRAGMA max_page_count = 1000000")
     store.add(TWO, now_ms=2, dashboards_max=9)
+
+
+def test_where_no_file_may_grow_a_change_is_refused_and_a_start_is_not(
+    tmp_path: Path,
+) -> None:
+    """As under a quota that is used up: SQLite calls both an error of writing."""
+    killed, life = tmp_path / "killed", tmp_path / "life"
+    killed.mkdir()
+    store = ControlStore.open(killed, now_ms=1)
+    store.add(ONE, now_ms=2, dashboards_max=9)
+    shutil.copytree(killed, life)  # as a kill leaves it: the change is in the log alone
+    store.close()
+    with no_growth(beyond_bytes=(life / f"{FILE_NAME}-shm").stat().st_size):
+        store = ControlStore.open(life, now_ms=3)
+        with pytest.raises(DiskFull, match="make room on the disk, or in its quota"):
+            store.add(TWO, now_ms=4, dashboards_max=9)
+    assert [kept.name for kept in store.dashboards()] == ["One"]
+    store.add(TWO, now_ms=5, dashboards_max=9)
+    store.close()
+
+
+def test_where_there_is_no_room_for_one_that_is_said_and_nothing_of_damage(
+    tmp_path: Path,
+) -> None:
+    with no_growth(beyond_bytes=0), pytest.raises(DiskFull, match="make room on the disk"):
+        ControlStore.open(tmp_path, now_ms=1)
+    ControlStore.open(tmp_path, now_ms=1).close()

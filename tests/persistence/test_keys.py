@@ -45,13 +45,13 @@ def test_a_start_after_a_kill_needs_no_room(tmp_path: Path) -> None:
     lives[0].mkdir()
     for life, next_life in pairwise(lives):
         control, keys = ControlStore.open(life, now_ms=1), KeyStore.open(life)
-        keys.serve()
+        keys.acknowledge(keys.changes)
         shutil.copytree(life, next_life)  # as a kill leaves it
         sizes = {path.name: path.stat().st_size for path in next_life.iterdir()}
         control.close()
         keys.close()
     control, keys = ControlStore.open(lives[-1], now_ms=2), KeyStore.open(lives[-1])
-    keys.serve()
+    keys.acknowledge(keys.changes)
     assert {path.name: path.stat().st_size for path in lives[-1].iterdir()} == sizes
     control.close()
     keys.close()
@@ -118,7 +118,7 @@ def test_a_server_sees_what_a_command_changes_and_the_command_that_it_did(
 ) -> None:
     assert store.is_applied, "no server runs"
     server = KeyStore.open(folder)
-    server.serve()
+    server.acknowledge(server.changes)
     server.has_changed()
     assert not server.has_changed()
     store.add(b"1", "read", "", now_ms=1)

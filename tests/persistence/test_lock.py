@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import FolderInUse, UnusableFolder
 from persistence.lock import hold, is_held
+from tests.handles import no_growth
 
 
 def test_a_second_holder_is_refused_and_told_who_holds_the_folder(tmp_path):
@@ -21,6 +22,11 @@ def test_a_lock_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(UnusableFolder, match=f"{tmp_path}/lock: Is a directory"):
         with hold(tmp_path):
             pass
+
+
+def test_a_full_disk_is_held_like_any_other(tmp_path):
+    with no_growth(beyond_bytes=0), hold(tmp_path):
+        assert is_held(tmp_path)
 
 
 def test_a_folder_is_free_again_after_the_context(tmp_path):

@@ -35,7 +35,7 @@ def fill(folder: Path, rng: Random, steps: int) -> None:
         digests = [one.digest for one in keys.entries()]
         keys.note_uses(dict.fromkeys(digests, step))
         keys.revoke(rng.choice(digests), now_ms=step)
-        keys.serve()
+        keys.acknowledge(keys.changes)
 
     def put(name: str, step: int) -> None:
         store.put(Entry("services", name, rng.randbytes(9), step), entries_max=99)

@@ -15,8 +15,7 @@ import pytest
 from engine.config import Config
 from engine.events import Body, Kind
 from engine.resolving import AT_MOST, SETTINGS, Source, resolve, written
-from load.catalogue import SERVICES_MAX
-from load.marketplace import DAYS_MAX, USERS_MIN
+from load.extent import DAYS_MAX, SERVICES_MAX, USERS_MIN
 from persistence.archive import manifest as manifests
 from persistence.archive.manifest import File, Manifest
 from persistence.journal import JOURNAL_FOLDER, Journal

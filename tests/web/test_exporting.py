@@ -14,6 +14,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden, source_of
+from tests.children import children
 from tests.handles import no_handles
 from tests.sqlworkers import written
 from web.errors import CutShort
@@ -27,7 +28,7 @@ ALL = EventsWanted(format="ndjson", start_ms=0, end_ms=2**50)
 class Files:
     """An archive of files, each set of them once; the last set for good."""
 
-    is_ready = True
+    is_found = True
 
     def __init__(self, *sets: list[str]) -> None:
         self._sets = list(sets)
@@ -64,17 +65,11 @@ async def exporting(
         exports.end()
     assert noted == (log or [])
     assert exports.under_way == 0
-    assert children() == set()
+    assert exports_running() == set()
 
 
-def children() -> set[int]:
-    """Processes of exports that this one has started."""
-    found = set()
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if b"exportworker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
-    return found
+def exports_running() -> set[int]:
+    return children("exportworker")
 
 
 async def whole(export: Export) -> bytes:
@@ -122,7 +117,7 @@ async def test_whoever_leaves_takes_the_process_along(file: str) -> None:
     async with exporting([file], exports_max=1) as exports:
         export = await exports.open(ALL)
         await anext(export)
-        assert len(children()) == 1
+        assert len(exports_running()) == 1
         await export.aclose()
         while exports.under_way:
             await trio.lowlevel.checkpoint()
@@ -141,7 +136,7 @@ async def test_one_that_takes_too_long_is_cut_short(file: str) -> None:
 async def test_one_whose_process_is_killed_is_cut_short(file: str) -> None:
     async with exporting([file], log=["export failed"]) as exports:
         export = await exports.open(ALL)
-        (process,) = children()
+        (process,) = exports_running()
         os.kill(process, 9)
         with pytest.raises(CutShort):
             await whole(export)

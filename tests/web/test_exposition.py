@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import trio
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as read_openmetrics,
@@ -13,8 +14,10 @@ from quart.typing import TestClientProtocol as Client
 
 from engine.actors.runtime import Engine
 from engine.config import Config
-from tests.server import ROOT
+from tests.server import PATIENCE_S, ROOT
+from tests.web.conftest import unheard
 from web.app import create_app
+from web.archiving import Archiving
 from web.control import Control
 from web.service import LateEngine
 
@@ -125,15 +128,34 @@ async def test_while_it_recovers_it_says_so(config: Config, control: Control) ->
     assert "tallymark_events_total" not in found
 
 
-async def test_the_manual_explains_every_metric_and_no_other(
-    client: Client, engine: Engine
+async def test_the_archive_tells_how_far_it_is(
+    client: Client, service: LateEngine, engine: Engine, config: Config
 ) -> None:
+    assert "tallymark_archive_running" not in await read(client)  # for there is none
+    service.archive = archiving = Archiving(config, log=unheard)
+    await client.post("/track", data=VIEW)
+    assert (await read(client))["tallymark_archive_running"] == 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(archiving.run, engine)
+        await archiving.fresh(1, deadline_s=PATIENCE_S)
+        found = await read(client)
+        archiving.stop()
+    assert found["tallymark_archive_running"] == 1
+    assert found["tallymark_archive_lag_events"] == 0
+    assert found["tallymark_archive_bytes"] > 0
+    assert found["tallymark_archive_restarts_total"] == 0
+
+
+async def test_the_manual_explains_every_metric_and_no_other(
+    client: Client, service: LateEngine, engine: Engine, config: Config
+) -> None:
+    service.archive = Archiving(config, log=unheard)
     await client.post("/track", data=VIEW)
     await engine.checkpoint()
     text = (await (await client.get(PATH)).get_data()).decode()
-    rows = re.findall(
-        r"^\| `(\w+)` \| (\w+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE
-    )
+    manual = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", manual, re.MULTILINE)
+    assert set(re.findall(r"\btallymark_\w+", manual)) <= {name for name, _ in rows}
     stated = {(name, "gauge" if kind == "info" else kind) for name, kind in rows}
     served = {
         (family.name + ("_total" if family.type == "counter" else ""), family.type)

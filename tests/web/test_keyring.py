@@ -1,5 +1,6 @@
 """A keyring in trouble goes by what it knew, loses no change, and says so once."""
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from engine.config import Config
 from persistence.control import ControlStore
 from persistence.database import FILE_NAME
 from persistence.keys import KeyStore, digest_of, new_key
+from tests.handles import no_growth
 from web.keyring import Keyring
 
 
@@ -54,6 +56,28 @@ async def test_a_change_that_could_not_be_read_is_read_later(config: Config) -> 
     assert keyring.gate.has_keys
     assert changed
     assert events(lines) == ["keys failed", "keys work again"]
+    other.close()
+    keyring.close()
+
+
+async def test_a_start_needs_no_room_and_what_it_owes_is_written_when_there_is_some(
+    config: Config,
+) -> None:
+    other = KeyStore.open(config.data)
+    other.add(digest_of(new_key("read")), "read", "", now_ms=1)
+    other._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what is written next has to grow it
+    with structlog.testing.capture_logs() as lines:
+        with no_growth(beyond_bytes=0):
+            keyring = Keyring.open(config, admin_key="", now_ms=lambda: 1)
+        assert keyring.gate.has_keys
+        assert events(lines) == ["keys failed"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keyring.run, lambda: None)
+            while len(lines) == 1:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            nursery.cancel_scope.cancel()
+    assert events(lines) == ["keys failed", "keys work again"]
+    assert other._db.execute("SELECT server FROM key_changes").fetchone() == (os.getpid(),)
     other.close()
     keyring.close()
 

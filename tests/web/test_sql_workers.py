@@ -14,6 +14,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden
+from tests.children import children
 from tests.handles import no_handles
 from tests.sqlworkers import many, written
 from web import queries
@@ -30,7 +31,7 @@ class Files:
 
     def __init__(self, *files: str) -> None:
         self._files = [Path(file) for file in files]
-        self.is_ready = True
+        self.is_found = True
 
     def hidden(self) -> Hidden:
         return Hidden("", ())
@@ -71,6 +72,18 @@ async def test_a_worker_that_was_killed_is_replaced() -> None:
             await trio.to_thread.run_sync(gone)
         assert await answer(sql) == b"1\n"
         assert not set(killed) & set(sql.process_ids)
+
+
+async def test_a_worker_that_hangs_as_it_starts_holds_up_no_query() -> None:
+    async with asking(Files(), sql_workers=1) as sql:
+        while not (starting := children("sqlworker")):
+            await trio.lowlevel.checkpoint()
+        (hangs,) = starting
+        os.kill(hangs, signal.SIGSTOP)
+        assert sql.process_ids == []
+        assert await answer(sql) == b"1\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(hangs, 0)
 
 
 async def test_workers_for_which_there_are_no_files_start_when_there_are_some() -> None:
@@ -142,11 +155,11 @@ async def test_after_a_stop_no_process_is_left_and_nothing_is_answered() -> None
 
 async def test_nothing_is_answered_before_the_service_has_recovered() -> None:
     files = Files()
-    files.is_ready = False
+    files.is_found = False
     async with asking(files, sql_workers=1) as sql:
         with pytest.raises(NotReady):
             await answer(sql)
-        files.is_ready = True
+        files.is_found = True
         assert await answer(sql) == b"1\n"
 
 

@@ -1,5 +1,7 @@
 """A real server in trouble: no room, no files, a stopped process, a clock that is set back."""
 
+import contextlib
+import re
 import resource
 import signal
 import socket
@@ -19,7 +21,7 @@ from tests.crash.ledger import (
     send_all_again,
     under_load,
 )
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, tallymark, wait_until
 
 pytestmark = pytest.mark.crash
 
@@ -88,6 +90,33 @@ def test_a_full_disk_refuses_answers_and_goes_on_when_there_is_room(
         assert server.stop() == 0
         server.start()
         assert views(server) == len(kept)
+
+
+def test_a_disk_without_a_byte_left_is_told_in_a_line_and_keeps_no_server_from_starting(
+    small_disk: Path, settings: Path
+) -> None:
+    with Server(small_disk / "data", "--config", str(settings), "--archive") as server:
+        assert send(server, 0) == 200
+        wait_until(lambda: server.client.get("/health").json()["archive"]["coveredSeq"] == 25)
+        for n in range(40):  # the control store grows by what its log holds alone
+            board = {"name": f"board {n}", "widgets": []}
+            assert server.client.post("/dashboards", json=board).status_code == 201
+        server.kill()
+        with contextlib.suppress(OSError), (small_disk / "ballast").open("wb") as ballast:
+            while ballast.write(bytes(4_096)):
+                ballast.flush()
+        server.start()
+        assert views(server) == 25
+        server.kill()
+    for words in (
+        ("archive", str(small_disk / "data"), "--rebuild"),
+        ("keys", "add", "--role", "read", "--data", str(small_disk / "data")),
+        ("keys", "add", "--role", "read", "--data", str(small_disk / "new")),
+        ("backup", str(small_disk / "data"), str(small_disk / "backup")),
+    ):
+        refused = tallymark(*words)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
+        assert re.search("No space left on device|make room on the disk", refused.stderr)
 
 
 def test_without_files_to_open_the_service_refuses_and_recovers(

@@ -7,6 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 from engine import lately
 from engine.actors import runtime
 from engine.actors.runtime import Engine
+from engine.actors.snapshotting import SEGMENT_MS_MAX
 from engine.answers import marketplace, services
 from engine.errors import DiskFull, JournalFailed, NotReady, Overloaded
 from engine.hashing import shard_of
@@ -446,6 +447,22 @@ async def test_the_journal_is_trimmed_to_what_the_older_snapshot_covers(tmp_path
     journal.close()
     assert 1 < journal.first_seq <= 375 + 1
     assert await counted_after_restart(config) == acknowledged == 500
+
+
+async def test_events_as_received_go_from_the_journal_though_they_are_few(config):
+    def held():
+        folder = config.data / "journal"
+        return b"long-ago" in b"".join(path.read_bytes() for path in folder.iterdir())
+
+    async with living(config) as life:
+        await life.engine.accept(batch(view("long-ago")))
+        for _ in range(3):
+            assert held()
+            life.clock.now_ms += SEGMENT_MS_MAX // 2
+            await life.engine.accept(batch(view()))
+            await life.engine.checkpoint()
+        assert not held()
+    assert await counted_after_restart(config) == 4
 
 
 async def test_a_journal_that_cannot_be_trimmed_ends_ingest_but_the_snapshot_counts(tmp_path):

@@ -57,6 +57,15 @@ def test_ids_are_dumped_as_often_as_snapshots_are_written(tmp_path: Path) -> Non
     assert house.archiver.trimmable_seq == 3
 
 
+def test_ids_are_dumped_also_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    house = House(tmp_path, snapshot_interval_s=60)
+    for at_ms in (NOW_MS, NOW_MS + 60_000, NOW_MS - 1, NOW_MS + 59_999):
+        house.now_ms = at_ms
+        house.track(at_ms, view())
+        house.follow()
+    assert house.archiver.trimmable_seq == 3
+
+
 def test_damaged_ids_are_made_again_from_those_before_and_the_journal(tmp_path: Path) -> None:
     house = House(tmp_path)
     for name in "ab":

@@ -226,6 +226,15 @@ def test_show_lists_tables_and_the_zone(worker: Asking) -> None:
         ("SELECT 1 FROM events OFFSET", 'syntax error at line 1, column 27, near "OFFSET"'),
         ("SELECT 1 FROM events GROUP BY", 'syntax error at line 1, column 29, near "GROUP BY"'),
         ("SELECT 1 FROM events GROUP BY ORDER BY 1", 'near "ORDER BY"'),
+        ("SELECT 1 AS x,", 'syntax error at line 1, column 14, near ","'),
+        ("SELECT 1,, 2", 'syntax error at line 1, column 10, near ","'),
+        ("SELECT , 1", 'syntax error at line 1, column 8, near ","'),
+        ("SELECT count() FROM events,", 'syntax error at line 1, column 27, near ","'),
+        ("SELECT pow(1,,2)", 'syntax error at line 1, column 14, near ","'),
+        ("SELECT blob1 FROM events GROUP BY blob1, ORDER BY 1", 'column 40, near ","'),
+        ("SELECT blob1 FROM events HAVING blob1 = 'a'", "HAVING needs GROUP BY"),
+        ("SELECT blob1 FROM events ORDER BY count()", '"blob1" is neither in GROUP BY'),
+        ("SELECT 1 FROM events WHERE blob1 IN 'a'", "IN takes a list of values in brackets"),
         (
             "SELECT 1 FROM events\nWHERE blob1 = 'x",
             "at line 2, column 15: this ' is not closed",
@@ -425,8 +434,63 @@ def test_a_column_without_an_alias_is_called_what_was_written(
     assert [column["name"] for column in answer["meta"]] == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("SELECT user_id FROM events", 'column: "user_id"; did you mean "userId"?'),
+        ("SELECT Blob1 FROM events", 'column: "Blob1"; did you mean "blob1"?'),
+        ("SELECT count() AS total FROM events ORDER BY totl", 'did you mean "total"?'),
+        (
+            'SELECT count() FROM events WHERE blob1 = "service_execution"',
+            'column: "service_execution"; a text stands in single quotes',
+        ),
+        ("SELECT count() FROM event", 'unknown table "event"; did you mean "events"?'),
+        ("SELECT toDateTme(1)", 'unknown function: "toDateTme"; did you mean "toDateTime"?'),
+        ("SELECT COUNTIFF(1 = 1) FROM events", 'did you mean "countIf"?'),
+        ("SELECT uniqq(blob1) FROM events", 'unknown function: "uniqq"; did you mean "uniq"?'),
+        ("SELECT toDateTime(0, 'europe/berlin')", '; did you mean "Europe/Berlin"?'),
+        ("SELECT toDateTime(0, 'Mars')", '"Mars"; SHOW TIMEZONES lists them all'),
+        ("SELECT lag(double1) FROM events", "lag needs a window: lag(...) OVER (ORDER BY ...)"),
+        (
+            "SELECT rank() OVER (ORDER BY double1) AS r FROM events WHERE r = 1",
+            "a window has no place in WHERE, but in a sub-query around it",
+        ),
+        ("WITH 5 AS k SELECT k", "WITH takes names and sub-queries"),
+    ],
+)
+def test_a_refusal_says_what_may_be_meant(
+    worker: Asking, empty: list[str], text: str, told: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        worker.body(text, empty, extra=True)
+    assert told in str(refused.value)
+
+
+def test_nothing_of_the_superset_is_proposed_to_the_strict_dialect(
+    worker: Asking, empty: list[str]
+) -> None:
+    with pytest.raises(Refused) as refused:
+        worker.body("SELECT uniqq(blob1) FROM events", empty)
+    assert str(refused.value).endswith('unknown function: "uniqq"')
+
+
+def test_a_comma_may_stand_where_clickhouse_lets_it(worker: Asking, files: list[str]) -> None:
+    asked = "SELECT count() AS n, FROM events WHERE blob2 IN ('s-0', 's-1',)"
+    assert worker.rows(asked, files) == [{"n": "134"}]
+
+
+def test_no_rows_make_no_group_whatever_they_are_grouped_by(
+    worker: Asking, files: list[str]
+) -> None:
+    asked = "SELECT {key} AS k, count() AS n FROM events WHERE blob2 = '{of}' GROUP BY k"
+    for key in ("'all'", "1 + 1", "blob2"):
+        assert worker.rows(asked.format(key=key, of="s-9"), files) == []
+    assert worker.rows(asked.format(key="'all'", of="s-0"), files) == [{"k": "all", "n": "67"}]
+
+
 def test_texts_are_joined_in_the_superset(worker: Asking) -> None:
     assert worker.value("SELECT 'a' || 'b' || 1 AS x", extra=True) == "ab1"
+    assert worker.value("SELECT 'a' || NULL AS x", extra=True) is None
     with pytest.raises(Refused, match=r"unsupported expression type: \|\|"):
         worker.body("SELECT 'a' || 'b' AS x")
 

@@ -5,7 +5,7 @@ import type { PlotSpec } from "../src/lib/plot";
 function spec(values: (number | null)[], running: number): PlotSpec {
   return {
     xs: values.map((_, at) => at), from: 0, to: values.length, xTicks: () => [], areTicksAtStart: false,
-    yTick: String, isWhole: false, isLog: false, running, limit: null, syncKey: null, gutterPx: 36,
+    yTick: String, scaled: "others", isLog: false, running, limit: null, syncKey: null, gutterPx: 36,
     lines: [{
       label: "GMV", color: "--s3", values, kind: "line", isDashed: false, isStepped: false, hasArea: false,
       isHidden: false,

@@ -57,6 +57,13 @@ test("of three that are not alike and of which none is the best it says both", (
   expect(sentence(three({ pValue: 0.4 }))).toContain("No reliable difference yet.");
 });
 
+test("a wait of years is told in years", () => {
+  const wait = (daysNeeded: number): string => sentence(row({ daysNeeded }));
+  expect(wait(1)).toContain("that is 1 more day.");
+  expect(wait(700)).toContain("that is 700 more days.");
+  expect(wait(1825)).toContain("that is more than 5 years.");
+});
+
 test("the p-value of three variants is told of all their differences", () => {
   expect(sentence(three({ winner: 1, pValue: 0.01 }))).toContain("differences this large would appear in about 1 of 100 tests");
 });

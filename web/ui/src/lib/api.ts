@@ -55,7 +55,11 @@ export interface Sent {
 /** Ask and take the answer as JSON. Throws Problem; an abort stays an AbortError. */
 export async function ask<T>(url: string, sent: Sent = {}): Promise<T> {
   const response = await send(url, sent);
-  if (response.status === 204) return undefined as T;
+  return response.status === 204 ? (undefined as T) : bodyOf<T>(response);
+}
+
+/** Throws Problem where that is no JSON, as the page of a proxy is none. */
+export async function bodyOf<T>(response: Response): Promise<T> {
   try {
     return (await response.json()) as T;
   } catch {

@@ -101,6 +101,19 @@ export function duration(ms: number | null | undefined): Figure {
   return pair(Math.floor(seconds / 3600), "h", Math.floor((seconds % 3600) / 60), "min");
 }
 
+/** On an axis, where ticks are round: 0, 250 ms, 1.5 s, 90 s, 2 min, 90 min, 2 h. */
+export function durationTick(ms: number): string {
+  if (ms === 0) return "0";
+  const hours = ms / 3_600_000;
+  const [inUnit, sign] =
+    ms < 1000 ? [ms, "ms"]
+    : ms < 60_000 ? [ms / 1000, "s"]
+    : Number.isInteger(hours) || hours >= 3 ? [hours, "h"]
+    : Number.isInteger(ms / 60_000) || hours > 1 ? [ms / 60_000, "min"]
+    : [ms / 1000, "s"];
+  return numberFormat({ maximumFractionDigits: 4 }).format(inUnit) + NBSP + sign;
+}
+
 function pair(large: number, largeUnit: string, small: number, smallUnit: string): Figure {
   const figure = [main(decimal(large, 0)), unit(largeUnit)];
   return small === 0 ? figure : [...figure, main(decimal(small, 0)), unit(smallUnit)];

@@ -1,6 +1,7 @@
 // What a widget can show: the figures of each family, how they are read from answers, and drawn.
 
-import { count, counted, duration, money, moneyTick, percent, plain, short, type Figure } from "./format";
+import type { Scaled } from "./axis";
+import { count, counted, duration, durationTick, money, moneyTick, percent, plain, short, type Figure } from "./format";
 import type { Good, Measure } from "./change";
 import type {
   MarketplaceAnswer, RevenueAnswer, ServicesAnswer, UsersAnswer, WidgetKind,
@@ -92,14 +93,15 @@ export interface Drawn {
   figure: (value: number | null) => Figure;
   text: (value: number) => string;
   tick: (value: number) => string;
+  scaled: Scaled;
 }
 
 export function drawnAs({ format }: Metric, currency: string): Drawn {
   switch (format) {
     case "count":
-      return { figure: counted, text: count, tick: short };
+      return { figure: counted, text: count, tick: short, scaled: "counts" };
     case "duration":
-      return { figure: duration, text: (ms) => plain(duration(ms)), tick: (ms) => (ms === 0 ? "0" : plain(duration(ms)).replace(/[.,]0+(?=\s)/, "")) };
+      return { figure: duration, text: (ms) => plain(duration(ms)), tick: durationTick, scaled: "durations" };
     case "rate":
     case "share": {
       const places = format === "rate" ? 2 : 1;
@@ -107,6 +109,7 @@ export function drawnAs({ format }: Metric, currency: string): Drawn {
         figure: (value) => percent(value, places),
         text: (value) => plain(percent(value, places)),
         tick: (value) => plain(percent(value, Number.isInteger(value) ? 0 : 1)),
+        scaled: "others",
       };
     }
     case "money":
@@ -114,6 +117,7 @@ export function drawnAs({ format }: Metric, currency: string): Drawn {
         figure: (value) => money(value, currency),
         text: (value) => plain(money(value, currency)),
         tick: (value) => moneyTick(value, currency),
+        scaled: "others",
       };
   }
 }
@@ -152,4 +156,17 @@ export function stepValue(field: string, row: { start: string }): number | null 
   if (field === "errorRate") return part("errors", "executions");
   if (field === "conversionRate") return part("conversions", "views");
   return numberIn(row, field);
+}
+
+/**
+ * Whether a widget of this kind can show the metric. By the API any name can be kept; what it does
+ * not know the page draws all the same where the answer has it.
+ */
+export function canShow(kind: WidgetKind, name: string, answer: Answers): boolean {
+  const [family, field] = [familyOf(name), fieldOf(name)];
+  const isFigure = family === "services" || family === "revenue" || family === "marketplace" || family === "users";
+  if (!isFigure || kind === "funnel" || metricOf(name).kinds.includes(kind)) return true;
+  if (kind === "table") return false;
+  if (kind === "counter") return scalarOf(family, field, answer, "now") !== null;
+  return field === "latency" || seriesOf(family, answer).some((row) => stepValue(field, row) !== null);
 }

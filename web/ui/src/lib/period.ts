@@ -243,8 +243,8 @@ export function granularityFor(period: Period, wish: Wish): Granularity {
     .filter((granularity) => granularity !== "hour" || wish.finest === "hour");
   const found = steps.find((granularity) => granularity === wish.wanted);
   if (found !== undefined) return found;
-  if (!wish.areHoursKept && steps.includes("day")) return "day";
-  return steps[0] ?? "day";
+  // A day of which the hours are gone is one step: better than none.
+  return wish.areHoursKept ? (steps[0] ?? "day") : "day";
 }
 
 /** Seconds that one step lasts, about: enough to tell how wide it is drawn. */

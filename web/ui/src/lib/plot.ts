@@ -1,7 +1,7 @@
 // uPlot dressed in the page's tokens: axes, lines, bars, the cursor. The one home of the library.
 
 import uPlot from "uplot";
-import { scaleFor } from "./axis";
+import { logTicks, scaleFor, type Scaled } from "./axis";
 import { columnsOf, hasTail } from "./columns";
 import { faded, token } from "./theme";
 
@@ -34,7 +34,7 @@ export interface PlotSpec {
   /** Labels begin at their tick instead of standing in its middle. */
   areTicksAtStart: boolean;
   yTick: (value: number) => string;
-  isWhole: boolean;
+  scaled: Scaled;
   isLog: boolean;
   /** Index of the last step where it is not over; -1 where all are. */
   running: number;
@@ -74,7 +74,7 @@ export function optionsFor(
     padding: [8, rightRoom(spec), 0, 0],
     scales: {
       x: { time: false, range: () => [spec.from, spec.to] },
-      y: spec.isLog ? { distr: 3, range: logRange } : { range: (_, low, high) => yRange(spec, yTicks, low, high) },
+      y: spec.isLog ? { distr: 3, range: (_, low, high) => logRange(spec, yTicks, low, high) } : { range: (_, low, high) => yRange(spec, yTicks, low, high) },
     },
     axes: [xAxis(spec), yAxis(spec, yTicks)],
     series: [{}, ...spec.lines.flatMap((line) => seriesOf(line, spec))],
@@ -122,15 +122,20 @@ function yRange(
   low: number | null,
   high: number | null,
 ): uPlot.Range.MinMax {
-  const scale = scaleFor(low ?? 0, Math.max(high ?? 0, spec.limit ?? 0), spec.isWhole);
+  const scale = scaleFor(low ?? 0, Math.max(high ?? 0, spec.limit ?? 0), spec.scaled);
   made.now = scale.ticks;
   return [scale.from, scale.to];
 }
 
-const logRange = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => [
-  10 ** Math.floor(Math.log10(low ?? 1)),
-  10 ** Math.ceil(Math.log10((high ?? 10) * 1.0001)),
-];
+function logRange(
+  spec: PlotSpec,
+  made: Ticks,
+  low: number | null,
+  high: number | null,
+): uPlot.Range.MinMax {
+  made.now = logTicks(low ?? 1, high ?? 10, spec.scaled);
+  return [made.now[0] ?? 1, made.now.at(-1) ?? 10];
+}
 
 const font = (): string => `${AXIS_FONT_PX}px ${token("--sans")}`;
 
@@ -168,19 +173,11 @@ function yAxis(spec: PlotSpec, made: Ticks): uPlot.Axis {
     stroke: () => token("--text3"),
     grid: { show: true, width: 1, stroke: () => token("--grid") },
     ticks: { show: false },
-    splits: (_, __, low, high) => (spec.isLog ? logTicks(low, high) : made.now),
+    splits: () => made.now,
+    // Its own for logarithms would leave only powers of ten their words.
+    filter: (_, splits) => splits,
     values: (_, splits) => splits.map((value) => (value === null ? "" : spec.yTick(value))),
   };
-}
-
-function logTicks(low: number, high: number): number[] {
-  const found: number[] = [];
-  const isShort = high / low <= 100;
-  for (let decade = low; decade <= high * 1.0001; decade *= 10) {
-    found.push(decade);
-    if (isShort) found.push(...[2, 5].map((n) => n * decade).filter((tick) => tick < high));
-  }
-  return found;
 }
 
 function widest(plot: uPlot, values: readonly string[] | null): number {

@@ -171,7 +171,7 @@ function undecided(row: ExperimentRow): Verdict {
   }
   const pace = daysNeeded === null ? [] : [
     say("; at the present pace that is "),
-    strong(daysNeeded === 1 ? "1 more day" : `${count(daysNeeded)} more days`),
+    strong(more(daysNeeded)),
   ];
   return tooEarly([
     say(`${nothingYet} To detect a lift of 10${NBSP}% you need about `),
@@ -181,6 +181,14 @@ function undecided(row: ExperimentRow): Verdict {
     say("."),
   ]);
 }
+
+/** Days, or years where nobody would count days. */
+function more(days: number): string {
+  if (days >= 2 * YEAR_DAYS) return `more than ${count(Math.floor(days / YEAR_DAYS))} years`;
+  return days === 1 ? "1 more day" : `${count(days)} more days`;
+}
+
+const YEAR_DAYS = 365;
 
 /** Why there is no number of units that would show a lift. */
 function untold(first: VariantRow | undefined): string {

@@ -2,13 +2,13 @@
 
 import { useEffect, useMemo } from "preact/hooks";
 import { Problem, answerTo, keyAsked, url } from "./api";
-import { beforeMs, granularityFor, hasDates, isBeforeOfDays, periodOf, type Period } from "./period";
+import { STEP_S, beforeMs, granularityFor, hasDates, isBeforeOfDays, periodOf, type Period } from "./period";
 import { createStore, useStore } from "./store";
 import { remember, remembered } from "./theme";
 import { DAY_MS, HOUR_MS, haveSameHours, isZone, monthDay, zoneName } from "./time";
 import { toast } from "./toasts";
 import type { Granularity, Health, MarketplaceAnswer, Settings } from "./types";
-import { route, type Route } from "./url";
+import { route, setQuery, type Route } from "./url";
 
 /** The clock of the page, in steps: what is derived from it changes only when it must. */
 const TICK_MS = 15_000;
@@ -111,14 +111,24 @@ export interface View {
   refreshMs: number;
 }
 
-const told = new Set<string>();
-
-function complain(name: string, value: string, taken: string): void {
-  const key = `${name}=${value}`;
-  if (told.has(key)) return;
-  told.add(key);
-  toast(`“${value}” is no ${name} that this page knows. It shows ${taken}.`);
+/** Say that a value of the address means nothing, and take it out: what is shown must not differ from it. */
+function complain(parameter: string, value: string, { name, instead }: { name: string; instead: string }): void {
+  toast(`“${value}” is no ${name} that this page knows. ${instead}`);
+  setQuery({ [parameter]: null }, { replace: true });
 }
+
+/** The value of a parameter of the address where it is one that is known, else null; then the reader is told. */
+export function useKnown(here: Route, parameter: string, isKnown: (value: string) => boolean, instead: string): string | null {
+  const value = here.query[parameter];
+  const isOdd = value !== undefined && !isKnown(value);
+  useEffect(() => {
+    if (isOdd) complain(parameter, value, { name: parameter, instead });
+  }, [parameter, value]);
+  return isOdd ? null : (value ?? null);
+}
+
+const isGranularity = (word: string): boolean => Object.hasOwn(STEP_S, word);
+const isComparison = (word: string): boolean => word === "off" || word === "previous";
 
 export function useView(defaults: ViewDefaults): View {
   const here = useStore(route, (value) => value);
@@ -132,15 +142,20 @@ export function useView(defaults: ViewDefaults): View {
   const period = found ?? periodOf(defaults.range, zone, nowMs);
   if (period === null) throw new Error(`the default range ${defaults.range} means nothing`);
   useEffect(() => {
-    if (found === null) complain("range", word, period.label.toLowerCase());
+    if (found === null) complain("range", word, { name: "range", instead: `It shows ${period.label.toLowerCase()}.` });
     if (isKnownZone) return;
-    if (isZone(asked)) toast(zoneReason(asked, home));
-    else complain("time zone", asked, zone);
+    if (!isZone(asked)) complain("tz", asked, { name: "time zone", instead: `It shows ${zone}.` });
+    else {
+      toast(zoneReason(asked, home));
+      setQuery({ tz: null }, { replace: true });
+    }
   }, [word, asked]);
+  const wanted = useKnown(here, "granularity", isGranularity, "It shows the steps that fit the period.");
+  const comparison = useKnown(here, "compare", isComparison, "It compares with the period before.");
   const firstMs = useStore(firstEventMs, (value) => value);
   const compareReason = compareReasonOf(period, { zone, home, nowMs, firstMs });
   const granularity = granularityFor(period, {
-    wanted: here.query["granularity"] ?? null,
+    wanted,
     finest: defaults.finest,
     areHoursKept: areHoursKept(period.startMs, nowMs),
   });
@@ -151,7 +166,7 @@ export function useView(defaults: ViewDefaults): View {
     nowMs,
     period,
     granularity,
-    isCompared: here.query["compare"] !== "off" && compareReason === null,
+    isCompared: comparison !== "off" && compareReason === null,
     compareReason,
     params: {
       startDate: period.start,

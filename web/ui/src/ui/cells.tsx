@@ -36,11 +36,14 @@ export function CountBar({ value, most }: { value: number; most: number }): JSX.
   );
 }
 
-/** A name that leads somewhere, of two lines at most. */
+/** A class and a title for a name of two lines at most. */
+export const cut = (name: string, others: string): { class: string; title?: string } =>
+  name.length > LONG_FROM ? { class: `${others} long`, title: name } : { class: others };
+
+/** A name that leads somewhere. */
 export function NameLink({ name, href }: { name: string; href: string }): JSX.Element {
-  const isLong = name.length > LONG_FROM;
   return (
-    <a class={`row-link${isLong ? " long" : ""}`} href={href} title={isLong ? name : undefined}>
+    <a {...cut(name, "row-link")} href={href}>
       {name === "" ? <span class="dim">empty</span> : name}
     </a>
   );

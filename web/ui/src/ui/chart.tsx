@@ -2,9 +2,12 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Scaled } from "../lib/axis";
 import { drawPlot, optionsFor, redraw, shapeOf, type Plot, type PlotSpec, type XTick } from "../lib/plot";
 import { useStore } from "../lib/store";
 import { theme } from "../lib/theme";
+import { route } from "../lib/url";
+import { wayBack, zoomOut } from "../lib/zoom";
 import { Legend, Readout, Tooltip, Twin, captionOf } from "./chartparts";
 import { Icon } from "./icons";
 import "uplot/dist/uPlot.min.css";
@@ -45,7 +48,7 @@ export interface ChartProps {
   nameAt: (index: number) => string;
   xName: string;
   footAt?: (index: number) => ComponentChildren;
-  isWhole?: boolean;
+  scaled?: Scaled;
   isLog?: boolean;
   running?: number;
   limit?: number | null;
@@ -54,6 +57,7 @@ export interface ChartProps {
   gutterPx?: number;
   height?: number;
   hasLegend?: boolean;
+  /** A drag chooses a range; a double click goes back out of it. */
   onRange?: (from: number, to: number) => void;
   onPoint?: (index: number) => void;
 }
@@ -123,7 +127,7 @@ function specOf(props: BoxProps): PlotSpec {
     xTicks: props.xTicks,
     areTicksAtStart: props.areTicksAtStart ?? false,
     yTick: props.yTick,
-    isWhole: props.isWhole ?? false,
+    scaled: props.scaled ?? "others",
     isLog: props.isLog ?? false,
     running: props.running ?? -1,
     limit: props.limit ?? null,
@@ -144,6 +148,8 @@ function PlotBox(props: BoxProps): JSX.Element {
   const plot = useRef<Plot | null>(null);
   const latest = useRef(props);
   latest.current = props;
+  const clicks = useRef<Clicks>({ waiting: 0, wasZoomed: false });
+  useEffect(() => () => clearTimeout(clicks.current.waiting), []);
   const [cursor, setCursor] = useState<Cursor | null>(null);
   const [pointed, setPointed] = useState<"mouse" | "keys" | null>(null);
   const [width, setWidth] = useState(0);
@@ -173,11 +179,7 @@ function PlotBox(props: BoxProps): JSX.Element {
     const drawn = drawPlot(spec, optionsFor(spec, events, { width, height }), element);
     plot.current = drawn;
     drawn.root.setAttribute("aria-hidden", "true");
-    const click = (): void => {
-      const index = drawn.cursor.idx;
-      if (index != null) latest.current.onPoint?.(index);
-    };
-    drawn.over.addEventListener("click", click);
+    heedClicks(drawn, latest, clicks.current);
     if (props.onPoint !== undefined) drawn.over.style.cursor = "pointer";
     return () => {
       drawn.destroy();
@@ -233,6 +235,33 @@ function PlotBox(props: BoxProps): JSX.Element {
       </div>
     </div>
   );
+}
+
+/** Within it a second click makes a double one. */
+const DOUBLE_CLICK_MS = 300;
+
+interface Clicks {
+  waiting: number;
+  /** Whether there was a way back at the first click of two. */
+  wasZoomed: boolean;
+}
+
+/** A click opens a point, a double click goes back out. */
+function heedClicks({ over, cursor }: Plot, latest: { current: BoxProps }, clicks: Clicks): void {
+  over.addEventListener("click", ({ detail }) => {
+    const { onPoint } = latest.current;
+    const at = cursor.idx;
+    if (detail > 1) return;
+    clicks.wasZoomed = wayBack(route.get()) !== undefined;
+    if (at == null || onPoint === undefined) return;
+    // Where there is a way back it is not known yet which of the two this will be.
+    if (clicks.wasZoomed) clicks.waiting = window.setTimeout(() => onPoint(at), DOUBLE_CLICK_MS);
+    else onPoint(at);
+  });
+  over.addEventListener("dblclick", () => {
+    clearTimeout(clicks.waiting);
+    if (clicks.wasZoomed && latest.current.onRange !== undefined) zoomOut();
+  });
 }
 
 /** What lies ahead has no values: the keyboard begins where there are some. */

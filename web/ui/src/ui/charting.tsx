@@ -4,8 +4,8 @@ import type { JSX } from "preact";
 import type { OfDay, SumChange } from "../lib/previous";
 import { wordFor } from "../lib/period";
 import type { TimeAxis } from "../lib/series";
-import { setQuery } from "../lib/url";
 import type { View } from "../lib/view";
+import { zoomTo } from "../lib/zoom";
 import type { Line } from "./chart";
 import { ChangeText } from "./figure";
 
@@ -17,7 +17,7 @@ export function rangeSetter(axis: TimeAxis, zone: string): (from: number, to: nu
     const startMs = axis.startsMs[Math.max(0, first)];
     const endMs = axis.endsMs[last < 0 ? axis.endsMs.length - 1 : last];
     if (startMs === undefined || endMs === undefined || endMs <= startMs) return;
-    setQuery({ range: wordFor(startMs, endMs, zone), granularity: null });
+    zoomTo(wordFor(startMs, endMs, zone));
   };
 }
 
@@ -26,7 +26,7 @@ export function stepOpener(axis: TimeAxis, zone: string): (at: number) => void {
   return (at) => {
     const [startMs, endMs] = [axis.startsMs[at], axis.endsMs[at]];
     if (startMs === undefined || endMs === undefined || axis.xs.length < 3) return;
-    setQuery({ range: wordFor(startMs, endMs, zone), granularity: null });
+    zoomTo(wordFor(startMs, endMs, zone));
   };
 }
 

@@ -8,6 +8,7 @@ import { haveSameHours, isoDate, zoneName, zones } from "../lib/time";
 import { toast } from "../lib/toasts";
 import { setQuery } from "../lib/url";
 import { zoneReason, type View } from "../lib/view";
+import { wayBack, zoomOut } from "../lib/zoom";
 import { Icon } from "./icons";
 import { Popover } from "./popover";
 import { Segments } from "./segments";
@@ -174,6 +175,27 @@ function ZoneSearch({ view }: { view: View }): JSX.Element {
         </div>
       )}
     </div>
+  );
+}
+
+/** Out of a part of the period, or of dates of one's own. */
+export function BackButton({ view, defaultRange }: { view: View; defaultRange: string }): JSX.Element | null {
+  const word = wayBack(view.route);
+  if (word === undefined) return null;
+  const period = periodOf(word ?? defaultRange, view.zone, view.nowMs) ?? view.period;
+  const preset = PRESETS.find((one) => one.word === period.word);
+  const where = preset?.label.toLowerCase() ?? period.dates;
+  return (
+    <button
+      type="button"
+      class="button"
+      aria-label={`Back to ${where}`}
+      title={`Back to ${where}; a double click on a chart does the same`}
+      onClick={zoomOut}
+    >
+      <Icon name="back" size={14} />
+      <span class="back-word">Back</span>
+    </button>
   );
 }
 

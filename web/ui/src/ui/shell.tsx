@@ -22,7 +22,7 @@ import { Icon, Logo } from "./icons";
 import { KeySheet } from "./keysheet";
 import { LiveState, SpokenHeadline } from "./livestate";
 import { Float } from "./popover";
-import { CompareButton, Granularities, RangeButton, isRangeOpen, toggleCompare } from "./range";
+import { BackButton, CompareButton, Granularities, RangeButton, isRangeOpen, toggleCompare } from "./range";
 import { Toasts } from "./toasts";
 
 const HEALTH_MS = 10_000;
@@ -327,6 +327,7 @@ function Header(props: HeaderProps): JSX.Element {
               >
                 {zoneName(view.zone)}
               </button>
+              {!hasOwnPeriods && <BackButton view={view} defaultRange={def.defaults.range} />}
               <RangeButton
                 view={view}
                 defaultRange={def.defaults.range}

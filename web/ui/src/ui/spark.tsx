@@ -1,6 +1,7 @@
 // Small drawings that stand in table cells: the trend, the bar, the strip of latencies.
 
 import type { JSX } from "preact";
+import { decadesOf } from "../lib/axis";
 
 const WIDTH = 88;
 const HEIGHT = 22;
@@ -112,17 +113,16 @@ export function stripFor(rows: readonly { p50: number | null; p99: number | null
   const lows = rows.map(({ p50 }) => p50 ?? 0).filter((ms) => ms > 0);
   const highs = rows.map(({ p99 }) => p99 ?? 0).filter((ms) => ms > 0);
   if (lows.length === 0) return { fromMs: 10, toMs: 10_000 };
-  const fromMs = 10 ** Math.floor(Math.log10(Math.max(STRIP_LEAST_MS, Math.min(...lows))));
-  const toMs = 10 ** Math.ceil(Math.log10(Math.max(...highs)));
-  return { fromMs, toMs: Math.max(toMs, fromMs * 100) };
+  const leastMs = Math.max(STRIP_LEAST_MS, Math.min(...lows));
+  const all = decadesOf(leastMs, Math.max(...highs, 50 * leastMs), "durations");
+  return { fromMs: all[0] ?? leastMs, toMs: all.at(-1) ?? leastMs };
 }
 
 /** Each decade; of many each second or third, so that what they are called has room. */
 export function decades({ fromMs, toMs }: Strip): number[] {
-  const [first, last] = [fromMs, toMs].map((ms) => Math.round(Math.log10(ms))) as [number, number];
-  const every = Math.ceil((last - first) / (STRIP_LABELS_MAX - 1));
-  const count = Math.floor((last - first) / every) + 1;
-  return Array.from({ length: count }, (_, at) => Number(`1e${first + at * every}`));
+  const all = decadesOf(fromMs, toMs, "durations");
+  const every = Math.ceil((all.length - 1) / (STRIP_LABELS_MAX - 1));
+  return all.filter((_, at) => at % every === 0);
 }
 
 export function stripX({ fromMs, toMs }: Strip, ms: number): number {

@@ -52,7 +52,7 @@ export function BoardEditor({ board, view, onSaved, onOutdated }: Props): JSX.El
     setChosen(null);
   };
   const save = async (): Promise<void> => {
-    const act = async (): Promise<unknown> => keep(board.id, body, await etag.current);
+    const act = async (): Promise<unknown> => keep(board.id, body, await etag());
     if (!(await attempt("save the dashboard", act, "Dashboard saved"))) return;
     setSaved(body);
     onSaved();
@@ -121,22 +121,33 @@ export function BoardEditor({ board, view, onSaved, onOutdated }: Props): JSX.El
 /** No version has it: a save is refused. */
 const OUTDATED = '"outdated"';
 
-/** The version that is being changed: a save over somebody else's is refused. */
-function useEtag(board: Dashboard, onOutdated: () => void): { current: Promise<string | null> } {
-  const etag = useRef<Promise<string | null>>(Promise.resolve(null));
+/**
+ * The version that is being changed: a save over somebody else's is refused.
+ *
+ * Asked for as the editor opens, and anew by a save where that had no answer; without one nothing
+ * is saved.
+ */
+function useEtag(board: Dashboard, onOutdated: () => void): () => Promise<string> {
+  const etag = useRef<Promise<string> | null>(null);
   const tell = useRef(onOutdated);
   tell.current = onOutdated;
-  useLayoutEffect(() => {
-    const current = async (): Promise<string | null> => {
+  const find = useCallback((): Promise<string> => {
+    const current = async (): Promise<string> => {
       const { board: kept, tag } = await keptOf(board.id);
       // It may have been shown for hours, while somebody else changed it.
       if (kept.updatedAt === board.updatedAt) return tag;
       tell.current();
       return OUTDATED;
     };
-    etag.current = current().catch(() => null);
+    const asked = current();
+    etag.current = asked;
+    asked.catch(() => {
+      if (etag.current === asked) etag.current = null;
+    });
+    return asked;
   }, [board.id, board.updatedAt]);
-  return etag;
+  useLayoutEffect(() => void find(), [find]);
+  return () => etag.current ?? find();
 }
 
 interface EditableProps {

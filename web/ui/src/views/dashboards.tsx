@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { Problem, ask, forget, send, useAnswer } from "../lib/api";
+import { Problem, ask, forget, bodyOf as read, send, useAnswer } from "../lib/api";
 import { count, many, NBSP } from "../lib/format";
 import { useHeaderTools } from "../lib/heading";
 import { inFreeHalf } from "../lib/layout";
@@ -166,16 +166,18 @@ export function bodyOf(board: Dashboard): DashboardBody {
 }
 
 /** A dashboard as it is kept now, and its version. */
-export async function keptOf(id: string): Promise<{ board: Dashboard; tag: string | null }> {
+export async function keptOf(id: string): Promise<{ board: Dashboard; tag: string }> {
   const response = await send(addressOf(id));
-  const { data } = (await response.json()) as { data: Dashboard };
-  return { board: data, tag: response.headers.get("ETag") };
+  const { data } = await read<{ data: Dashboard }>(response);
+  const tag = response.headers.get("ETag");
+  // Without it a save could overwrite what somebody else has saved meanwhile.
+  if (tag === null) throw new Problem(0, "The answer came without its ETag, which a proxy on the way may have taken.");
+  return { board: data, tag };
 }
 
 /** Keep a dashboard in place of that version; refused where somebody else has changed it since. */
-export function keep(id: string, body: DashboardBody, tag: string | null): Promise<unknown> {
-  const headers = tag === null ? {} : { headers: { "If-Match": tag } };
-  return send(addressOf(id), { method: "PUT", body: JSON.stringify(body), ...headers });
+export function keep(id: string, body: DashboardBody, tag: string): Promise<unknown> {
+  return send(addressOf(id), { method: "PUT", body: JSON.stringify(body), headers: { "If-Match": tag } });
 }
 
 async function addQuery(id: string, sql: string, kind: string | undefined): Promise<void> {
@@ -267,11 +269,23 @@ function goingWith({ widgets, isShared }: Dashboard): string {
   return widgets.length === 1 ? `${what} goes` : `${what} go`;
 }
 
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function ImportButton({ onDone }: { onDone: () => void }): JSX.Element {
   const take = async (file: File | undefined): Promise<void> => {
     if (file === undefined) return;
-    const body = await file.text();
-    const post = (): Promise<unknown> => ask("/dashboards/import", { method: "POST", body });
+    const post = async (): Promise<unknown> => {
+      const body = await file.text();
+      if (!isJson(body)) throw new Problem(0, `“${file.name}” is not a JSON file. “Export as JSON” of a dashboard makes one.`);
+      return ask("/dashboards/import", { method: "POST", body });
+    };
     if (await attempt("import the dashboard", post, "Dashboard imported")) onDone();
   };
   return (

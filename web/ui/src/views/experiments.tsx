@@ -175,6 +175,8 @@ function VariantLines({ row, variant, scale }: {
   const isBaseline = variant === first;
   const isWinner = row.winner === variant.index;
   const isVoid = isMismatch(row);
+  // Alone it is sure to win against nobody.
+  const hasChance = !isVoid && row.variants.length > 1;
   const plot = (
     <IntervalPlot
       row={variant}
@@ -198,7 +200,7 @@ function VariantLines({ row, variant, scale }: {
           </span>
           <span class="second">
             {count(variant.convertedUnits)} of {count(variant.units)} {unitsWord(row)}
-            {isVoid ? "" : `, ${plain(chanceOf(variant.chanceToWin))} chance to win`}
+            {!hasChance ? "" : `, ${plain(chanceOf(variant.chanceToWin))} chance to win`}
           </span>
         </td>
         <td class="num phone-not">{count(variant.units)}</td>
@@ -209,7 +211,7 @@ function VariantLines({ row, variant, scale }: {
           {isBaseline ? <span class="dim">baseline</span> : <Lift variant={variant} isVoid={isVoid} isWinner={isWinner} />}
         </td>
         <td class="num soft wide-only phone-not">{isVoid || isBaseline ? UNKNOWN : liftInterval(variant)}</td>
-        <td class="num phone-not">{isVoid ? UNKNOWN : plain(chanceOf(variant.chanceToWin))}</td>
+        <td class="num phone-not">{!hasChance ? UNKNOWN : plain(chanceOf(variant.chanceToWin))}</td>
       </tr>
       <tr class="plot-row" aria-hidden="true">
         <td colSpan={8}>{plot}</td>

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Problem, ask, forget, useAnswer } from "../lib/api";
-import { NBSP, count, duration, many, plain, short } from "../lib/format";
+import { NBSP, count, duration, durationTick, many, plain, short } from "../lib/format";
 import { useStore } from "../lib/store";
 import { clockWithSeconds } from "../lib/time";
 import { toast } from "../lib/toasts";
@@ -279,7 +279,8 @@ function RunCharts({ run }: { run: LoadRun }): JSX.Element {
           { label: "p99", color: "--s4", values: rows.map((row) => row.p99), value: plain(duration(run.latency["p99"] ?? null)) },
           { label: "p50", color: "--s1", values: rows.map((row) => row.p50), value: plain(duration(run.latency["p50"] ?? null)) },
         ]}
-        yTick={(ms) => `${Number(ms.toFixed(2))}${NBSP}ms`}
+        scaled="durations"
+        yTick={durationTick}
         format={(ms) => plain(duration(ms))}
         height={156}
       />

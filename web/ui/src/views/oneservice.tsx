@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { isAwaited, useAnswer, url, type Asked } from "../lib/api";
 import { change } from "../lib/change";
-import { NBSP, bound, count, counted, duration, percent, plain, short } from "../lib/format";
+import { NBSP, bound, count, counted, duration, durationTick, percent, plain, short } from "../lib/format";
 import { useHeaderTools, useHeading } from "../lib/heading";
 import { sumChange, usePrevious } from "../lib/previous";
 import { PER, wordFor } from "../lib/period";
@@ -208,7 +208,8 @@ function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: 
         }
         lines={[line("p99", "--s4"), line("p95", "--s2"), line("p50", "--s1")]}
         isLog={scale === "log"}
-        yTick={(ms) => plain(tickTime(ms))}
+        scaled="durations"
+        yTick={durationTick}
         format={time}
         footAt={(at) => {
           const row = rows[at];
@@ -233,22 +234,11 @@ function Charts({ view, answer, id }: { view: View; answer: ServicesAnswer; id: 
         ]}
         yTick={short}
         format={count}
-        isWhole
+        scaled="counts"
         height={144}
       />
     </>
   );
-}
-
-/** Round ticks need no places behind the point that are all zero. */
-function tickTime(ms: number): ReturnType<typeof duration> {
-  if (ms === 0) return [{ text: "0", role: "main" }];
-  const seconds = ms / 1000;
-  if (ms >= 1000 && ms < 1_000_000) {
-    return [{ text: String(Number(seconds.toFixed(2))), role: "main" }, { text: "s", role: "unit" }];
-  }
-  if (ms < 1000) return [{ text: String(Number(ms.toFixed(2))), role: "main" }, { text: "ms", role: "unit" }];
-  return duration(ms);
 }
 
 const timeOf = (total: ServiceFigures, key: "p50" | "p95" | "p99", about: string): string =>

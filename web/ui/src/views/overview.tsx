@@ -17,7 +17,7 @@ import { queryLink } from "../lib/sqltext";
 import { WhereKept, useRows } from "../ui/archived";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
-import { CountBar, ErrorRate, Latency, P95Change, ServiceName, thinned } from "../ui/cells";
+import { CountBar, ErrorRate, Latency, P95Change, ServiceName, cut, thinned } from "../ui/cells";
 import { Answered, Panel } from "../ui/panel";
 import { Spark } from "../ui/spark";
 import { DataTable } from "../ui/table";
@@ -83,7 +83,7 @@ function ExecutionsChart({ view, services }: { view: View; services: Asked<Servi
               lines={lines}
               yTick={short}
               format={count}
-              isWhole
+              scaled="counts"
               syncKey="overview"
               height={CHART_HEIGHT}
               onRange={rangeSetter(axis, view.zone)}
@@ -275,7 +275,7 @@ function RecentErrors({ view }: { view: View }): JSX.Element {
                       <a class={`row-link mono${row.code === "" ? " dim" : ""}`} href={queryLink(failuresSql(row.service, row.code))}>
                         {row.code === "" ? "(no code)" : row.code}
                       </a>
-                      <span class="second">{named(row.service)}</span>
+                      <span {...cut(named(row.service), "second")}>{named(row.service)}</span>
                     </>
                   ),
                 },

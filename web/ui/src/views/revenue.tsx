@@ -10,7 +10,7 @@ import { known, timeAxis } from "../lib/series";
 import { monthDay } from "../lib/time";
 import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../lib/types";
 import { linkTo, setQuery } from "../lib/url";
-import type { View } from "../lib/view";
+import { useKnown, type View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { NameLink } from "../ui/cells";
@@ -24,7 +24,7 @@ import { DataTable } from "../ui/table";
 const TOP = 8;
 
 export function Revenue({ view }: { view: View }): JSX.Element {
-  const currency = currencyIn(view);
+  const currency = useKnown(view.route, "currency", isCode, "It shows all that there are.");
   const asked = useAnswer<RevenueAnswer>(
     url("/metrics/revenue", {
       ...view.params,
@@ -59,10 +59,12 @@ export function Revenue({ view }: { view: View }): JSX.Element {
   );
 }
 
+const isCode = (word: string): boolean => /^[A-Z]{3}$/.test(word);
+
 /** The one currency that is looked at; null for all together. */
 function currencyIn(view: View): string | null {
   const code = view.route.query["currency"] ?? "";
-  return /^[A-Z]{3}$/.test(code) ? code : null;
+  return isCode(code) ? code : null;
 }
 
 function Choice({ chosen, codes }: { chosen: string | null; codes: readonly string[] }): JSX.Element | null {
@@ -218,6 +220,11 @@ function stepsOf(data: InCurrency): Step[] {
   ];
 }
 
+const noSales = ({ refunds, currency }: InCurrency & { currency: string }): string =>
+  refunds === null || refunds === 0
+    ? "No sales in this period."
+    : `No sales in this period, and ${plain(money(refunds, currency))} of earlier ones refunded.`;
+
 function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
   return (
     <Panel span={4} title="From gross to earnings">
@@ -225,7 +232,7 @@ function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
         asked={asked}
         what="revenue"
         height={280}
-        empty={({ data }) => (data.grossGmv === 0 ? "No sales in this period." : null)}
+        empty={({ data }) => (data.grossGmv === 0 ? noSales(data) : null)}
       >
         {({ data }) => {
           const most = Math.max(1, data.grossGmv ?? 0);
@@ -236,10 +243,10 @@ function FromGross({ asked }: { asked: Asked<RevenueAnswer> }): JSX.Element {
                   <span class="line">
                     <span class={isSum ? "strong" : "soft"}>{label}</span>
                     <span class={`value${isSum ? " strong" : ""}`}>{plain(money(value, data.currency))}</span>
-                    <span class="part">{plain(percent((100 * Math.abs(value ?? 0)) / most, 1))}</span>
+                    <span class="part">{plain(percent((100 * (kind === "minus" ? -1 : 1) * (value ?? 0)) / most, 1))}</span>
                   </span>
                   <FullBar
-                    share={Math.max(0, Math.min(1, Math.abs(value ?? 0) / most))}
+                    share={Math.max(0, Math.min(1, ((kind === "minus" ? -1 : 1) * (value ?? 0)) / most))}
                     start={Math.max(0, Math.min(1, start / most))}
                     kind={kind}
                   />

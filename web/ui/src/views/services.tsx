@@ -3,11 +3,11 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useAnswer, url } from "../lib/api";
-import { NBSP, bound, count, duration, many, percent, plain, short } from "../lib/format";
+import { NBSP, bound, count, duration, durationTick, many, percent, plain } from "../lib/format";
 import { timeAxis } from "../lib/series";
 import type { LatencyAccuracy, ServiceRow, ServicesAnswer } from "../lib/types";
 import { setQuery } from "../lib/url";
-import type { View } from "../lib/view";
+import { useKnown, type View } from "../lib/view";
 import { CountBar, ErrorRate, Latency, P95Change, ServiceName, thinned } from "../ui/cells";
 import { Icon } from "../ui/icons";
 import { Answered } from "../ui/panel";
@@ -18,10 +18,14 @@ const ROWS_MAX = 1000;
 const PAGED_FROM = 200;
 const PAGE_ROWS = 50;
 const DEFAULT_SORT = "-executions";
+const SORTS = [
+  "executions", "errorRate", "successRate", "p50", "p95", "p99", "avg", "max", "serviceId", "serviceName", "category",
+];
+const isSort = (word: string): boolean => SORTS.includes(word.replace(/^-/, ""));
 
 export function Services({ view }: { view: View }): JSX.Element {
   const { query } = view.route;
-  const sort = query["sort"] ?? DEFAULT_SORT;
+  const sort = useKnown(view.route, "sort", isSort, "The busiest come first.") ?? DEFAULT_SORT;
   const category = query["category"] ?? "";
   const all = useAnswer<ServicesAnswer>(question(view, { sort, category: "" }), view.refreshMs);
   const some = useAnswer<ServicesAnswer>(
@@ -271,7 +275,7 @@ function StripHead({ strip }: { strip: Strip }): JSX.Element {
       <span class="unseen">p50 to p99 on one scale</span>
       {decades(strip).map((ms) => (
         <span key={ms} aria-hidden="true" style={{ left: `${stripX(strip, ms)}px` }}>
-          {ms >= 1000 ? `${short(ms / 1000)}${NBSP}s` : ms === strip.fromMs ? `${ms}${NBSP}ms` : ms}
+          {ms >= 1000 || ms === strip.fromMs ? durationTick(ms) : ms}
         </span>
       ))}
     </span>

@@ -193,7 +193,7 @@ function Charts({ health, view }: { health: Health; view: View }): JSX.Element {
             xName="Time"
             yTick={short}
             format={count}
-            isWhole
+            scaled="counts"
             limit={limit}
             syncKey="status"
             height={156}

@@ -176,7 +176,7 @@ function ActiveUsers({ view, asked }: { view: View; asked: Asked<UsersAnswer> })
               hasLegend
               yTick={(value) => (shown === "ratio" ? plain(percent(value, 0)) : short(value))}
               format={format}
-              isWhole={shown !== "ratio"}
+              scaled={shown === "ratio" ? "others" : "counts"}
               footAt={(at) => changeAt(line, before, at)}
               onRange={rangeSetter(axis, view.zone)}
             />

@@ -1,0 +1,106 @@
+"""A drag or a click goes into a chart, a double click or a button comes out of it again."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Open, settled
+from tests.server import Server
+
+
+def plot_of(page: Page, name: str) -> Locator:
+    return page.get_by_role("figure", name=name).locator(".u-over")
+
+
+def drag(page: Page, plot: Locator, *, first: float, last: float) -> None:
+    """Over the plot, between two fractions of its width."""
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + first * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + last * box["width"], y, steps=4)
+    page.mouse.up()
+
+
+def test_a_double_click_goes_back_out_of_a_range_one_drag_at_a_time(
+    demo: Server, open_page: Open
+) -> None:
+    page = open_page(demo, "/#/marketplace?range=28d&granularity=week")
+    settled(page)
+    plot = plot_of(page, "Conversion rate")
+    drag(page, plot, first=0.3, last=0.9)
+    expect(page).to_have_url(re.compile(r"range=\d{4}-"))
+    expect(page).not_to_have_url(re.compile("granularity"))
+    settled(page)
+    outer = page.url
+    drag(page, plot, first=0.4, last=0.6)
+    expect(page).not_to_have_url(outer)
+    settled(page)
+    plot.dblclick()
+    expect(page).to_have_url(outer)
+    settled(page)
+    plot.dblclick()
+    expect(page).to_have_url(re.compile("range=28d&granularity=week$"))
+    settled(page)
+    expect(page.get_by_role("button", name=re.compile("^Back to "))).to_have_count(0)
+
+
+def test_where_a_click_opens_a_day_a_double_click_comes_back_from_it(
+    demo: Server, open_page: Open
+) -> None:
+    page = open_page(demo, "/#/revenue")
+    settled(page)
+    plot = plot_of(page, "GMV")
+    box = plot.bounding_box()
+    assert box is not None
+    plot.click(position={"x": box["width"] - 50, "y": 60})
+    expect(page).to_have_url(re.compile(r"range=\d{4}-\d\d-\d\d\.\."))
+    day = page.url
+    settled(page)
+    plot.click(position={"x": 100, "y": 60})  # is one click still, and opens an hour
+    expect(page).to_have_url(re.compile(r"range=[^&]*T\d\d:00"))
+    page.go_back()
+    expect(page).to_have_url(day)
+    settled(page)
+    plot.dblclick()
+    expect(page).to_have_url(re.compile("#/revenue$"))
+
+
+def test_a_day_of_which_the_hours_are_gone_is_shown_as_one(
+    demo: Server, open_page: Open
+) -> None:
+    page = open_page(demo, "/#/revenue")
+    settled(page)
+    plot_of(page, "GMV").click()  # in the middle, two weeks ago
+    expect(page).to_have_url(re.compile(r"range=\d{4}-\d\d-\d\d\.\."))
+    settled(page)
+    assert page.locator(".state.error").all_inner_texts() == []
+    expect(page.get_by_role("figure", name="GMV").locator("tbody tr")).to_have_count(1)
+
+
+def test_a_button_says_where_it_leads_back_to_on_every_width_and_view(
+    demo: Server, open_page: Open
+) -> None:
+    page = open_page(demo, "/#/revenue?range=7d")
+    settled(page)
+    drag(page, plot_of(page, "GMV"), first=0.2, last=0.5)
+    back = page.get_by_role("button", name="Back to last 7 days")
+    for width in (1440, 1181, 1024, 721, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(back).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    page.evaluate("location.hash = location.hash.replace('revenue', 'services')")
+    expect(page.locator("h1")).to_have_text("Services")
+    back.press("Enter")
+    expect(page).to_have_url(re.compile(r"#/services\?range=7d$"))
+
+
+def test_of_a_range_that_came_in_a_link_the_way_leads_to_that_of_the_view(
+    demo: Server, open_page: Open
+) -> None:
+    page = open_page(demo, "/#/revenue?range=2026-01-05..2026-01-07")
+    settled(page)
+    page.get_by_role("button", name="Back to last 28 days").click()
+    expect(page).to_have_url(re.compile("#/revenue$"))
