@@ -12,21 +12,24 @@ NAMED: Final = "named"
 
 _STEP: Final = re.compile(r"\.(\w+)|\[")
 _QUOTED: Final = re.compile(r"Invalid (?:enum )?value (.*)", re.DOTALL)
+_PATTERN: Final = re.compile(r"Expected `str` matching regex ")
 
 
 def told(refusal: Exception, kind: object) -> tuple[str, str]:
     """(message, JSON path) of the refusal of what should have been a `kind`.
 
-    Of a value that is none of its choices msgspec quotes the value alone; here it is told with
-    what would have been taken.
+    Of a value that is none of its choices msgspec quotes the value alone, and of a text the
+    pattern that it does not match; here it is told what would have been taken.
     """
     message, _, path = str(refusal).rpartition(" - at `")
     if not message:
         return str(refusal), "$"
     path = path.rstrip("`")
     quoted = _QUOTED.fullmatch(message)
-    expected = expectation(kind, path) if quoted else None
-    return (f"{expected}, got {quoted[1]}" if quoted and expected else message), path
+    expected = expectation(kind, path) if quoted or _PATTERN.match(message) else None
+    if expected is None:
+        return message, path
+    return (f"{expected}, got {quoted[1]}" if quoted else expected), path
 
 
 @lru_cache(maxsize=256)

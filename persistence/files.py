@@ -77,6 +77,8 @@ class Disk:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)
+        except OSError as error:  # of a handle the system names no file
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         finally:
             os.close(handle)
 

@@ -7,6 +7,7 @@ queued there, and is made again; nothing else needs this folder.
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -72,7 +73,7 @@ class ReportStore:
                 try:
                     content = REAL_DISK.read(self._folder / name)
                     report = msgspec.json.decode(content, type=Report)
-                except (msgspec.MsgspecError, UnicodeDecodeError):
+                except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
                     damaged.append(self._folder / name)
                     continue
                 if report.status != "done" or f"{report.id}.rows" in names:
@@ -80,7 +81,8 @@ class ReportStore:
         known = {report.id: report for report in found}
         for name in names:
             if _OURS.fullmatch(name) and not _is_wanted(name, known, damaged):
-                REAL_DISK.remove(self._folder / name)
+                with suppress(OSError):  # of a disk that may only be read: the next start
+                    REAL_DISK.remove(self._folder / name)
         return sorted(found, key=lambda report: (report.created_ms, report.id)), damaged
 
     def keep(self, report: Report) -> None:

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from math import isfinite
 from typing import Any, Final, Literal
 
 import orjson
@@ -96,6 +97,8 @@ def _cell(value: object) -> str:
             return ""
         case bool():
             return str(value).lower()
+        case float() if not isfinite(value):  # as in JSON, where it is null
+            return ""
         case str():
             return guarded(value)
         case list() | tuple() | dict():

@@ -89,6 +89,27 @@ def test_the_settings_file_of_the_manual_is_taken(tmp_path: Path) -> None:
     assert (config.timezone, config.log_format) == ("Europe/Berlin", "json")
 
 
+def test_the_figures_that_a_widget_can_show_are_listed() -> None:
+    known = (ROOT / "web/ui/src/lib/metrics.ts").read_text()
+    lists = dict(
+        re.findall(r"^const (\w+): readonly WidgetKind\[\] = (.*);", known, re.MULTILINE)
+    )
+    shown = {
+        (kind, name)
+        for name, kinds in re.findall(
+            r'^  metric\("(.+?)", ".*?", (\w+|\[.*?\])', known, re.MULTILINE
+        )
+        for kind in re.findall(r"\w+", lists.get(kinds, kinds))
+    }
+    section = (DOCS / "api.md").read_text().split("## Dashboards")[1]
+    listed = {
+        (kind, name)
+        for kind, names in re.findall(r"^\| (\w+) \| (.*`.*) \|$", section, re.MULTILINE)
+        for name in re.findall(r"`(.+?)`", names)
+    }
+    assert {pair for pair in listed ^ shown if not pair[1].startswith("counters.")} == set()
+
+
 def test_every_method_that_the_map_of_the_house_names_is_there() -> None:
     house = (DOCS / "ARCHITECTURE.md").read_text()
     rooms = ("engine", "persistence", "web", "load")

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -33,6 +34,9 @@ FAILED: Final = 1
 WRONG_WORDS: Final = 2
 DAMAGED: Final = 3
 INTERRUPTED: Final = 130
+
+STDOUT: Final = 1
+STDERR: Final = 2
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
@@ -514,11 +518,26 @@ def run(words: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _open_what_is_closed() -> None:
+    """Have a stdin, stdout and stderr, also where whoever has started us closed them.
+
+    Else the first files that are opened take their numbers, and what is printed is written
+    into those.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(handle)
+    sys.stdout = sys.stdout or os.fdopen(STDOUT, "w")
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w")
+
+
 def main() -> None:
     """The entry point of the installed command."""
+    _open_what_is_closed()
     code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody listens any more
+            stream.flush()
     # Without Python's own farewell, which frees millions of cells one by one and has the
     # sketch library print every object that it still knows; files are closed and synced.
     os._exit(code)

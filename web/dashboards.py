@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, json, structs
 from engine.config import Config
 from engine.decoding import decode_document
 from engine.errors import Fault, InvalidDocument, LimitReached, NameTaken, TooLarge
+from engine.refusal import NAMED
 from engine.timebucket import iso
 from persistence.control import ControlStore, Kept, Sketch
 from web import wire
@@ -35,6 +36,10 @@ Metric = Annotated[
         pattern=r"^(services|revenue|marketplace|experiments|users|counters|sql)"
         r"(\.[A-Za-z0-9_:.-]{1,64})?$(?!\n)",
         description="a family of figures, and after a dot the one that is meant: services.p95",
+        extra={
+            NAMED: "services, revenue, marketplace, experiments, users, counters or sql, and "
+            "after a dot the figure that is meant, such as services.p95"
+        },
     ),
 ]
 Filter = Annotated[str, Meta(max_length=4096)]

@@ -213,7 +213,7 @@ class Exports:
         return export
 
     def _must_run(self) -> trio.Nursery:
-        if self._nursery is None or not self._archived.is_ready:
+        if self._nursery is None or not self._archived.is_found:
             raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
         return self._nursery
 

@@ -101,7 +101,9 @@ def _secured(
     try:
         tls = settings.create_ssl_context()
     except (OSError, ssl.SSLError) as error:
-        raise CannotListen(f"The certificate or its key cannot be used: {error}.") from error
+        files = f"{settings.certfile}, or its key {settings.keyfile}"
+        reason = error.strerror or error  # which of the two it was nobody says
+        raise CannotListen(f"The certificate {files}, cannot be used: {reason}.") from error
     if tls is None:
         return listeners
     return [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]

@@ -4,10 +4,12 @@ Requests are not logged. The words of the lines (`starting`, `listening on …`,
 `ready`, `snapshot written`, `stopping`, `stopped`) are an interface: operators match on them.
 """
 
+import io
 import logging
 import re
 import sys
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
 
 import orjson
 import structlog
@@ -23,8 +25,25 @@ _LEVELS: Final = {
 }
 
 
+class Lines(io.TextIOBase):
+    """Where lines go: nothing ends because nobody reads them, or there is no room for them."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._to.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._to.flush()
+
+
 def set_up(config: Config) -> None:
     """Send all lines, those of the libraries too, to stderr in the configured format."""
+    lines = cast(TextIO, Lines(sys.stderr))  # as far as anybody asks: write and flush
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -33,10 +52,10 @@ def set_up(config: Config) -> None:
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.log_level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
-    _adopt_libraries(config, shared, renderers)
+    _adopt_libraries(config, lines, shared, renderers)
 
 
 def _json() -> list[Processor]:
@@ -69,13 +88,13 @@ def _dumps(event: EventDict, **_: object) -> str:
 
 
 def _adopt_libraries(
-    config: Config, shared: list[Processor], renderers: list[Processor]
+    config: Config, lines: TextIO, shared: list[Processor], renderers: list[Processor]
 ) -> None:
     """Give what Trio, Hypercorn and Quart log through `logging` the same looks.
 
     Of them only warnings and worse: what they say about a normal life, we say ourselves.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(lines)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],

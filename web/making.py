@@ -71,7 +71,7 @@ class Makers:
 
     async def check(self, asked: Struct, *, now_ms: int) -> File:
         """Refuse what no report can be made of. Raises TallymarkError."""
-        if not self._archived.is_ready:
+        if not self._archived.is_found:
             raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
         match asked:
             case SqlReport():

@@ -15,7 +15,6 @@ import trio
 
 from engine.config import Config
 from engine.errors import DiskFull, LimitReached, Overloaded, TallymarkError
-from persistence.files import NO_ROOM
 from persistence.reports import Report, ReportStore
 from web import reports, wire
 from web.archiving import ArchiveLate
@@ -364,9 +363,8 @@ class Reports:
         try:
             await self._in_thread(lambda: self._store.keep(report))
         except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            raise DiskFull("The report cannot be kept: the disk is full.") from error
+            reason = error.strerror or error
+            raise DiskFull(f"The report cannot be kept on the disk: {reason}.") from error
         self._reports[report.id] = report
         self._news.set()
         self._news = trio.Event()
@@ -387,7 +385,10 @@ class Reports:
         if course is not None:
             course.scope.cancel()
             await course.ended.wait()
-        await self._in_thread(lambda: self._store.remove(key))
+        try:
+            await self._in_thread(lambda: self._store.remove(key))
+        except OSError as error:  # a restart would have it again
+            self._log("report failed", id=key, reason=error.strerror or str(error))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(call, limiter=self._disk)

@@ -73,6 +73,11 @@ class LateEngine:
         """Why no event is taken until a restart, or None."""
         return None if self.engine is None else self.engine.failure
 
+    @property
+    def is_found(self) -> bool:
+        """Whether it is known which files the archive has; also where no event is taken."""
+        return self.archive is not None and self.forgetting is not None
+
     def health(self) -> Health:
         """How the engine is doing."""
         return self._recovered().health()

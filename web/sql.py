@@ -50,7 +50,9 @@ class Archived(Protocol):
     """What SQL needs of the service: files of the archive, what of them nobody may see."""
 
     @property
-    def is_ready(self) -> bool: ...
+    def is_found(self) -> bool:
+        """Whether it is known by now which files there are, and what of them is hidden."""
+        ...
 
     def parts(self, start_ms: int, end_ms: int) -> list[Path]: ...
     def hidden(self) -> Hidden: ...
@@ -164,7 +166,7 @@ class Sql:
     async def _in_line(self, asked: Asked, converse: Converse) -> Answer:
         if not self._config.archive:
             raise NotReady("There is no archive to ask: it is off (`archive = false`).")
-        if not self._archived.is_ready or not self._runs:
+        if not self._archived.is_found or not self._runs:
             raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
         size_bytes = len(asked.text.encode())
         if size_bytes > self._config.sql_text_bytes_max:

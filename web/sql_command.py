@@ -30,7 +30,7 @@ WIDTH: Final = 120
 class Folder:
     """The archive of a folder, whether or not a server runs on it."""
 
-    is_ready = True
+    is_found = True
 
     def __init__(self, data: Path) -> None:
         self._data = data

@@ -137,24 +137,30 @@ class Plan:
 def plan(asked: PeriodAsked, frame: Frame) -> Plan:
     """Cut what was asked into cells. Raises InvalidQuestion or Unanswerable."""
     period = effective(asked, frame, default_days=DAYS_DEFAULT)
-    before = None
-    if asked.compare is not None:
-        earlier = previous(period)
-        frame.must_keep_before(frame.calendar.day_of(earlier.start_ms))
-        before = Plan(
-            earlier, frame.span(earlier.start_ms, earlier.end_ms), range_of(earlier, frame)
-        )
+    span = frame.span(period.start_ms, period.end_ms)
+    before = None if asked.compare is None else _before(period, frame)
     buckets: tuple[Bucket, ...] = ()
     if asked.granularity is not None:
         buckets = tuple(cut_in_buckets(period, asked.granularity))
     return Plan(
         period=period,
-        span=frame.span(period.start_ms, period.end_ms),
+        span=span,
         range=range_of(period, frame),
         buckets=buckets,
         spans=tuple(frame.span(b.start_ms, b.end_ms) for b in buckets),
         before=before,
     )
+
+
+def _before(period: Period, frame: Frame) -> Plan:
+    earlier = previous(period)
+    frame.must_keep_before(frame.calendar.day_of(earlier.start_ms))
+    try:
+        span = frame.span(earlier.start_ms, earlier.end_ms)
+    except Unanswerable as refusal:  # of a range that whoever asks has not named
+        told = f"compare: the period before cannot be answered. {refusal}"
+        raise Unanswerable(told) from None
+    return Plan(earlier, span, range_of(earlier, frame))
 
 
 def effective(asked: PeriodAsked, frame: Frame, *, default_days: int) -> Period:

@@ -80,20 +80,20 @@ def shift_left(part: Made, by: Made) -> Made:
     """bitShiftLeft: what leaves the width is lost."""
     sql, count, kind = _both(part, by, "bitShiftLeft")
     kept = f"(({sql}) & ({_mask(kind.bits)}::UBIGINT >> {count}))"
-    shifted = f"CASE WHEN {count} >= {kind.bits} THEN 0::UBIGINT ELSE {kept} << {count} END"
+    shifted = f"CASE WHEN {count} >= {kind.bits} THEN {kept} ELSE {kept} << {count} END"
     return _number(f"({shifted})", kind, part, by)
 
 
 def shift_right(part: Made, by: Made) -> Made:
     """bitShiftRight; a negative number stays one."""
     _, count, kind = _both(part, by, "bitShiftRight")
-    if part.kind.signed:
-        sql = f"({number(part, 'bitShiftRight')})::BIGINT"
-        shifted = f"CASE WHEN {count} >= {kind.bits} THEN 0 ELSE {sql} >> {count}::BIGINT END"
-        return of(f"({shifted})", kind, part, by)
     sql = bits_of(part, "bitShiftRight")
-    shifted = f"CASE WHEN {count} >= {kind.bits} THEN 0::UBIGINT ELSE {sql} >> {count} END"
-    return _number(f"({shifted})", kind, part, by)
+    if part.kind.signed:  # the database fills up with the sign
+        sql, count = f"({number(part, 'bitShiftRight')})::BIGINT", f"{count}::BIGINT"
+    shifted = f"(CASE WHEN {count} >= {kind.bits} THEN {sql} & 0 ELSE {sql} >> {count} END)"
+    if part.kind.signed:
+        return of(shifted, kind, part, by)
+    return _number(shifted, kind, part, by)
 
 
 def rotate_left(part: Made, by: Made) -> Made:

@@ -131,7 +131,7 @@ class Calls:
             raise InvalidQuery(f"{short(told)} takes {takes}, not {len(given)}")
         if any(arg.windowed for arg in args):
             raise InvalidQuery(f"a window stands inside of {short(told)}")
-        return Call(told, made_params, tuple(args), distinct, star), condition
+        return Call(told, made_params, tuple(args), distinct, star, over), condition
 
 
 def count_told(fewest: int, most: int) -> str:

@@ -346,6 +346,17 @@ def test_the_form_takes_several_filters_and_the_figure_fits_all_of_them(
     assert kept == {"serviceId": "s-1", "currency": "USD"}
 
 
+def test_a_widget_that_can_never_show_its_metric_says_so(own: Server, open_page: Open) -> None:
+    wrong = [("counter", "services.nope"), ("lineChart", "revenue.mrr"), ("table", "users.dau")]
+    widgets = [{"kind": kind, "title": kind, "metric": metric} for kind, metric in wrong]
+    made = own.client.post("/dashboards", json={"name": "By guess", "widgets": widgets})
+    page = open_page(own, f"/#/dashboards/{made.json()['data']['id']}")
+    for kind, metric in wrong:
+        widget = page.get_by_role("article", name=kind)
+        expect(widget.get_by_text(f"cannot show {metric}")).to_be_visible()
+        expect(widget.get_by_role("heading", name=kind)).to_be_visible()
+
+
 def test_the_form_drops_filters_that_were_kept_before_they_were_checked(
     tmp_path: Path, open_page: Open, complaints: Complaints
 ) -> None:

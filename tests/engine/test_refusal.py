@@ -21,6 +21,8 @@ class Dog(Struct, tag_field="is", tag="dog"):
 class House(Struct):
     pets: list[Cat | Dog]
     rooms: int = 1
+    post: Annotated[str, Meta(pattern="^[0-9]{4}$", extra={NAMED: "four digits"})] = "8000"
+    street: Annotated[str, Meta(pattern="^[a-z]+$")] = "lane"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,18 @@ def test_what_is_none_of_its_choices_is_told_with_them(
     with pytest.raises(msgspec.ValidationError) as refusal:
         msgspec.json.decode(f'{{"pets": [{{"is": "cat"}}, {body}]}}', type=House)
     assert told(refusal.value, House) == (message, path)
+
+
+def test_a_text_is_told_by_the_name_of_its_pattern_where_it_has_one() -> None:
+    with pytest.raises(msgspec.ValidationError) as refusal:
+        msgspec.json.decode('{"pets": [], "post": "8x"}', type=House)
+    assert told(refusal.value, House) == ("Expected four digits", "$.post")
+    with pytest.raises(msgspec.ValidationError) as refusal:
+        msgspec.json.decode('{"pets": [], "street": "8"}', type=House)
+    assert told(refusal.value, House) == (
+        "Expected `str` matching regex '^[a-z]+$'",
+        "$.street",
+    )
 
 
 def test_what_has_no_place_is_at_the_root() -> None:

@@ -82,6 +82,16 @@ def test_a_start_removes_what_belongs_to_no_report_and_nothing_else(
     assert names(folder) == [f"{KEY}.json", "notes.txt"]
 
 
+def test_what_cannot_be_opened_or_removed_is_named_and_stays(
+    store: ReportStore, folder: Path
+) -> None:
+    store.keep(report(OTHER))
+    for name in (f"{KEY}.json", f"{KEY}.part"):
+        (folder / name).mkdir()
+    assert store.load() == ([report(OTHER)], [folder / f"{KEY}.json"])
+    assert names(folder) == sorted([f"{KEY}.json", f"{KEY}.part", f"{OTHER}.json"])
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 1}', b"\xff", b'{"id":"\xff"}'])
 def test_what_cannot_be_read_is_named_and_stays(
     store: ReportStore, folder: Path, content: bytes

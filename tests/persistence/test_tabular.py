@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 
 import orjson
 import pytest
@@ -29,6 +30,20 @@ def test_values_become_cells() -> None:
         "c0,c1,c2,c3,c4,c5,c6,c7,c8\r\n"
         '"a,""b""\r\n",,true,false,-1.5,-3,"{""E"":1}","[1,""x""]",\'=x\r\n'
     )
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "ndjson"])
+def test_what_is_no_number_is_absent_in_every_format(format_: TextFormat) -> None:
+    row = [math.inf, -math.inf, math.nan, None]
+    body = b"".join(pieces(format_, list("abcd"), [row]))
+    absent = dict.fromkeys("abcd")
+    match format_:
+        case "csv":
+            assert body == b"a,b,c,d\r\n,,,\r\n"
+        case "json":
+            assert orjson.loads(body) == [absent]
+        case _:
+            assert orjson.loads(body) == absent
 
 
 @pytest.mark.parametrize("format_", ["csv", "json", "ndjson"])

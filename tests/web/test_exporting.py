@@ -28,7 +28,7 @@ ALL = EventsWanted(format="ndjson", start_ms=0, end_ms=2**50)
 class Files:
     """An archive of files, each set of them once; the last set for good."""
 
-    is_ready = True
+    is_found = True
 
     def __init__(self, *sets: list[str]) -> None:
         self._sets = list(sets)

@@ -1,10 +1,13 @@
 """A whole server in a process of its own: how it starts, survives, refuses and ends."""
 
 import os
+import resource
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,15 @@ from engine.codec import Dump
 from persistence.audit import audit
 from persistence.snapshot import SnapshotStore
 from tests.damage import flip
-from tests.server import PATIENCE_S, Server, patiently, tallymark
+from tests.server import (
+    PATIENCE_S,
+    Server,
+    environment,
+    free_port,
+    patiently,
+    tallymark,
+    wait_until,
+)
 
 EVENT = {"eventType": "service_execution", "serviceId": "s", "latencyMs": 3, "success": True}
 
@@ -284,3 +295,55 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     complaint = ended.stderr.splitlines()[-1]
     assert complaint.startswith("tallymark: The data folder cannot be used: ")
     assert "Traceback" not in ended.stderr
+
+
+def _close_all() -> None:
+    for handle in range(3):
+        os.close(handle)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_nothing_ends_or_is_spoilt_because_nobody_takes_the_log(
+    tmp_path: Path, closed: bool
+) -> None:
+    data, port = tmp_path / "data", free_port()
+    with Path("/dev/full").open("wb") as full:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "web.cli", "serve", "--data", data, "--port", str(port)],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=full,
+            preexec_fn=_close_all if closed else None,
+        )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
+        wait_until(lambda: _is_ready(client))
+        assert client.post("/track", json=EVENT).json() == {"success": True}
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(PATIENCE_S) == 0
+    found = tallymark("verify", str(data))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "replays 0 events" in found.stdout
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    with suppress(httpx.ConnectError):
+        return client.get("/ready").is_success
+    return False
+
+
+def test_where_the_journal_has_failed_questions_are_answered_those_in_sql_too(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path / "data", "--archive") as server:
+        _track(server)
+        assert patiently(lambda: server.client.post("/sql?fresh=1", content=COUNT)).is_success
+        (segment,) = server.data.glob("journal/*")
+        _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        limit = (segment.stat().st_size, hard)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limit)  # no byte more
+        refused = server.client.post("/track", json=EVENT)
+        assert refused.json()["type"] == "/problems/journal-failed"
+        assert server.client.post("/sql", content=COUNT).json()["data"] == [{"n": 1}]
+        with_all = server.client.get("/export/events?format=ndjson")
+        assert len(with_all.text.splitlines()) == 1

@@ -31,7 +31,7 @@ class Files:
 
     def __init__(self, *files: str) -> None:
         self._files = [Path(file) for file in files]
-        self.is_ready = True
+        self.is_found = True
 
     def hidden(self) -> Hidden:
         return Hidden("", ())
@@ -155,11 +155,11 @@ async def test_after_a_stop_no_process_is_left_and_nothing_is_answered() -> None
 
 async def test_nothing_is_answered_before_the_service_has_recovered() -> None:
     files = Files()
-    files.is_ready = False
+    files.is_found = False
     async with asking(files, sql_workers=1) as sql:
         with pytest.raises(NotReady):
             await answer(sql)
-        files.is_ready = True
+        files.is_found = True
         assert await answer(sql) == b"1\n"
 
 

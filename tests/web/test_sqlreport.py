@@ -14,7 +14,7 @@ from web.sqlreport import SqlRows
 class Lost:
     """An archive whose one file is missing."""
 
-    is_ready = True
+    is_found = True
 
     def __init__(self, data: Path) -> None:
         self._data = data

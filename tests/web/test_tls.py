@@ -142,4 +142,4 @@ def test_a_certificate_that_cannot_be_used_is_said_in_one_line(
         done = tallymark("serve", *options, "--log-level", "error")
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
-        assert "The certificate or its key cannot be used" in line
+        assert f"The certificate {certificate}, or its key {key}, cannot be used: " in line

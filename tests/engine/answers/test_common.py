@@ -156,6 +156,16 @@ def test_what_is_kept_only_in_part_is_not_compared_with(family: str) -> None:
         getattr(House(), family)(later_ms, **asked)
 
 
+def test_what_is_refused_of_a_comparison_says_which_period_it_is_about() -> None:
+    asked = {"startDate": "2026-11-06T20:00:00Z", "compare": "previous"}
+    with pytest.raises(Unanswerable, match=r"^The range ends at 2026-11-06T21:30:00"):
+        House().services(NOW_MS, **asked, endDate="2026-11-06T21:30:00Z")
+    asked["startDate"] = "2026-11-01T00:30:00Z"
+    told = r"^compare: the period before cannot be answered. .* begins at 2026-10-26T"
+    with pytest.raises(Unanswerable, match=told):
+        House().services(NOW_MS, **asked, endDate="2026-11-06T23:00:00Z")
+
+
 def test_churn_is_not_told_where_the_period_before_is_kept_only_in_part() -> None:
     house = House().track(
         NOW_MS, *({**CALL, "userId": "u", "timestamp": NOW_MS + day * DAY_MS} for day in (0, 1))

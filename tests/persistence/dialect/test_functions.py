@@ -267,6 +267,8 @@ EXTRA: list[tuple[str, Any, str]] = [
     ("dateDiff('minute', toDateTime(now(), 'Asia/Kolkata'), now())", "0", "Int64"),
     ("dateDiff('minute', toDate('2025-03-30'), toDate('2025-03-31'), 'Europe/Berlin')", "1380",
      "Int64"),
+    ("bitShiftLeft(nullIf(1, 1), 9)", None, "UInt8"),
+    ("bitShiftRight(nullIf(-1, -1), 9)", None, "Int8"),
     ("dateDiff('week', toDate('2025-03-02'), toDate('2025-03-03'))", "1", "Int64"),
     ("dateDiff('week', toDate('2025-03-09'), toDate('2025-03-03'))", "0", "Int64"),
     ("dateDiff('week', toDate('2025-03-11'), toDate('2025-03-05'))", "-1", "Int64"),

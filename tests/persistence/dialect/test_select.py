@@ -348,6 +348,33 @@ def test_the_superset_has_more(
     assert worker.rows(asked, files, extra=True) == expected
 
 
+def test_first_and_last_of_a_window_follow_its_own_order(
+    worker: Asking, files: list[str]
+) -> None:
+    window = "(PARTITION BY blob2 ORDER BY double1 {}ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING)"
+    for way, step in (("", 3), ("DESC ", -3)):
+        asked = (
+            f"SELECT double1 AS x, first_value(double1) OVER {window.format(way)} AS a, "
+            f"last_value(double1) OVER {window.format(way)} AS b "
+            f"FROM events ORDER BY blob3, double1 DESC"
+        )
+        for row in worker.rows(asked, files, extra=True):
+            inside = [row["x"] - step, row["x"], row["x"] + step]
+            inside = [one for one in inside if 0 <= one < 200]
+            assert (row["a"], row["b"]) == (inside[0], inside[-1])
+
+
+def test_first_and_last_are_values_that_there_are(worker: Asking, folder: Path) -> None:
+    rows = [{"category": one, "latencyMs": n} for n, one in enumerate([None, "a", "b", None])]
+    files = [written(folder / "ends.parquet", rows)]
+    two = "first_value(category){over} AS a, last_value(category){over} AS b"
+    asked = f"SELECT {two.format(over='')} FROM events ORDER BY latencyMs"
+    assert worker.rows(asked, files) == [{"a": "a", "b": "b"}]
+    over = " OVER (ORDER BY latencyMs ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
+    asked = f"SELECT DISTINCT {two.format(over=over)} FROM events"
+    assert worker.rows(asked, files, extra=True) == [{"a": "a", "b": "b"}]
+
+
 def test_null_comes_last_unless_it_is_said(worker: Asking, folder: Path) -> None:
     files = [written(folder / "nulls.parquet", [{"category": one} for one in ("a", None, "b")])]
     for order, expected in (

@@ -157,3 +157,16 @@ export function stepValue(field: string, row: { start: string }): number | null 
   if (field === "conversionRate") return part("conversions", "views");
   return numberIn(row, field);
 }
+
+/**
+ * Whether a widget of this kind can show the metric. By the API any name can be kept; what it does
+ * not know the page draws all the same where the answer has it.
+ */
+export function canShow(kind: WidgetKind, name: string, answer: Answers): boolean {
+  const [family, field] = [familyOf(name), fieldOf(name)];
+  const isFigure = family === "services" || family === "revenue" || family === "marketplace" || family === "users";
+  if (!isFigure || kind === "funnel" || metricOf(name).kinds.includes(kind)) return true;
+  if (kind === "table") return false;
+  if (kind === "counter") return scalarOf(family, field, answer, "now") !== null;
+  return field === "latency" || seriesOf(family, answer).some((row) => stepValue(field, row) !== null);
+}

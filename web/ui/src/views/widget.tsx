@@ -6,7 +6,7 @@ import { useAnswer, url, type Question } from "../lib/api";
 import { change } from "../lib/change";
 import { count, percent, plain } from "../lib/format";
 import { live } from "../lib/live";
-import { drawnAs, familyOf, fieldOf, metricOf, scalarOf, seriesOf, stepValue, type Family } from "../lib/metrics";
+import { canShow, drawnAs, familyOf, fieldOf, metricOf, scalarOf, seriesOf, stepValue, type Family } from "../lib/metrics";
 import { PER, granularityFor, periodOf } from "../lib/period";
 import { known, timeAxis } from "../lib/series";
 import { drawingOf } from "../lib/result";
@@ -170,6 +170,16 @@ function Content(props: ContentProps): JSX.Element | null {
   if (family === "experiments") return <Variants {...props} rows={(answer as ExperimentsAnswer).data} />;
   if (family === "counters") {
     return <Figure widget={widget} value={(answer as CountersAnswer).data[fieldOf(widget.metric)] ?? null} />;
+  }
+  if (!canShow(widget.kind, widget.metric, answer as ServicesAnswer)) {
+    return (
+      <>
+        {(widget.kind === "lineChart" || widget.kind === "barChart") && <PanelHead title={widget.title} />}
+        <Nothing height={props.height}>
+          This kind of widget cannot show {widget.metric}. Its form has the figures that it can.
+        </Nothing>
+      </>
+    );
   }
   switch (widget.kind) {
     case "counter":
