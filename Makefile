@@ -1,6 +1,7 @@
 # Tallymark: `make help` lists what there is to do.
 
-PY ?= python3.11
+PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
+PY ?= $(or $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name) 2>/dev/null))),python3)
 BIN := .venv/bin
 ENV := .venv/.stamp
 E2E := .venv/.stamp-e2e
@@ -144,7 +145,8 @@ $(ENV): requirements.lock requirements-dev.lock pyproject.toml
 		echo "Tallymark needs Python 3.11 or newer, and there is no $(PY). Install it," \
 			"or name another: make $(MAKECMDGOALS) PY=python3.12" >&2; exit 1; }
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Tallymark needs Python 3.11 or newer; $(PY) is older, or does not run." >&2; exit 1; }
+		echo "Tallymark needs Python 3.11 or newer; $(PY) is older, or does not run. Install one," \
+			"or name another: make $(MAKECMDGOALS) PY=/path/to/python3" >&2; exit 1; }
 	@echo "Creating .venv (about a minute) ..."
 	@$(PY) -m venv .venv
 	@$(PIP) install -r requirements.lock -r requirements-dev.lock

@@ -246,18 +246,20 @@ def _time_faults(batch: Batch, times: AcceptedTimes) -> list[Fault]:
     if latest_ms == ABSENT or (latest_ms <= last_ms and min(batch.times_ms) >= first_ms):
         return []
     return [
-        Fault(index, "$.timestamp", f"Expected an instant between {_iso(times)}")
+        Fault(index, "$.timestamp", _beyond(at_ms, times))
         for index, at_ms in enumerate(batch.times_ms)
         if at_ms != ABSENT and not first_ms <= at_ms <= last_ms
     ]
 
 
-def _iso(times: AcceptedTimes) -> str:
+def _beyond(at_ms: int, times: AcceptedTimes) -> str:
     first, last = (
         dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat(timespec="seconds")
         for ms in times[:2]
     )
-    return f"{first} and {last}"
+    in_seconds = times.first_ms <= at_ms * 1000 <= times.last_ms
+    hint = "; a number is epoch milliseconds, and this one would be seconds" * in_seconds
+    return f"Expected an instant between {first} and {last}{hint}"
 
 
 _BYTES_MAX: Final = {

@@ -315,7 +315,10 @@ def _told(error: duckdb.Error) -> InvalidQuery:
         case duckdb.OutOfMemoryException():
             return InvalidQuery(_TOO_MUCH_MEMORY)
         case duckdb.ConversionException() | duckdb.InvalidInputException():
-            return InvalidQuery("a value could not be read as the number or time asked for")
+            return InvalidQuery(
+                "a value could not be read as the number or time asked for, or is beyond what "
+                "its type holds: integers have 64 bits"
+            )
         case duckdb.OutOfRangeException():
             return InvalidQuery("a number or time is beyond what its type holds")
         case _:

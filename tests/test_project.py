@@ -1,6 +1,9 @@
 """The project's own files: what is pinned, and that it is what the package asks for."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -28,6 +31,32 @@ def test_a_lock_holds_names_and_versions_and_no_addresses(lock: str) -> None:
     assert "://" not in text
     assert "--" not in text
     assert all(re.fullmatch(r"[\w.+-]+", one) for pin in _pins(lock).items() for one in pin)
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (["python3.11", "python3.13", "python3"], "python3.11"),
+        (["python3.13", "python3.12"], "python3.12"),
+        (["python3"], "python3"),
+    ],
+)
+def test_make_takes_the_first_python_that_is_there(
+    tmp_path: Path, there: list[str], taken: str
+) -> None:
+    make = shutil.which("make")
+    assert make is not None
+    for name in there:
+        (tmp_path / name).symlink_to(sys.executable)
+    told = subprocess.run(
+        [make, "--dry-run", "--always-make", "env"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{tmp_path / taken} -m venv .venv" in told.stdout, told.stderr
 
 
 def test_all_locks_agree_where_they_overlap() -> None:

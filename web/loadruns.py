@@ -20,6 +20,7 @@ from engine.errors import (
     Overloaded,
     TallymarkError,
 )
+from engine.refusal import told
 from load import profile
 from load.errors import LoadError
 from web import wire
@@ -45,7 +46,8 @@ def asked_in(content: bytes | bytearray, content_type: str | None) -> NewRun:
     try:
         return msgspec.json.decode(content, type=NewRun)
     except msgspec.ValidationError as error:
-        raise InvalidQuestion(f"{error}.") from None
+        said, place = told(error, NewRun)
+        raise InvalidQuestion(f"{said} (at {place}).") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBody(f"The body is not JSON: {error}") from None
 

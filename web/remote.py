@@ -66,7 +66,7 @@ def body_of(reply: HTTPResponse) -> bytes:
         try:
             return reply.read()
         except (OSError, HTTPException):
-            raise Unreachable("The answer ended before it was whole. Try again.") from None
+            raise Unreachable("The answer ended before it was complete. Try again.") from None
 
 
 def _reason_of(refusal: urllib.error.HTTPError) -> str:

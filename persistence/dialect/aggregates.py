@@ -81,13 +81,14 @@ class Core(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call as it was written: name, curried parameters, arguments, DISTINCT, count(*)."""
+    """A call as it was written: name, curried parameters, arguments, what is said of them."""
 
     name: str
     params: tuple[Made, ...]
     args: tuple[Made, ...]
     distinct: bool = False
     star: bool = False
+    over: bool = False
 
 
 class Aggregate(NamedTuple):
@@ -160,10 +161,15 @@ def _same(name: str) -> Callable[[Call, Around], Core]:
 
 
 def _ordered(name: str) -> Callable[[Call, Around], Core]:
+    """The first or last value that there is: of a window by its order, else by the query's."""
+
     def make(call: Call, around: Around) -> Core:
         (what,) = call.args
         sql = made.numbered(what)
-        return Core(f"{name}({sql}{around.order()})", what.kind)
+        if call.over:
+            return Core(f"{name}({sql} IGNORE NULLS)", what.kind)
+        known = f"({sql}) IS NOT NULL"
+        return Core(f"{name}({sql}{around.order()})", what.kind, only=known)
 
     return make
 

@@ -36,7 +36,10 @@ class Calls:
         if name in AGGREGATES or name.removesuffix("if") in AGGREGATES:
             return self._aggregate(node)
         function = functions.FUNCTIONS.get(name)
-        if name in {"now", "today"} and not node.expressions:
+        if name in {"now", "today"}:
+            if node.expressions:
+                given = len(node.expressions)
+                raise InvalidQuery(f"{short(told_name(node))} takes 0 arguments, not {given}")
             return self._clock(name)
         if function is None or (function.extra and not self._around.extra):
             if name in WINDOWS and self._around.extra:
@@ -131,7 +134,7 @@ class Calls:
             raise InvalidQuery(f"{short(told)} takes {takes}, not {len(given)}")
         if any(arg.windowed for arg in args):
             raise InvalidQuery(f"a window stands inside of {short(told)}")
-        return Call(told, made_params, tuple(args), distinct, star), condition
+        return Call(told, made_params, tuple(args), distinct, star, over), condition
 
 
 def count_told(fewest: int, most: int) -> str:

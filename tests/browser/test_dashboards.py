@@ -1,5 +1,6 @@
 """A dashboard made on the page: named, filled, saved, shared, and not for others to change."""
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,6 +147,29 @@ def test_a_save_whose_version_came_late_is_not_one_over_what_somebody_else_has_c
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Could not save the dashboard")).to_be_visible()
     assert own.client.get(path).json()["data"]["name"] == "Of another, early"
+
+
+def test_a_dashboard_without_a_name_is_told_that_it_needs_one(
+    own: Server, open_page: Open
+) -> None:
+    path = f"/dashboards/{made_by_itself(own, 'To be without')}"
+    page = open_page(own, f"/#{path}?edit=1")
+    page.get_by_label("Name").fill(" ")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".toast")).to_have_text(
+        "Could not save the dashboard. It needs a name."
+    )
+    assert own.client.get(path).json()["data"]["name"] == "To be without"
+
+
+def test_figures_of_a_last_day_say_of_which_on_a_dashboard(
+    own: Server, open_page: Open
+) -> None:
+    page = open_page(own, "/#/dashboards/users?range=28d")
+    settled(page)
+    today = dt.datetime.now(dt.UTC)
+    monthly = page.get_by_role("article", name="Monthly users")
+    expect(monthly).to_contain_text(f"on {today:%b} {today.day}")
 
 
 @pytest.mark.parametrize("content", ["name,widgets\nSales,3", "", "{"])

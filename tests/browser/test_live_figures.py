@@ -31,6 +31,23 @@ def test_events_that_come_in_change_the_figures_without_a_reload(
     assert page.evaluate("window.sameDocument") is True
 
 
+def test_a_live_figure_on_a_dashboard_is_shown_and_follows(
+    server: Server, open_page: Open
+) -> None:
+    server.client.post("/track", json=execution())
+    layout = {"x": 0, "y": 0, "w": 4, "h": 2}
+    widget = {"kind": "counter", "title": "Now", "metric": "counters.executions:today"}
+    board = {"name": "Live", "widgets": [widget | {"layout": layout}]}
+    made = server.client.post("/dashboards", json=board).json()["data"]
+    page = open_page(server, f"/#/dashboards/{made['id']}")
+    figure = page.get_by_role("article", name="Now").locator(".stat-figure")
+    expect(figure).to_have_text("1")
+    expect(figure).to_be_in_viewport(ratio=1)
+    settled(page)
+    server.client.post("/track", json=execution())
+    expect(figure).to_have_text("2")
+
+
 def test_a_newcomer_sees_how_to_send_the_first_event_and_watches_it_arrive(
     server: Server, open_page: Open
 ) -> None:

@@ -1,5 +1,7 @@
 """Every view draws the demonstration, in every look, with nothing to complain about."""
 
+from typing import Literal
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -225,20 +227,32 @@ def test_on_paper_charts_are_light_and_no_table_is_longer_than_two_months(
     page.emulate_media(media="print", color_scheme="dark")
     expect(root).to_have_attribute("data-theme", "light")
     expect(page.locator("nav").first).to_be_hidden()
+    expect(page.locator(".period-shown")).to_be_visible()
+    expect(page.locator(".period-shown")).to_contain_text(", UTC")
     assert page.locator(".twin.many").count() > 0
     assert page.locator(".twin.many:visible").count() == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     expect(root).to_have_attribute("data-theme", "dark")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_with_the_systems_colours_what_is_pressed_can_be_told(
-    demo: Server, page: Page, open_page: Open
+    demo: Server, page: Page, open_page: Open, scheme: Literal["light", "dark"]
 ) -> None:
-    page.emulate_media(forced_colors="active")
+    page.emulate_media(forced_colors="active", color_scheme=scheme)
     visit(page, demo, open_page, "users")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / "users-forced-1440.png", full_page=True)
+    page.screenshot(path=SCREENSHOTS / f"users-forced-{scheme}-1440.png", full_page=True)
     ground = "(button) => getComputedStyle(button).backgroundColor"
     segments = page.get_by_role("group", name="Figure")
     pressed = segments.locator("[aria-pressed=true]").evaluate(ground)
+    highlight = page.evaluate(
+        """() => {
+            const probe = document.createElement("div");
+            probe.style.cssText = "forced-color-adjust: none; background: Highlight";
+            document.body.append(probe);
+            return getComputedStyle(probe).backgroundColor;
+        }"""
+    )
+    assert pressed == highlight
     assert pressed != segments.locator("[aria-pressed=false]").first.evaluate(ground)

@@ -283,6 +283,12 @@ def test_what_is_no_instant_is_refused(timestamp: str) -> None:
     )
 
 
+def test_seconds_in_the_place_of_milliseconds_are_told_as_such() -> None:
+    assert refused(VIEW, timestamp=NOW_MS // 1000).endswith(
+        "; a number is epoch milliseconds, and this one would be seconds (at $.timestamp)."
+    )
+
+
 def test_a_timestamp_is_at_most_five_minutes_ahead_and_400_days_old() -> None:
     for at_ms in (TIMES.first_ms, TIMES.last_ms):
         one(VIEW, timestamp=at_ms)

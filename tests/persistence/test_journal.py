@@ -630,7 +630,7 @@ def test_a_failed_write_or_sync_ends_the_journal_for_good(tmp_path, call):
     journal = opened(tmp_path, disk=disk)
     add(journal, times=2)
     disk.fail_next(call, errno.EIO)
-    with pytest.raises(JournalFailed, match=r"Input/output error\. Look after the disk"):
+    with pytest.raises(JournalFailed, match=r"Input/output error\. Check the disk"):
         add(journal)
     disk.calls.clear()
     for method in (lambda: add(journal), journal.flush, journal.sync, lambda: journal.trim(9)):

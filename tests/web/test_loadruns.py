@@ -107,7 +107,7 @@ def test_runs_are_listed_the_newest_first_and_each_has_its_seconds(server: Serve
         ({"rate": 0}, "> 0"),
         ({"profile": "fast"}, "profile: expected one of burst, "),
         ({"profile": "/etc/passwd.toml"}, "profile: expected one of burst, "),
-        ({"target": "moon"}, "Invalid enum value 'moon'"),
+        ({"target": "moon"}, "Expected one of live, scratch, got 'moon' (at $.target)."),
         ({"speed": 1}, "unknown field `speed`"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sqlworkers import Asking, written
+from tests.sqlworkers import Asking, Refused, written
 
 DICE = random.Random(11)
 ROWS: list[dict[str, Any]] = [
@@ -255,3 +255,15 @@ def test_first_and_last_follow_the_order_of_the_query(
     for call, order in (("first_value", "ASC"), ("last_value", "DESC")):
         asked = f"SELECT {call}(double1) AS x FROM events ORDER BY double1 {order}"
         assert worker.value(asked, thinned) == min(row["latencyMs"] for row in ROWS)
+
+
+def test_a_sum_beyond_64_bits_is_refused_as_that_and_one_of_doubles_goes_on(
+    worker: Asking, folder: Path
+) -> None:
+    micros = 5 * 10**18  # five trillion of a currency, as rupiahs or rials come to in a month
+    rows = [{"amountMicros": micros, "amount": micros / 1e6}] * 2
+    file = written(folder / "rich.parquet", rows)
+    with pytest.raises(Refused, match="beyond what its type holds: integers have 64 bits"):
+        worker.rows("SELECT sum(amountMicros) AS n FROM events", [file], extra=True)
+    total = worker.rows("SELECT sum(amount) AS n FROM events", [file], extra=True)
+    assert total == [{"n": 1e13}]

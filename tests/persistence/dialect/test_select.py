@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,6 +82,33 @@ def test_rows_can_be_ordered_by_what_is_not_selected(worker: Asking, files: list
         "SELECT blob2 FROM events GROUP BY blob2 ORDER BY max(double1) DESC, count()", files
     )
     assert [row["blob2"] for row in found] == ["s-1", "s-0", "s-2"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("0 - double1 AS x FROM events GROUP BY double1 ORDER BY x", range(-199, 1)),
+        ("double1 AS x FROM events GROUP BY x ORDER BY 0 - double1", range(199, -1, -1)),
+        (
+            "intDiv(_sample_interval * double1, 10) * 10 AS x FROM events "
+            "GROUP BY intDiv(_sample_interval * double1, 10) ORDER BY x DESC",
+            map(str, range(190, -1, -10)),
+        ),
+        (
+            "upper(blob2) AS x FROM events GROUP BY blob2 ORDER BY x DESC",
+            ["S-2", "S-1", "S-0"],
+        ),
+        (
+            "blob2 AS x FROM events GROUP BY x ORDER BY if(x = 's-1', 0, 1), x",
+            ["s-1", "s-0", "s-2"],
+        ),
+    ],
+)
+def test_groups_are_ordered_by_what_is_made_of_what_they_are_grouped_by(
+    worker: Asking, files: list[str], asked: str, expected: Iterable[Any]
+) -> None:
+    found = worker.rows(f"SELECT {asked}", files)
+    assert [row["x"] for row in found] == list(expected)
 
 
 def test_limit_and_offset_cut_the_rows_and_say_how_many_there_were(
@@ -346,6 +374,33 @@ def test_the_superset_has_more(
     worker: Asking, files: list[str], asked: str, expected: list[dict[str, Any]]
 ) -> None:
     assert worker.rows(asked, files, extra=True) == expected
+
+
+def test_first_and_last_of_a_window_follow_its_own_order(
+    worker: Asking, files: list[str]
+) -> None:
+    window = "(PARTITION BY blob2 ORDER BY double1 {}ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING)"
+    for way, step in (("", 3), ("DESC ", -3)):
+        asked = (
+            f"SELECT double1 AS x, first_value(double1) OVER {window.format(way)} AS a, "
+            f"last_value(double1) OVER {window.format(way)} AS b "
+            f"FROM events ORDER BY blob3, double1 DESC"
+        )
+        for row in worker.rows(asked, files, extra=True):
+            inside = [row["x"] - step, row["x"], row["x"] + step]
+            inside = [one for one in inside if 0 <= one < 200]
+            assert (row["a"], row["b"]) == (inside[0], inside[-1])
+
+
+def test_first_and_last_are_values_that_there_are(worker: Asking, folder: Path) -> None:
+    rows = [{"category": one, "latencyMs": n} for n, one in enumerate([None, "a", "b", None])]
+    files = [written(folder / "ends.parquet", rows)]
+    two = "first_value(category){over} AS a, last_value(category){over} AS b"
+    asked = f"SELECT {two.format(over='')} FROM events ORDER BY latencyMs"
+    assert worker.rows(asked, files) == [{"a": "a", "b": "b"}]
+    over = " OVER (ORDER BY latencyMs ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
+    asked = f"SELECT DISTINCT {two.format(over=over)} FROM events"
+    assert worker.rows(asked, files, extra=True) == [{"a": "a", "b": "b"}]
 
 
 def test_null_comes_last_unless_it_is_said(worker: Asking, folder: Path) -> None:

@@ -177,6 +177,10 @@ export function useView(defaults: ViewDefaults): View {
   };
 }
 
+/** The last day that there can be figures of: "Nov 22". */
+export const lastDayOf = ({ period, nowMs, zone }: View): string =>
+  monthDay(Math.min(period.endMs - 1, nowMs), zone);
+
 /** Why a zone cannot be chosen. */
 export const zoneReason = (zone: string, home: string): string =>
   `Figures are kept for whole hours of ${zoneName(home)}, and those of ${zoneName(zone)} begin at other minutes.`;

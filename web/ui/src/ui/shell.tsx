@@ -302,7 +302,7 @@ function Header(props: HeaderProps): JSX.Element {
         {told?.chip !== undefined && <span class="chip">{told.chip}</span>}
       </div>
       <LiveState zone={view.zone} isListening={isListening} isOver={hasRange && !view.period.isRunning} />
-      {hasRange && !hasOwnPeriods && <span class="period-shown">{view.period.dates}</span>}
+      {hasRange && !hasOwnPeriods && <span class="period-shown">{`${view.period.dates}, ${zoneName(view.zone)}`}</span>}
       <button
         type="button"
         class="icon-button menu-button"

@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Problem } from "../lib/api";
 import { useHeaderTools } from "../lib/heading";
 import { COLUMNS, inFreeHalf, lowered, raised, settled } from "../lib/layout";
 import { metricOf } from "../lib/metrics";
@@ -52,7 +53,10 @@ export function BoardEditor({ board, view, onSaved, onOutdated }: Props): JSX.El
     setChosen(null);
   };
   const save = async (): Promise<void> => {
-    const act = async (): Promise<unknown> => keep(board.id, body, await etag());
+    const act = async (): Promise<unknown> => {
+      if (body.name.trim() === "") throw new Problem(0, "It needs a name.");
+      return keep(board.id, body, await etag());
+    };
     if (!(await attempt("save the dashboard", act, "Dashboard saved"))) return;
     setSaved(body);
     onSaved();

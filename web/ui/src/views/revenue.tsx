@@ -7,10 +7,9 @@ import { UNKNOWN, count, counted, money, moneyTick, percent, plain, type Figure 
 import { previousLine, sumChange, usePrevious, type Previous } from "../lib/previous";
 import { PER } from "../lib/period";
 import { known, timeAxis } from "../lib/series";
-import { monthDay } from "../lib/time";
 import type { InCurrency, RevenueAnswer, RevenueFigures, RevenueStep } from "../lib/types";
 import { linkTo, setQuery } from "../lib/url";
-import { useKnown, type View } from "../lib/view";
+import { lastDayOf, useKnown, type View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { FigureOver, previousOf, rangeSetter, stepOpener } from "../ui/charting";
 import { NameLink } from "../ui/cells";
@@ -109,7 +108,6 @@ function Figures({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): 
     good: Good,
   ): JSX.Element | undefined =>
     now && before && <ChangeLine change={change(pick(now), pick(before), measure, good)} than="previous" />;
-  const lastMs = Math.min(view.period.endMs - 1, view.nowMs);
   return (
     <Band label="Revenue" isLoading={isAwaited(asked)}>
       <Stat
@@ -122,7 +120,7 @@ function Figures({ view, asked }: { view: View; asked: Asked<RevenueAnswer> }): 
         label="MRR"
         figure={cash(now?.mrr)}
         title="Payments that recur, per month"
-        line={now?.mrr === null && now.gmv !== null ? "in another currency" : `on ${monthDay(lastMs, view.zone)}`}
+        line={now?.mrr === null && now.gmv !== null ? "in another currency" : `on ${lastDayOf(view)}`}
       />
       <Stat
         label="Take rate"

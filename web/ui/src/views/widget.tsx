@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useAnswer, url, type Asked, type Question } from "../lib/api";
+import { useAnswer, url, type Question } from "../lib/api";
 import { change } from "../lib/change";
 import { count, percent, plain } from "../lib/format";
 import { live } from "../lib/live";
@@ -16,7 +16,7 @@ import type {
   SqlAnswer, UsersAnswer, VariantRow, Widget,
 } from "../lib/types";
 import { variantName } from "../lib/verdict";
-import { areHoursKept, isComparable, settings, type View } from "../lib/view";
+import { areHoursKept, isComparable, lastDayOf, settings, type View } from "../lib/view";
 import { ChartFrame, type Line } from "../ui/chart";
 import { ChangeLine, FigureText } from "../ui/figure";
 import { Answered, Nothing, PanelHead } from "../ui/panel";
@@ -55,6 +55,8 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
   const own = widgetView(widget, view);
   const asked = useAnswer<Answer>(isSeen ? questionOf(widget, own, source) : null, props.refreshMs);
   const isUnwritten = familyOf(widget.metric) === "sql" && questionOf(widget, own, source) === null;
+  // The page has the live counters already; a share link asks for its own.
+  const isLive = familyOf(widget.metric) === "counters" && source.token === null;
   const isFramed = widget.kind === "lineChart" || widget.kind === "barChart";
   return (
     <div ref={box} class={`widget kind-${widget.kind}`}>
@@ -66,9 +68,9 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
         </div>
       )}
       {isFramed && tools !== undefined && <div class="widget-tools">{tools}</div>}
-      {isUnwritten ? (
-        <Nothing height={height}>This widget has no query yet. Its form takes one.</Nothing>
-      ) : (
+      {isUnwritten && <Nothing height={height}>This widget has no query yet. Its form takes one.</Nothing>}
+      {isLive && <LiveCounter widget={widget} />}
+      {!isUnwritten && !isLive && (
         <Answered
           asked={asked}
           what={widget.title.toLowerCase() || "this widget"}
@@ -76,9 +78,6 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
         >
           {(answer) => <Content {...props} view={own} answer={answer} isEmbedded={source.token !== null} />}
         </Answered>
-      )}
-      {familyOf(widget.metric) === "counters" && source.token === null && (
-        <LiveCounter widget={widget} asked={asked} />
       )}
     </div>
   );
@@ -128,7 +127,6 @@ function questionOf(widget: Widget, view: View, source: Source): Question | null
   const family = familyOf(widget.metric);
   const token = source.token;
   if (family === "counters") {
-    // The page has the live counters already; a share link opens only its own.
     return token === null ? null : { url: url(`${source.base}/counters`, { keys: fieldOf(widget.metric), token }) };
   }
   const { sql, query, ...filters } = widget.filters;
@@ -204,6 +202,9 @@ const isMixed = (family: Family, answer: Answer): boolean =>
 
 const TREND_FROM_PX = 96;
 
+/** Figures of the last day of a period, and not of the whole. */
+const OF_LAST_DAY: readonly string[] = ["revenue.mrr", "users.dau", "users.mau"];
+
 function Counter({ widget, answer, view, height }: ContentProps): JSX.Element {
   const family = familyOf(widget.metric);
   const field = fieldOf(widget.metric);
@@ -213,7 +214,9 @@ function Counter({ widget, answer, view, height }: ContentProps): JSX.Element {
   const before = scalarOf(family, field, figures, "previous");
   // A period that still runs is shorter than the one before: only rates may be compared then.
   const isFair = !view.period.isRunning || measure !== "amount";
-  let line: ComponentChildren = widget.range === null && view.period.dates;
+  let line: ComponentChildren = OF_LAST_DAY.includes(widget.metric)
+    ? `on ${lastDayOf(view)}`
+    : widget.range === null && view.period.dates;
   if (isMixed(family, answer) && now === null) line = "in several currencies, and no rate is set";
   else if (view.isCompared && isFair && before !== null) {
     line = <ChangeLine change={change(now, before, measure, good)} than="previous" />;
@@ -257,10 +260,9 @@ function Figure({ widget, value, currency = "USD", line, trend }: {
   );
 }
 
-function LiveCounter({ widget, asked }: { widget: Widget; asked: Asked<Answer> }): JSX.Element | null {
+function LiveCounter({ widget }: { widget: Widget }): JSX.Element {
   const value = useStore(live, ({ counters }) => counters?.[fieldOf(widget.metric)] ?? null);
   const currency = useStore(settings, ({ reportingCurrency }) => reportingCurrency ?? "USD");
-  if (asked.answer !== undefined) return null;
   return <Figure widget={widget} value={value} currency={currency} line="live" />;
 }
 
