@@ -1,9 +1,10 @@
 import errno
+import os
 import shutil
 
 import pytest
 
-from engine.errors import Corruption, DiskFull, JournalFailed
+from engine.errors import Corruption, DiskFull, JournalFailed, UnusableFolder
 from engine.events import Body, Kind
 from persistence.aside import real_disk
 from persistence.growing import BUFFER_BYTES_MAX
@@ -502,6 +503,17 @@ def test_a_segment_that_cannot_be_read_is_damage(tmp_path):
     (tmp_path / f"{1:020d}.segment").mkdir()
     with pytest.raises(Corruption, match="cannot be read: Is a directory"):
         opened(tmp_path)
+
+
+class OfSomebodyElse(FaultyDisk):
+    def read(self, path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_segment_of_somebody_else_is_no_damage(tmp_path):
+    written(tmp_path, records=1, close=True)
+    with pytest.raises(UnusableFolder, match="segment: Permission denied"):
+        opened(tmp_path, disk=OfSomebodyElse())
 
 
 @pytest.mark.parametrize("call", ["open_append", "truncate", "sync"])
