@@ -1,5 +1,6 @@
 """A drag or a click goes into a chart, a double click or a button comes out of it again."""
 
+import datetime as dt
 import re
 
 from playwright.sync_api import Locator, Page, expect
@@ -95,6 +96,16 @@ def test_a_button_says_where_it_leads_back_to_on_every_width_and_view(
     expect(page.locator("h1")).to_have_text("Services")
     back.press("Enter")
     expect(page).to_have_url(re.compile(r"#/services\?range=7d$"))
+
+
+def test_a_name_is_not_cut_for_the_button(demo: Server, page: Page, open_page: Open) -> None:
+    page.set_viewport_size({"width": 820, "height": 800})
+    first, last = (dt.datetime.now(dt.UTC).date() - dt.timedelta(days) for days in (9, 2))
+    open_page(demo, f"/#/services/background-remover?range={first}..{last}")
+    settled(page)
+    title = page.locator("h1")
+    expect(title).to_have_text("Background Remover")
+    assert title.evaluate("(h1) => h1.scrollWidth <= h1.clientWidth")
 
 
 def test_of_a_range_that_came_in_a_link_the_way_leads_to_that_of_the_view(
