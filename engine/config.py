@@ -53,7 +53,7 @@ class Config(Struct, frozen=True, kw_only=True):
     durability: Literal["fsync", "write", "none"] = "fsync"
     """What an acknowledgement waits for: the disk, the operating system, or nothing."""
     shards: Annotated[int, Meta(ge=1, le=64)] = 8
-    """Owners of state; may change at a restart."""
+    """Tasks that share the counting; may change at a restart."""
     embed_ancestors: tuple[str, ...] = ()
     """Origins whose pages may frame a shared dashboard, such as https://shop.example."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -68,7 +68,7 @@ class Config(Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     """IANA zone in which hours and days are cut; chosen once for a data folder."""
     reporting_currency: Currency = "USD"
-    """ISO 4217 currency of the scalar money figures."""
+    """ISO 4217 currency of figures that are not split by currency."""
     currency_rates: dict[Currency, Decimal] = msgspec.field(default_factory=dict)
     """Units of the reporting currency for one unit of another: `{EUR = 1.08}`."""
 
@@ -92,7 +92,7 @@ class Config(Struct, frozen=True, kw_only=True):
     segment_bytes_max: Annotated[int, Meta(ge=4 * KIB, le=1024 * MIB)] = 64 * MIB
     """Bytes of a journal file before the next one is begun."""
 
-    # What one request may hold
+    # Limits of one request
     batch_events_max: Positive = 25
     """Events in one POST /track/batch."""
     body_bytes_max: RecordBytes = MIB
@@ -112,7 +112,7 @@ class Config(Struct, frozen=True, kw_only=True):
     bodies_bytes_max: Positive = 256 * MIB
     """Bytes of all bodies received and not answered yet; beyond it 503 with Retry-After."""
     answers_bytes_max: Positive = 256 * MIB
-    """Bytes of all answers made and not taken yet; beyond it 503 with Retry-After."""
+    """Bytes of answers that clients have not read yet; beyond it 503 with Retry-After."""
     connections_max: Positive = 10_000
     """Open connections, fewer where few files may be open; beyond it 503 with Retry-After."""
     stream_subscribers_max: Positive = 5_000
@@ -120,7 +120,7 @@ class Config(Struct, frozen=True, kw_only=True):
     stop_deadline_s: Positive = 10
     """Seconds that a clean stop may take before what is left is cancelled."""
 
-    # How much somebody may ask
+    # Rate limits
     key_events_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
     """Events a second that one key may send; beyond it 429. 0: as many as it likes."""
     address_events_per_s_max: Annotated[int, Meta(ge=0, le=2**30)] = 0
@@ -142,7 +142,7 @@ class Config(Struct, frozen=True, kw_only=True):
     load_duration_s_max: Positive = 600
     """Seconds that a load run may last."""
 
-    # What people set up
+    # Dashboards and names
     dashboards_max: Positive = 500
     """Dashboards that may be kept."""
     dashboard_widgets_max: Positive = 50
@@ -160,9 +160,9 @@ class Config(Struct, frozen=True, kw_only=True):
     db_timeout_ms: Positive = 2_000
     """Milliseconds that one answer of `db_url` may take."""
     db_names_max: Positive = 10_000
-    """Names from `db_url` that are remembered, and how many may wait to be looked up."""
+    """Names from `db_url` that are remembered, and that may wait to be looked up."""
 
-    # What may wait
+    # Queues
     queue_events_max: Positive = 50_000
     """Events accepted and not yet in the journal; beyond it 503 with Retry-After."""
     queue_bytes_max: Positive = 64 * MIB
@@ -178,7 +178,7 @@ class Config(Struct, frozen=True, kw_only=True):
     slice_ms_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
     """Milliseconds for which a long answer may hold up everything else."""
 
-    # What one query of SQL may use
+    # Limits of one SQL query
     sql_table: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$(?!\n)")] = "events"
     """The name of the table of events, and what its column `dataset` says."""
     sql_workers: Annotated[int, Meta(ge=1, le=64)] = 2
@@ -198,7 +198,7 @@ class Config(Struct, frozen=True, kw_only=True):
     sql_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 512 * MIB
     """Bytes that one query may use for its work."""
 
-    # What one export of events may use
+    # Limits of one export of events
     exports_max: Annotated[int, Meta(ge=1, le=64)] = 2
     """Exports of events at the same time, each with a process of its own; beyond it 429."""
     export_deadline_s: Positive = 900
@@ -206,7 +206,7 @@ class Config(Struct, frozen=True, kw_only=True):
     export_memory_bytes_max: Annotated[int, Meta(ge=64 * MIB, le=2**40)] = 128 * MIB
     """Bytes that one export of events may use; more where most events have long texts."""
 
-    # Reports: exports that are made while nobody waits
+    # Reports: exports made in the background
     reports_running_max: Annotated[int, Meta(ge=1, le=16)] = 2
     """Reports that are made at the same time; the others wait in line."""
     reports_max: Positive = 200
@@ -222,7 +222,7 @@ class Config(Struct, frozen=True, kw_only=True):
     reports_bytes_max: Positive = 4 * 1024 * MIB
     """Bytes of the files of all reports together."""
 
-    # What is remembered
+    # How much is remembered
     dedupe_ids_max: Positive = 10_000_000
     """Event ids remembered to drop duplicates; 15 to 17 bytes each."""
     dedupe_days: Annotated[int, Meta(ge=1, le=3_660)] = 7

@@ -105,7 +105,7 @@ class MarketplaceView(_Common, frozen=True, kw_only=True, tag="marketplace_view"
 class MarketplaceConversion(
     _Common, frozen=True, kw_only=True, tag="marketplace_conversion", gc=False
 ):
-    """One purchase that came of looking; its amount counts as revenue by its payment."""
+    """One purchase; revenue counts its amount only as a revenue_transaction."""
 
     service_id: Id
     order_id: Id | None = None
@@ -155,7 +155,7 @@ Event = (
 
 
 class Envelope(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
-    """A batch that tells the sender's clock, so that instants a second off or more mend."""
+    """A batch with the time by the sender's clock, by which its timestamps are corrected."""
 
     events: list[Event]
     sent_at: Instant | None = None

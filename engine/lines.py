@@ -100,7 +100,7 @@ def _has_line_beyond(chunk: bytes, bytes_max: int) -> bool:
 
 
 def _too_long(line_bytes_max: int) -> TooLarge:
-    return TooLarge(f"A line has more than the {line_bytes_max} bytes that one event may have.")
+    return TooLarge(f"A line has more than {line_bytes_max} bytes, the most for one event.")
 
 
 @dataclass(slots=True)
@@ -184,7 +184,7 @@ def _decoded(chunk: bytes) -> Batch:
     if not chunk or _lines_in(chunk) == len(batch.events):
         return batch._replace(body=chunk)
     raise MalformedBody(
-        "An event has a line of its own."
+        "Each event must be on a line of its own."
     )  # several share one, or one has several
 
 

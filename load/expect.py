@@ -62,7 +62,7 @@ def judge(thresholds: Sequence[Threshold], outcome: Outcome) -> list[Verdict]:
 def _parsed(text: str) -> Threshold:
     found = _PATTERN.fullmatch(text)
     if found is None:
-        raise InvalidQuantity(f"{text!r} is no threshold: expected such as p99<10ms.")
+        raise InvalidQuantity(f"{text!r} is not a threshold: expected for example p99<10ms.")
     reads, figure, comparison, bound = found.groups()
     if reads and figure != "errors" and not _is_latency(figure):
         raise InvalidQuantity(f"{text!r}: reads have percentiles, mean, max and errors.")

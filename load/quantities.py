@@ -26,7 +26,7 @@ def rate_per_s(text: str) -> float:
     """Events a second; above 0. Raises InvalidQuantity."""
     found = _NUMBER.fullmatch(text.strip().lower())
     if found is None or found[2] not in _MULTIPLES or float(found[1]) <= 0:
-        raise InvalidQuantity(f"{text!r} is no rate: expected such as 10000/s or 10k/s.")
+        raise InvalidQuantity(f"{text!r} is not a rate: expected for example 10000/s or 10k/s.")
     return float(found[1]) * _MULTIPLES[found[2]]
 
 
@@ -34,5 +34,7 @@ def duration_s(text: str) -> float:
     """Seconds; a bare number is seconds. Raises InvalidQuantity."""
     found = _NUMBER.fullmatch(text.strip().lower())
     if found is None or found[2] not in _SECONDS or found[3] or float(found[1]) <= 0:
-        raise InvalidQuantity(f"{text!r} is no duration: expected such as 60s, 5m or 500ms.")
+        raise InvalidQuantity(
+            f"{text!r} is not a duration: expected for example 60s, 5m or 500ms."
+        )
     return float(found[1]) * _SECONDS[found[2]]

@@ -42,8 +42,8 @@ async def run(plan: Plan, *, on_second: Callable[[Second], None] = lambda _: Non
     """Do it. Raises Unreachable where nothing answers, Uncountable, LoadError."""
     if Endpoint.of(plan.target).is_tls:
         raise LoadError(
-            f"{plan.target.url}: load is put on over plain HTTP alone. Name the address of the "
-            f"server itself, behind what speaks TLS."
+            f"{plan.target.url}: load is sent over plain HTTP only. Give the address of the "
+            f"server itself, not of the proxy that speaks TLS."
         )
     started = dt.datetime.now(dt.UTC)
     machine = Machine.here()
@@ -214,7 +214,7 @@ class _Process:
 
 
 def _ended_early() -> LoadError:
-    return LoadError("A process of the run ended before its time; what it said is above.")
+    return LoadError("A process of the run ended early; its output is above.")
 
 
 @asynccontextmanager

@@ -100,7 +100,7 @@ def back_up(data: Path, target: Path, *, now_ms: int, copies: bool = False) -> B
     """
     audit.must_be_data_folder(data)
     if target.exists():
-        raise BackupFailed(f"{target} is there already: name a folder that is not.")
+        raise BackupFailed(f"{target} exists already: name a new folder.")
     try:
         with _staging(data) as staging:
             _pin_all(data, staging)

@@ -299,5 +299,5 @@ def _names_apart(name: str) -> Iterator[None]:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
             raise
         raise NameTaken(
-            f"A dashboard named {name[:64]!a} is there already. Choose another name."
+            f"A dashboard named {name[:64]!a} exists already. Choose another name."
         ) from error

@@ -39,7 +39,14 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with suppress(FileExistsError):  # SQLite itself would let all read it
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    if not os.access(path, os.R_OK | os.W_OK):  # no damage, and nothing to be moved away
+        raise UnusableControlStore(f"{path} cannot be used: it may not be read and written.")
+    try:
+        db = sqlite3.connect(
+            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.OperationalError as error:
+        raise unusable(path, error) from error
     rowsums.install(db)
     try:
         _must_be_whole(db, path)

@@ -24,7 +24,7 @@ def failed(what: str, error: OSError) -> JournalFailed:
     """The end of all appending; `what` is a clause that says what could not be done."""
     return JournalFailed(
         f"The journal takes no more events, because {what}: {error.strerror or error}. "
-        f"Look after the disk, then restart Tallymark."
+        f"Check the disk, then restart Tallymark."
     )
 
 

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Final, NamedTuple, Self
 
 from engine.distribution import SECONDS, Distribution
-from engine.errors import Corruption, DiskFull, JournalFailed
+from engine.errors import Corruption, DiskFull, JournalFailed, UnusableFolder
 from engine.events import Body
 from persistence.files import REAL_DISK, Bytes, Disk
 from persistence.growing import Durability, GrowingSegment, failed
@@ -375,6 +375,8 @@ class Journal:
     def _read(self, path: Path) -> bytes:
         try:
             return self._disk.read(path)
+        except PermissionError as error:  # no damage, and nothing to be moved away
+            raise UnusableFolder(path, error) from error
         except OSError as error:
             reason = f"it cannot be read: {error.strerror or error}"
             raise Corruption(path, 0, reason) from error

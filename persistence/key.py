@@ -33,7 +33,8 @@ def of(folder: Path, disk: Disk = REAL_DISK) -> Secret:
         key = b""
     if len(key) != KEY_BYTES:
         raise UnusableKey(
-            f"{path} is no key: it should hold {2 * KEY_BYTES} hexadecimal digits. Restore it."
+            f"{path} is not a key: it should hold {2 * KEY_BYTES} hexadecimal digits. "
+            f"Restore it."
         )
     return Secret(key)
 

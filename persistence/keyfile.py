@@ -24,8 +24,8 @@ def read(path: Path) -> list[Entry]:
         raise InvalidSetting(f"The keys file {path} cannot be read: {reason}.") from error
     if mode & OTHERS:
         raise InvalidSetting(
-            f"The keys file {path} has mode {mode:04o}, so others than its owner reach the "
-            f"keys in it: chmod 600 {path}."
+            f"The keys file {path} has mode {mode:04o}, so others than its owner can read "
+            f"the keys in it: chmod 600 {path}."
         )
     entries = []
     for number, line in enumerate(lines, 1):

@@ -63,9 +63,10 @@ class ReportStore:
 
         A report whose rows are gone is left over too.
         """
-        if not self._folder.is_dir():
-            return [], []
-        names = REAL_DISK.names(self._folder)
+        try:
+            names = REAL_DISK.names(self._folder) if self._folder.is_dir() else []
+        except OSError:
+            return [], [self._folder]
         found: list[Report] = []
         damaged: list[Path] = []
         for name in names:

@@ -54,7 +54,7 @@ def restore(source: Path, data: Path) -> Restored:
     """
     told = read(source)
     if data.exists():
-        raise RestoreFailed(f"{data} is there already: move it away, or name another folder.")
+        raise RestoreFailed(f"{data} exists already: move it away, or name another folder.")
     growing = data.with_name(data.name + ".growing")
     shutil.rmtree(growing, ignore_errors=True)
     try:
@@ -79,7 +79,8 @@ def read(source: Path) -> Backup:
         told = msgspec.json.decode(path.read_bytes(), type=Backup)
     except FileNotFoundError:
         raise RestoreFailed(
-            f"{source} is no backup, or one that was never finished: there is no {NAME} in it."
+            f"{source} is not a backup, or one that was never finished: there is no {NAME} in "
+            f"it."
         ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _damaged(path, 0, str(error)) from error

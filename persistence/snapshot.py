@@ -267,8 +267,8 @@ class SnapshotStore:
             return self._content(part).payload
         except BadFile as bad:
             raise SnapshotFailed(
-                f"{self._folder} was whole a moment ago, and now {bad}. Start once more; if "
-                f"that is in vain too, look after the disk."
+                f"{self._folder} was whole a moment ago, and now {bad}. Start again; if that "
+                f"fails too, check the disk."
             ) from bad
 
     def _content(self, part: Part) -> Content:

@@ -228,9 +228,9 @@ def test_a_backup_that_was_never_finished_is_none(data: Path, tmp_path: Path) ->
 
 def test_nothing_is_written_over(data: Path, tmp_path: Path) -> None:
     target = made(data, tmp_path / "backup")
-    with pytest.raises(BackupFailed, match="is there already"):
+    with pytest.raises(BackupFailed, match="exists already"):
         made(data, target)
-    with pytest.raises(RestoreFailed, match="is there already"):
+    with pytest.raises(RestoreFailed, match="exists already"):
         restore(target, data)
     with pytest.raises(NotADataFolder):
         made(tmp_path, tmp_path / "other")

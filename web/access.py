@@ -30,7 +30,7 @@ def must_be_our_host(host: str | None, allowed_hosts: Collection[str]) -> None:
         return
     raise Misdirected(
         "This service answers only to 127.0.0.1, [::1], localhost and the names given by "
-        "--allowed-host; the request came for another one."
+        "--allowed-host; the Host header names another one."
     )
 
 

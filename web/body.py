@@ -57,7 +57,7 @@ def too_slow(deadline_s: float) -> SlowBody:
 
 def cut_off() -> BadRequest:
     """The refusal of a body whose sender has ended its side before the end of it."""
-    return BadRequest("The body ends before it is whole.")
+    return BadRequest("The body ends before it is complete.")
 
 
 async def discard(chunks: AsyncIterator[bytes]) -> None:

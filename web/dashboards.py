@@ -81,7 +81,7 @@ class Widget(Struct, frozen=True, kw_only=True):
 
 
 class Given(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A dashboard as it is sent; what else it holds is left out, its id and times too.
+    """A dashboard as it is sent; other fields, such as its id and times, are ignored.
 
     refreshInterval in seconds; isLive: it follows the stream as well
     """
@@ -127,7 +127,7 @@ class Exported(Struct, frozen=True):
 
 
 class Share(Struct, frozen=True):
-    """What opens a dashboard read-only, until it is taken back."""
+    """What opens a dashboard read-only, until sharing is ended."""
 
     token: str
     path: str
@@ -276,8 +276,8 @@ class Dashboards:
 
 
 _SEALED: Final = NotFound(
-    "This link does not open a dashboard: it was taken back, or is not whole. Ask whoever "
-    "shared it for a new one."
+    "This link does not open a dashboard: sharing was ended, or the link is incomplete. Ask "
+    "whoever shared it for a new one."
 )
 
 

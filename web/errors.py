@@ -1,6 +1,16 @@
 """The refusals that HTTP knows and the engine does not."""
 
-from engine.errors import Overloaded, TallymarkError
+from engine.errors import NotReady, Overloaded, TallymarkError
+
+
+def recovering() -> NotReady:
+    """What a request is told that needs the state before it is there."""
+    return NotReady("Tallymark is still recovering its state. Try again in a second.")
+
+
+def archive_off() -> NotReady:
+    """What a request is told that needs the archive where there is none."""
+    return NotReady("There is no archive to read from: it is off (`archive = false`).")
 
 
 class CutShort(Exception):

@@ -21,7 +21,7 @@ from engine.errors import NotReady, Overloaded
 from persistence.exporting import FAULT, GONE, READY, Wanted
 from persistence.tabular import Format
 from web import piped
-from web.errors import CutShort
+from web.errors import CutShort, archive_off, recovering
 from web.sql import ATTEMPTS, Archived, missing_of
 from web.sqlprocess import environment
 
@@ -195,7 +195,7 @@ class Exports:
         deadline_s  of a report, which has a place of its own; None: nobody asks how far it is
         """
         if not self._config.archive:
-            raise NotReady("There is no archive to export: it is off (`archive = false`).")
+            raise archive_off()
         if deadline_s is None and self._places >= self._config.exports_max:
             raise TooManyExports(
                 f"{self._places} exports of events are under way, as many as may. Try again "
@@ -214,7 +214,7 @@ class Exports:
 
     def _must_run(self) -> trio.Nursery:
         if self._nursery is None or not self._archived.is_found:
-            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+            raise recovering()
         return self._nursery
 
     async def _serve(

@@ -69,7 +69,7 @@ class Progress(Struct, frozen=True, kw_only=True, rename="camel"):
 
     seq           its number: what came before it goes, what comes after is new data
     archiveFiles  files of the archive that are still to be read
-    unreadable    damaged files of it: while one counts, nobody knows whom it holds
+    unreadable    damaged files of it, which may hold the person
     """
 
     state: Literal["erasing", "erased"]

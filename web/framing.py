@@ -96,11 +96,11 @@ def read_head(raw: bytes) -> Head:
         raise BadRequest("The request line could not be read.")
     method, target, major, minor = line.groups()
     if (major, minor) not in ((b"1", b"1"), (b"1", b"0")):
-        raise UnknownVersion("This service speaks HTTP/1.1, and HTTP/1.0 to those who ask so.")
+        raise UnknownVersion("This service speaks HTTP/1.1 and HTTP/1.0.")
     if len(target) > TARGET_BYTES_MAX:
-        raise TargetTooLong(f"The target is longer than {TARGET_BYTES_MAX} bytes.")
+        raise TargetTooLong(f"The request target is longer than {TARGET_BYTES_MAX} bytes.")
     if method == b"CONNECT":
-        raise NotImplementedHere("This service is no proxy.")
+        raise NotImplementedHere("This service is not a proxy.")
     if not method.isupper():  # Hypercorn would make POST of post: RFC 9110 §9.1
         raise NotImplementedHere("Methods are written in capital letters, as in POST.")
     headers = _headers(raw[line.end() :])
@@ -147,9 +147,9 @@ def _head(
         host, target = absolute[1], absolute[2]
         target = target if target.startswith("/") else "/" + target
     elif not target.startswith("/") and (target, method) != ("*", "OPTIONS"):
-        raise BadRequest("The target is no path.")
+        raise BadRequest("The target is not a path.")
     if "#" in target:
-        raise BadRequest("A fragment belongs to the page and not into a request.")
+        raise BadRequest("The target has a fragment, which a request must not have.")
     path, _, query = target.partition("?")
     tokens = _tokens(headers, "connection")
     return Head(
@@ -179,11 +179,11 @@ def _head(
 def _host(headers: dict[str, list[str]], *, is_newer: bool) -> str | None:
     hosts = headers.get("host", [])
     if len(hosts) > 1 or (is_newer and not hosts):
-        raise BadRequest("A request has exactly one Host header.")
+        raise BadRequest("A request must have exactly one Host header.")
     if not hosts:
         return None
     if not _HOST.fullmatch(hosts[0]):
-        raise BadRequest("The Host header is no name of a host.")
+        raise BadRequest("The Host header is not a host name.")
     return hosts[0]
 
 
@@ -192,13 +192,13 @@ def _length(headers: dict[str, list[str]], *, is_newer: bool) -> int | None:
     codings = headers.get("transfer-encoding")
     if codings is not None:
         if [coding.lower() for coding in codings] != ["chunked"] or not is_newer:
-            raise BadRequest("The one transfer coding that is read here is chunked.")
+            raise BadRequest("The only transfer coding that is read here is chunked.")
         if "content-length" in headers:
-            raise BadRequest("A chunked body has no Content-Length.")
+            raise BadRequest("A request with a chunked body must have no Content-Length.")
         return None
     lengths = headers.get("content-length", ["0"])
     if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
-        raise BadRequest("Content-Length is one number.")
+        raise BadRequest("Content-Length must be one number.")
     if len(lengths[0]) > LENGTH_DIGITS_MAX:
         raise BadRequest("Content-Length is too large a number.")
     return int(lengths[0])
@@ -209,7 +209,7 @@ def _continues(headers: dict[str, list[str]], *, is_newer: bool) -> bool:
     if not expectations or not is_newer:  # RFC 9110 §10.1.1: not in HTTP/1.0
         return False
     if expectations != {"100-continue"}:
-        raise UnknownExpectation("The one expectation that is known here is 100-continue.")
+        raise UnknownExpectation("The only expectation that is known here is 100-continue.")
     return True
 
 

@@ -176,7 +176,7 @@ class Gate:
         if grant is None:
             return self._failed("write", asking)
         if grant.role != "write":
-            raise Forbidden("A key in an address may be one that writes, and no other.")
+            raise Forbidden("A key in an address (?key=) must be a write key.")
         return grant
 
     def _of_cookie(self, asking: Asking) -> Grant | None:

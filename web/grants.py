@@ -80,12 +80,10 @@ def must_may(grant: Grant, needed: Needed) -> None:
         return
     if grant.role is None:
         raise unauthorized(needed)
-    raise Forbidden(
-        f"This key may {_MAY[grant.role]}, and this asks for one that may {_MAY[needed]}."
-    )
+    raise Forbidden(f"This key may {_MAY[grant.role]}; this needs one that may {_MAY[needed]}.")
 
 
 def unauthorized(needed: Needed) -> Unauthorized:
     """What is said to whoever has no key, or none that works."""
     may = "read" if needed == "open" else _MAY[needed]
-    return Unauthorized(f"This asks for a key that may {may}: Authorization: Bearer KEY.")
+    return Unauthorized(f"This needs a key that may {may}, sent as Authorization: Bearer KEY.")

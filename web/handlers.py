@@ -10,12 +10,13 @@ from quart import Response, g, request
 
 from engine.answers.families import FAMILIES
 from engine.config import Config
-from engine.errors import NotReady, TallymarkError
+from engine.errors import TallymarkError
 from web import body, exports, health, ingest, openapi, queries, sql, tables, wire
 from web.answering import Answers, figures_of, replied, whole
 from web.control import Control
 from web.control import Handler as Handled
 from web.embedding import Embedding, ShownAsked
+from web.errors import archive_off
 from web.exporting import Exports
 from web.exports import EventsAsked
 from web.exposition import Exposition, Measured
@@ -218,7 +219,7 @@ class Handlers:
 
     def _asked_sql(self) -> Sql:
         if self._sql is None:
-            raise NotReady("There is no archive to ask.")
+            raise archive_off()
         return self._sql
 
     async def _stored_query(self, text: str) -> sql.Answer:

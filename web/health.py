@@ -25,7 +25,7 @@ class StreamHealth(Struct, frozen=True, kw_only=True):
 
 
 class ToldSettings(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The settings that whoever shows the figures needs to know; no secret, and no path."""
+    """The settings that are needed to show figures; no secret, and no path."""
 
     timezone: str
     reporting_currency: str
@@ -37,7 +37,7 @@ class ToldSettings(Struct, frozen=True, kw_only=True, rename="camel"):
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):
     """GET /health; the figures of the engine are there once it is.
 
-    Whoever has no key that may read, where there are keys, is told the status alone.
+    If there are keys, whoever has none that may read is told only the status.
 
     `failed`: no event is taken until a restart, questions are answered; `reason` says why.
     """
@@ -61,7 +61,7 @@ class Health(Struct, frozen=True, kw_only=True, rename="camel"):
 class Ready(Struct, frozen=True, kw_only=True, rename="camel"):
     """GET /ready, where it is 200; `memoryBytes` says what each part of the state occupies.
 
-    Whoever has no key that may read, where there are keys, is told that it is ready alone.
+    If there are keys, whoever has none that may read is told only that it is ready.
     """
 
     ready: Literal[True] = True

@@ -98,13 +98,13 @@ _ALL_OR_NOTHING: Final = BatchAsked()
 
 
 class Taken(Struct, frozen=True):
-    """The event is kept, and counted in whatever is asked from now on."""
+    """The event is on disk, and in every later answer."""
 
     success: Literal[True] = True
 
 
 class BatchTaken(Struct, frozen=True, kw_only=True):
-    """`count` events are kept, duplicates included; `rejected` where skipping was asked."""
+    """`count` events are kept, duplicates included; `rejected` if skipping was asked for."""
 
     success: Literal[True] = True
     count: int
@@ -175,8 +175,8 @@ def decode(
     assert kind is not _BULK
     if _packing(kind, content_type, content_encoding) is not None:
         raise WrongMediaType(
-            f"Content-Encoding {content_encoding} is read by POST {Kind.BULK.value} alone; "
-            f"send the body as it is."
+            f"Only POST {Kind.BULK.value} reads Content-Encoding {content_encoding}; send the "
+            f"body uncompressed."
         )
     return (_decode_one if kind is _ONE else _decode_many)(engine, body, query)
 

@@ -266,7 +266,7 @@ class Line:
             if len(received) >= HEAD_BYTES_MAX:
                 raise HeadTooLarge(f"The head is larger than {HEAD_BYTES_MAX} bytes.")
             if self._has_ended:
-                raise BadRequest("The head ends before it is whole.")
+                raise BadRequest("The request's head ends before it is complete.")
             return False
         end += len(END)
         self.head = None  # a refusal is not about the request before

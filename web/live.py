@@ -33,7 +33,7 @@ HEARTBEAT: Final = b": heartbeat\n\n"
 
 KeyList = Annotated[
     str,
-    Meta(min_length=1, max_length=4096, description="names of counters, with commas"),
+    Meta(min_length=1, max_length=4096, description="names of counters, separated by commas"),
 ]
 
 
@@ -48,9 +48,9 @@ class StreamAsked(Struct, frozen=True):
 
     interval: Annotated[int, Meta(ge=1, le=10, description="seconds between frames")] = 1
     keys: KeyList | None = None
-    token: Annotated[str, Meta(max_length=64, description="of POST /stream/tokens")] | None = (
-        None
-    )
+    token: (
+        Annotated[str, Meta(max_length=64, description="one of POST /stream/tokens")] | None
+    ) = None
 
 
 def wanted(keys: str | None) -> tuple[str, ...] | None:

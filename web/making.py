@@ -10,10 +10,10 @@ from msgspec import Struct
 from engine.answers.common import PeriodAsked
 from engine.answers.families import must_be_answerable
 from engine.config import Config
-from engine.errors import NotReady
 from engine.timebucket import iso
 from persistence.tabular import MEDIA, TextFormat
 from web import exports, tables
+from web.errors import archive_off, recovering
 from web.exporting import EventsWanted, Export, Exports
 from web.exports import EventsChosen
 from web.reports import OF_FAMILY, SqlReport
@@ -72,17 +72,17 @@ class Makers:
     async def check(self, asked: Struct, *, now_ms: int) -> File:
         """Refuse what no report can be made of. Raises TallymarkError."""
         if not self._archived.is_found:
-            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+            raise recovering()
         match asked:
             case SqlReport():
                 if self._sql is None:
-                    raise NotReady("There is no archive to ask.")
+                    raise archive_off()
                 await self._sql.check(_query(asked), asked.format)
                 day = iso(now_ms, self._config.timezone)[:10]
                 return File(exports.file_name("query", day, asked.format), MEDIA[asked.format])
             case EventsChosen():
                 if not self._config.archive:
-                    raise NotReady("There is no archive to export: it is off.")
+                    raise archive_off()
                 return File(self._events(asked, now_ms).file_name, MEDIA[asked.format])
         family, format_ = _family(asked)
         assert isinstance(asked, PeriodAsked)

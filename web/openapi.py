@@ -24,8 +24,8 @@ _OF_CREDENTIALS: Final = (Unauthorized.status, Forbidden.status)
 DESCRIPTION: Final = (
     "Real-time analytics for marketplaces. HEAD works wherever GET does. Parameters that are "
     "unknown, empty or given twice are refused. New fields may be added to an answer, none is "
-    "renamed. Every refusal is application/problem+json, but where SQL is asked on the path of "
-    "Analytics Engine it is text/plain, and of credentials (401, 403) application/json."
+    "renamed. Every refusal is application/problem+json, except on the path of Analytics "
+    "Engine: there it is text/plain, and for credentials (401, 403) application/json."
 )
 
 SECURITY: Final = {
@@ -108,7 +108,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         "responses": {str(route.status): _answer(route, schemas)} | _problems(route, schemas),
     }
     if route.role != "open":
-        operation["description"] = f"Where there are keys: one of role {_roles(route)}."
+        operation["description"] = f"If the server has keys: needs one of role {_roles(route)}."
         operation["security"] = [{way: []} for way in _ways(route)]
     parameters = [_path_parameter(name) for name in route.path_parameters]
     parameters += _query_parameters(route.asked)

@@ -55,9 +55,18 @@ def replied(
     except urllib.error.HTTPError as refusal:
         raise LoadError(_reason_of(refusal)) from None
     except (OSError, HTTPException) as why:
-        reason = str(why) or type(why).__name__
+        reason = _told(why)
         raise Unreachable(f"No server answers at {endpoint.url}: {reason}.") from None
     return reply
+
+
+def _told(why: BaseException) -> str:
+    """What went wrong, without the words that Python puts around it."""
+    if isinstance(why, urllib.error.URLError) and isinstance(why.reason, OSError):
+        why = why.reason
+    if isinstance(why, OSError) and why.strerror:
+        return why.strerror
+    return str(why) or type(why).__name__
 
 
 def body_of(reply: HTTPResponse) -> bytes:
@@ -66,7 +75,7 @@ def body_of(reply: HTTPResponse) -> bytes:
         try:
             return reply.read()
         except (OSError, HTTPException):
-            raise Unreachable("The answer ended before it was whole. Try again.") from None
+            raise Unreachable("The answer ended before it was complete. Try again.") from None
 
 
 def _reason_of(refusal: urllib.error.HTTPError) -> str:

@@ -138,7 +138,9 @@ class Reports:
         await self._load()
         report = self._one(called.path["report"])
         if not called.grant.may("admin") and report.owner != _owner(called.grant):
-            raise Forbidden("The report is of another key; one that administers removes any.")
+            raise Forbidden(
+                "The report belongs to another key: only that or an admin key removes it."
+            )
         await self._forget(report.id)
         return wire.nothing()
 
@@ -242,7 +244,7 @@ class Reports:
     async def _made(self, report: Report, course: Course) -> None:
         """Get its file onto disk, whole."""
         if report.starts > STARTS_MAX:
-            raise ReportFailed(f"It was begun {STARTS_MAX} times, and never came to its end.")
+            raise ReportFailed(f"It was begun {STARTS_MAX} times and never finished.")
         asked = reports.wanted_in(report.asked).asked
         deaths = 0
         while True:

@@ -70,10 +70,10 @@ class Told(Struct, frozen=True, kw_only=True, rename="camel"):
     status     queued, running, done or failed
     family     what it is of: a family, events, or sql
     asked      the request, as it was taken
-    progress   percent; null where nobody knows, as of figures of a family
-    rows       where they are counted
+    progress   percent; null where it is not known, as for the figures of a family
+    rows       how many, where they are counted
     sizeBytes  of the file, as far as it is written
-    file       where it is to be had, once it is done
+    file       the path of the file, once it is done
     expiresAt  when it is removed
     reason     why it failed
     """

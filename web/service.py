@@ -19,6 +19,7 @@ from engine.facts import Kept
 from persistence.archive.columns import Hidden
 from persistence.recovery import Recovered
 from web.archiving import ArchiveHealth, Archiving
+from web.errors import recovering
 from web.forgetting import Forgetting
 
 
@@ -97,7 +98,7 @@ class LateEngine:
     def erasures(self) -> Forgetting:
         """What takes people out."""
         if self.forgetting is None:
-            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+            raise recovering()
         return self.forgetting
 
     async def fresh(self) -> None:
@@ -171,5 +172,5 @@ class LateEngine:
 
     def _recovered(self) -> Engine:
         if self.engine is None:
-            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+            raise recovering()
         return self.engine

@@ -60,7 +60,7 @@ class Sessions:
         if not self._gate.is_asked:
             return wire.answered(self._session(grant))
         if grant.key is None or grant.session is not None:
-            raise Forbidden("A session is made with a key, and not with another session.")
+            raise Forbidden("A session is made with a key, not with another session.")
         token = await self._keyring.sign_in(grant.key)
         made = self._gate.visits.session_of(token)
         assert made is not None, "it was made a moment ago"

@@ -128,7 +128,7 @@ def _catalog(kind: str, one: str, given: type[Any]) -> tuple[Route, ...]:
         _delete(
             f"unname{name}",
             path,
-            "Leave the name to the events again.",
+            "Remove the name; that of the events is shown again.",
             role="admin",
             rest=True,
         ),
@@ -142,7 +142,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
         role="read",
         method="POST",
         path="/dashboards",
-        summary="Keep a new dashboard.",
+        summary="Create a dashboard.",
         answer=OneDashboard,
         status=201,
         takes=(Given,),
@@ -154,7 +154,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
         role="read",
         method="POST",
         path="/dashboards/import",
-        summary="Keep a dashboard that was exported, under a free name.",
+        summary="Create a dashboard from an exported one, under a free name.",
         answer=OneDashboard,
         status=201,
         takes=(Exported,),
@@ -182,7 +182,7 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
     _delete(
         "deleteDashboard",
         "/dashboards/{id}",
-        "Delete a dashboard, as PUT does.",
+        "Delete a dashboard; with If-Match only the version that was read.",
         ChangedMeanwhile,
     ),
     _get(
@@ -197,14 +197,14 @@ _DASHBOARDS: Final[tuple[Route, ...]] = (
         role="read",
         method="POST",
         path="/dashboards/{id}/share",
-        summary="The link that shows a dashboard read-only, the same until it is taken back.",
+        summary="Share a dashboard: a read-only link, the same until sharing is ended.",
         answer=Shared,
         refusals=(NotFound, Forbidden, DiskFull),
     ),
     _delete(
         "unshareDashboard",
         "/dashboards/{id}/share",
-        "Take the link back: it opens nothing from now on.",
+        "End sharing: the link opens nothing from now on.",
     ),
 )
 
@@ -266,13 +266,13 @@ _SHARED: Final[tuple[Route, ...]] = (
 )
 
 _SESSIONS: Final[tuple[Route, ...]] = (
-    _get("session", "/session", "Who asks: the role, and until when a cookie holds.", Session),
+    _get("session", "/session", "The caller's role, and when the session ends.", Session),
     Route(
         name="signIn",
         role="read",
         method="POST",
         path="/session",
-        summary="Swap a key that may read for a cookie of this page.",
+        summary="Sign in: swap a key that may read for a cookie of this page.",
         answer=Session,
         refusals=(Forbidden, DiskFull),
     ),

@@ -20,6 +20,7 @@ from engine.errors import NotReady, Overloaded, TallymarkError
 from persistence.archive.columns import Hidden
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import Format
+from web.errors import archive_off, recovering
 from web.piped import NotStarted
 from web.sqlprocess import START_S, Ended, Json, Worker
 
@@ -165,9 +166,9 @@ class Sql:
 
     async def _in_line(self, asked: Asked, converse: Converse) -> Answer:
         if not self._config.archive:
-            raise NotReady("There is no archive to ask: it is off (`archive = false`).")
+            raise archive_off()
         if not self._archived.is_found or not self._runs:
-            raise NotReady("Tallymark is recovering what it knew. Try again in a second.")
+            raise recovering()
         size_bytes = len(asked.text.encode())
         if size_bytes > self._config.sql_text_bytes_max:
             raise QueryTooLong(

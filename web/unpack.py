@@ -46,7 +46,7 @@ def packing_of(content_encoding: str | None) -> Packing | None:
         case _:
             raise WrongMediaType(
                 f"Content-Encoding {str(content_encoding)[:64]!a} is not read here; send the "
-                f"body as it is, or packed once, with gzip or zstd."
+                f"body uncompressed, or packed once, with gzip or zstd."
             )
 
 
@@ -60,9 +60,7 @@ def unpacked(body: Bytes, packing: Packing | None, *, bytes_max: int) -> Iterato
     for piece in _UNPACKERS[packing](body):
         total += len(piece)
         if total > bytes_max:
-            raise TooLarge(
-                f"The body has more than the {bytes_max} bytes that it may, unpacked."
-            )
+            raise TooLarge(f"The body has more than {bytes_max} bytes once it is unpacked.")
         yield piece
 
 

@@ -22,4 +22,7 @@ class Untaken:
     def must_have_room(self, size: int) -> None:
         """Raises Overloaded where an answer of this size is too much beside the others."""
         if size > SMALL_BYTES_MAX and self.bytes and self.bytes + size > self._bytes_max:
-            raise Overloaded("Too many answers wait to be taken. Try again in a second.")
+            raise Overloaded(
+                "Too many answers are waiting for their clients to read them. Try again in a "
+                "second."
+            )

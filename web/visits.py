@@ -87,7 +87,7 @@ class Visits:
             tokens = self._tokens.items()
             self._tokens = {digest: one for digest, one in tokens if one.expires_ms > now_ms}
         if len(self._tokens) >= TOKENS_MAX:
-            raise Overloaded("There are too many tokens that nobody uses.", retry_after_s=60)
+            raise Overloaded("Too many tokens are still unused.", retry_after_s=60)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._tokens[digest_of(token)] = Token(grant._replace(role="read"), now_ms + TOKEN_MS)
         return token

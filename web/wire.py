@@ -78,7 +78,7 @@ class Called:
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Why a request was refused (RFC 9457); `success` is for those who look at nothing else."""
+    """Why a request was refused (RFC 9457); `success` is for clients that look no further."""
 
     type: str
     title: str
@@ -240,7 +240,7 @@ def _pairs(query: bytes, known: tuple[str, ...], bytes_max: int) -> dict[str, st
             continue
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise InvalidQuestion(f"{_shown(name)} is no parameter of this route: {takes}.")
+            raise InvalidQuestion(f"{_shown(name)} is not a parameter of this route: {takes}.")
         if name in texts:
             raise InvalidQuestion(f"{name} is given more than once.")
         texts[name] = text

@@ -233,8 +233,8 @@ class Asking:
             name = getattr(asked, field, None)
             if name is not None and self._may_be_in_other(kind, name):
                 raise Unanswerable(
-                    f"{parameter}: {quoted(name)} has no figures of its own. What came after "
-                    f"{kind}_max names counts together as {OTHER}, whatever its name: ask /sql."
+                    f"{parameter}: {quoted(name)} has no figures of its own: names beyond "
+                    f"{kind}_max are counted together as {OTHER}. Ask /sql."
                 )
 
     def _sees(self, frame: Frame) -> Sight:

@@ -195,7 +195,7 @@ class Queue:
 
     def _overloaded(self) -> Overloaded:
         return Overloaded(
-            f"{self.events} events wait to be written already. Try again in a second."
+            f"{self.events} events are already waiting to be written. Try again in a second."
         )
 
     def _leave_door(self, one: AtTheDoor) -> None:

@@ -224,8 +224,8 @@ class Engine(Asking):
         assert self._secret is not None
         if len(self.unswept) >= self.config.erasures_max:
             raise Overloaded(
-                f"{len(self.unswept)} people are being taken out of the archive. Try again in "
-                f"a minute.",
+                f"{len(self.unswept)} people are being erased from the archive already. Try "
+                f"again in a minute.",
                 ERASURES_RETRY_S,
             )
         await self._take_notice(self._secret.erase(user_id))

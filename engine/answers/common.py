@@ -41,7 +41,10 @@ class PeriodAsked(Struct, frozen=True, kw_only=True, rename="camel"):
         | None
     ) = None
     end_date: (
-        Annotated[str, Meta(description="ISO date (included whole) or instant (left out)")]
+        Annotated[
+            str,
+            Meta(description="ISO date (included with its whole day) or instant (excluded)"),
+        ]
         | None
     ) = None
     timezone: (
@@ -52,9 +55,9 @@ class PeriodAsked(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Range(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is answered: instants, the end left out, widened to whole hours or days.
+    """What was answered, the end excluded; widened to whole hours or days.
 
-    keptSince is there where the range begins earlier: the figures leave out what was before it.
+    keptSince is there if the range begins earlier: the figures include nothing before it.
     """
 
     start: str

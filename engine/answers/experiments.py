@@ -69,7 +69,7 @@ class ExperimentRow(Struct, frozen=True, kw_only=True, rename="camel"):
     """One experiment.
 
     unitKind           what is counted as one: a user, a session, both (mixed), or, without
-                       ids, an event, whose figures are too sure of themselves
+                       ids, an event: then all certainties are overstated
     unitsNeeded        units per variant to tell a lift of 10 % with a power of 80 %
     daysNeeded         days until then at the present pace; null where that many are never kept
     sampleRate         1 unless units are a sample

@@ -34,7 +34,7 @@ class Asked(PeriodAsked, frozen=True, kw_only=True, rename="camel"):
 
 
 class InCurrency(Struct, frozen=True, kw_only=True, rename="camel"):
-    """All figures in one currency; rates in percent, null where nothing divides them."""
+    """All figures in one currency; rates in percent, null where the denominator is 0."""
 
     gmv: float
     mrr: float
@@ -68,8 +68,8 @@ class Step(Struct, frozen=True, kw_only=True, rename="camel"):
 class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
     """Money in `currency`; null with a `reason` where amounts in several cannot be added.
 
-    mrr alone is null where sales can be added, and what recurs is in other currencies.
-    topServices is empty where one creator was asked for, unless it was of one service.
+    If sales can be added and recurring revenue is in other currencies, mrr alone is null.
+    topServices is empty if a creator was asked for without a service.
     """
 
     gmv: float | None

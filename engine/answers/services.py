@@ -187,9 +187,9 @@ def answer(
     """
     if asked.category is not None and any(image.may_be_in_other for image in images):
         raise Unanswerable(
-            f"category: {quoted(asked.category)} may count together with others. What comes "
-            f"after service_categories_max categories of one service counts as {OTHER} there: "
-            f"ask /sql, or for another service."
+            f"category: {quoted(asked.category)} may be counted with others: of a service "
+            f"with more than service_categories_max categories the later ones are counted as "
+            f"{OTHER}. Ask /sql, or for another service."
         )
     label = planned.period.label
     field, descending = asked.sort.removeprefix("-"), asked.sort.startswith("-")

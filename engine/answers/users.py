@@ -186,7 +186,7 @@ def must_be_by_days(asked: Asked) -> None:
     """Raises InvalidQuestion for a series by hours."""
     if asked.granularity == "hour":
         raise InvalidQuestion(
-            "granularity: users are counted by days. Take day, week or month."
+            "granularity: users are counted by day. Ask for day, week or month."
         )
 
 

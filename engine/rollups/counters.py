@@ -49,11 +49,14 @@ class Counters:
             add_counts(self._minutes.setdefault(minute, [0] * WIDTH), counts)
 
     def last(self, minutes: int, *, now_ms: int) -> list[int]:
-        """What was received in the last `minutes` minutes, the running one included."""
-        first = now_ms // MINUTE_MS - minutes + 1
+        """What was received in the last `minutes` minutes, the running one included.
+
+        Minutes to come are those of a clock that was set back since.
+        """
+        running = now_ms // MINUTE_MS
         totals = [0] * WIDTH
         for minute, counts in self._minutes.items():
-            if minute >= first:
+            if running - minutes < minute <= running:
                 add_counts(totals, counts)
         return totals
 

@@ -5,7 +5,7 @@ their names on the wire, null where absent, and what sorting and pruning need. F
 Parquet file holds it: the same except for ids. An id that is a UUID in its usual notation lies
 in a column of that type, 16 bytes instead of 36; any other id is text. SHOWN is what a query
 sees: the 44 columns of Analytics Engine, never null, then every field. Whatever follows from
-other columns is not stored but computed by the query: `select_of` writes it.
+other columns is not stored but computed by the query.
 
 `timestamp`, `index1` and `blob2` are stored as they are shown, so that a filter on them reaches
 the files and skips row groups; docs/formats/archive.md says the rest.
@@ -13,8 +13,6 @@ the files and skips row groups; docs/formats/archive.md says the rest.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
-
-DEFAULT_TABLE: Final = "events"
 
 BLOBS: Final = 20
 DOUBLES: Final = 20
@@ -190,19 +188,6 @@ SHOWN: Final = tuple(_shown())
 
 ANALYTICS_ENGINE: Final = tuple(column.name for column in SHOWN if column.never_null)
 """The names of the 44."""
-
-
-def select_of(files: Sequence[str], table: str = DEFAULT_TABLE) -> str:
-    """The SELECT (no semicolon) that yields every row of `files` with the columns SHOWN.
-
-    files  paths of files of the archive; without any the table is empty and has its columns
-    table  what the column `dataset` says
-    """
-    shown = ", ".join(
-        f"{literal(table) if column.name == 'dataset' else column.sql} AS {quoted(column.name)}"
-        for column in SHOWN
-    )
-    return f"SELECT {shown} FROM {source_of(files)}"
 
 
 class Gone(NamedTuple):

@@ -27,6 +27,7 @@ from persistence.archive.parquet import Merger
 from persistence.archive.rows import Taking, Tally
 from persistence.archive.salvaging import Lost, put_aside, salvage
 from persistence.archive.store import IDS_FOLDER, ArchiveStore, made
+from persistence.audit import must_be_data_folder
 from persistence.journal import JOURNAL_FOLDER, Journal
 from persistence.lock import hold
 from persistence.snapshot import SNAPSHOT_FOLDER, SnapshotStore
@@ -54,8 +55,9 @@ def rebuild(config: Config, *, log: Callable[..., object]) -> Rebuilt:
     Where the manifest or a file is lost, or the archive is ahead of the journal, what the
     journal holds is taken from there alone, what came before from all files that can be read,
     each number once, and the tally begins anew. Files that cannot be read are put aside. No
-    server may be running. Raises FolderInUse, Corruption, UnknownFormat.
+    server may be running. Raises NotADataFolder, FolderInUse, Corruption, UnknownFormat.
     """
+    must_be_data_folder(config.data)
     folder = config.data / ARCHIVE_FOLDER
     folder.mkdir(exist_ok=True)
     with (

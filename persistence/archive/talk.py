@@ -19,7 +19,7 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """A damaged file of the archive, and why it cannot be looked through."""
+    """A damaged file of the archive, and why it cannot be read."""
 
     name: str
     reason: str

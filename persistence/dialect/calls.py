@@ -36,7 +36,10 @@ class Calls:
         if name in AGGREGATES or name.removesuffix("if") in AGGREGATES:
             return self._aggregate(node)
         function = functions.FUNCTIONS.get(name)
-        if name in {"now", "today"} and not node.expressions:
+        if name in {"now", "today"}:
+            if node.expressions:
+                given = len(node.expressions)
+                raise InvalidQuery(f"{short(told_name(node))} takes 0 arguments, not {given}")
             return self._clock(name)
         if function is None or (function.extra and not self._around.extra):
             if name in WINDOWS and self._around.extra:

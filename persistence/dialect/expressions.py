@@ -61,7 +61,7 @@ class Expressions:
             raise InvalidQuery(f"unsupported expression type: {named(node)}")
         found: Made = maker(self, node)
         if found.loose is not None and self._around.is_grouped(found.sql):
-            return replace(found, loose=None)
+            return replace(found, loose=None, grouped=True)
         return found
 
     # -- leaves -------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class Expressions:
         for operator, right in reversed(chain):
             found = calculated(operator, found, self.make(right))
             if found.loose is not None and self._around.is_grouped(found.sql):
-                found = replace(found, loose=None)
+                found = replace(found, loose=None, grouped=True)
         return found
 
     def _negated(self, node: exp.Neg) -> Made:

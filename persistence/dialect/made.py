@@ -27,6 +27,7 @@ class Made:
     aggregate  holds an aggregate
     windowed   holds a window function
     loose      a column that stands outside of aggregates and of what is grouped by, or None
+    grouped    holds something that is grouped by
     unit       it is `_sample_interval` itself, which is 1 in every row unless rows were thinned
     stored     it is a column of events as it is, in which every number is one
     mark       where a sample is read: what it is to the answer over all rows, None: the same
@@ -40,6 +41,7 @@ class Made:
     aggregate: bool = False
     windowed: bool = False
     loose: str | None = None
+    grouped: bool = False
     unit: bool = False
     stored: bool = False
     mark: Mark | None = None
@@ -56,6 +58,7 @@ def of(sql: str, kind: Kind, *parts: Made, truth: bool = False, value: object = 
         aggregate=any(part.aggregate for part in parts),
         windowed=any(part.windowed for part in parts),
         loose=next((part.loose for part in parts if part.loose is not None), None),
+        grouped=any(part.grouped for part in parts),
         mark=marked(*(part.mark for part in parts)),
     )
 

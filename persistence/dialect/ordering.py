@@ -1,6 +1,6 @@
 """ORDER BY, LIMIT and OFFSET."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -24,16 +24,14 @@ class Ordering:
             if not found.aggregate and not found.windowed and found.loose is not None
         ]
 
-    def of_answer(
-        self, outputs: Sequence[tuple[str, Made]], grouped: Container[str]
-    ) -> list[tuple[str, Made]]:
-        """What the rows of the answer are ordered by; `grouped` holds the SQL of its groups."""
+    def of_answer(self, outputs: Sequence[tuple[str, Made]]) -> list[tuple[str, Made]]:
+        """What the rows of the answer are ordered by."""
         places: dict[str, int] = {}
         for at, (_, output) in enumerate(outputs, 1):
             places.setdefault(output.sql, at)
         told = []
         for one, found in self._parts():
-            if not _orders(found) and found.sql not in grouped:
+            if not _orders(found):
                 continue
             sql = str(places[found.sql]) if found.sql in places else found.sql
             told.append((_ordered(sql, one), found))
@@ -89,7 +87,8 @@ def direction(node: exp.Expr) -> str:
 
 def _orders(found: Made) -> bool:
     """Whether rows may differ in it; a constant orders nothing."""
-    return found.loose is not None or found.aggregate or found.windowed
+    named = found.loose is not None or found.grouped
+    return named or found.aggregate or found.windowed
 
 
 def _ordered(sql: str, node: exp.Expr) -> str:

@@ -211,7 +211,7 @@ class _Select:
         self._row_order = self._ordering.of_rows()
         outputs = Selected(self._scope, self._shared, self._make, self.is_grouped).of(node)
         having = self._condition("having", "HAVING")
-        order = self._ordering.of_answer(outputs, self._group_texts)
+        order = self._ordering.of_answer(outputs)
         aggregated = bool(self._groups) or self._node.args.get("group") is not None
         aggregated = aggregated or any(one.aggregate for _, one in outputs)
         aggregated = aggregated or (having is not None and having.aggregate)

@@ -46,14 +46,14 @@ def test_queries_have_thresholds_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "'' is no threshold: expected such as p99<10ms."),
-        ("p99", "'p99' is no threshold"),
+        ("", "'' is not a threshold: expected for example p99<10ms."),
+        ("p99", "'p99' is not a threshold"),
         ("p0<1ms", "there is no figure p0; there are p50"),
         ("p101<1ms", "there is no figure p101"),
         ("speed>1", "there is no figure speed"),
-        ("p99<fast", "'fast' is no duration"),
+        ("p99<fast", "'fast' is not a duration"),
         ("errors=none", "expected a number, got 'none'"),
-        ("rate>fast", "'fast' is no rate"),
+        ("rate>fast", "'fast' is not a rate"),
         ("reads.rate>5", "reads have percentiles, mean, max and errors"),
     ],
 )

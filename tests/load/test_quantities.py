@@ -21,11 +21,11 @@ def test_a_duration_is_seconds_unless_it_says_otherwise(text: str, seconds: floa
 
 @pytest.mark.parametrize("text", ["", "fast", "-1/s", "0/s", "10/min", "1e5", "10 000/s"])
 def test_what_is_no_rate_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InvalidQuantity, match="expected such as 10000/s"):
+    with pytest.raises(InvalidQuantity, match="expected for example 10000/s"):
         rate_per_s(text)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1s", "0s", "10/s", "1d"])
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InvalidQuantity, match="expected such as 60s"):
+    with pytest.raises(InvalidQuantity, match="expected for example 60s"):
         duration_s(text)

@@ -90,7 +90,7 @@ def test_what_is_not_there_is_neither_replaced_nor_removed(store: ControlStore) 
 def test_two_dashboards_do_not_have_one_name(store: ControlStore) -> None:
     store.add(ONE, now_ms=1, dashboards_max=9)
     store.add(TWO, now_ms=1, dashboards_max=9)
-    with pytest.raises(NameTaken, match="'One' is there already"):
+    with pytest.raises(NameTaken, match="'One' exists already"):
         store.add(Sketch("c", "One", b""), now_ms=2, dashboards_max=9)
     with pytest.raises(NameTaken):
         store.replace(TWO._replace(name="One"), now_ms=2, revision=None)
@@ -182,3 +182,9 @@ def test_where_there_is_no_room_for_one_that_is_said_and_nothing_of_damage(
     with no_growth(beyond_bytes=0), pytest.raises(DiskFull, match="make room on the disk"):
         ControlStore.open(tmp_path, now_ms=1)
     ControlStore.open(tmp_path, now_ms=1).close()
+
+
+def test_what_is_no_file_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(UnusableControlStore, match="unable to open database file"):
+        ControlStore.open(tmp_path, now_ms=1)

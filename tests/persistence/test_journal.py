@@ -1,9 +1,10 @@
 import errno
+import os
 import shutil
 
 import pytest
 
-from engine.errors import Corruption, DiskFull, JournalFailed
+from engine.errors import Corruption, DiskFull, JournalFailed, UnusableFolder
 from engine.events import Body, Kind
 from persistence.aside import real_disk
 from persistence.growing import BUFFER_BYTES_MAX
@@ -504,6 +505,17 @@ def test_a_segment_that_cannot_be_read_is_damage(tmp_path):
         opened(tmp_path)
 
 
+class OfSomebodyElse(FaultyDisk):
+    def read(self, path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_segment_of_somebody_else_is_no_damage(tmp_path):
+    written(tmp_path, records=1, close=True)
+    with pytest.raises(UnusableFolder, match="segment: Permission denied"):
+        opened(tmp_path, disk=OfSomebodyElse())
+
+
 @pytest.mark.parametrize("call", ["open_append", "truncate", "sync"])
 def test_a_journal_that_cannot_be_written_does_not_open(tmp_path, call):
     written(tmp_path, records=1, close=False)
@@ -618,7 +630,7 @@ def test_a_failed_write_or_sync_ends_the_journal_for_good(tmp_path, call):
     journal = opened(tmp_path, disk=disk)
     add(journal, times=2)
     disk.fail_next(call, errno.EIO)
-    with pytest.raises(JournalFailed, match=r"Input/output error\. Look after the disk"):
+    with pytest.raises(JournalFailed, match=r"Input/output error\. Check the disk"):
         add(journal)
     disk.calls.clear()
     for method in (lambda: add(journal), journal.flush, journal.sync, lambda: journal.trim(9)):

@@ -82,6 +82,11 @@ def test_a_start_removes_what_belongs_to_no_report_and_nothing_else(
     assert names(folder) == [f"{KEY}.json", "notes.txt"]
 
 
+def test_a_folder_that_cannot_be_opened_is_named(store: ReportStore, folder: Path) -> None:
+    folder.symlink_to("x" * 300)
+    assert store.load() == ([], [folder])
+
+
 def test_what_cannot_be_opened_or_removed_is_named_and_stays(
     store: ReportStore, folder: Path
 ) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from quart.typing import TestClientProtocol as Client
 
 from engine.actors.runtime import Engine
 from engine.config import Config
 from persistence.recovery import recover
+from tests.web.sockets import served
 from web.app import Application, create_app
 from web.archiving import Archiving
 from web.control import Control
@@ -75,3 +77,17 @@ async def no_reports(up_to_ms: int) -> None:
 @pytest.fixture
 def app(service: LateEngine, config: Config, control: Control) -> Application:
     return create_app(service, config, control)
+
+
+@pytest.fixture
+def client(app: Application) -> Client:
+    return app.test_client()
+
+
+@pytest.fixture
+async def plain_port(
+    service: LateEngine, config: Config, control: Control
+) -> AsyncIterator[int]:
+    """Where an application over the same engine listens without the lane."""
+    async with served(create_app(service, config, control), config) as port:
+        yield port

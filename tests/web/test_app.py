@@ -1,7 +1,5 @@
 """The application: every route answers in its shape, and every refusal is a problem."""
 
-import base64
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,36 +10,17 @@ from quart.typing import TestClientProtocol as Client
 
 from engine.actors.runtime import Engine
 from engine.config import Config
+from tests.web.corpus import body_of, cases_that_need
 from tests.web.keyed import under
-from web.app import Application, create_app
+from web.app import create_app
 from web.control import Control
 from web.service import LateEngine
 
-CASES = [
-    orjson.loads(line)
-    for line in (Path(__file__).parent / "bad_inputs.jsonl").read_bytes().splitlines()
-]
 ELSEWHERE = ("/sql", "/client/v4/")
 """Routes that need processes of their own; tests/web/test_sql.py has their cases."""
-LATER = ("/exports",)
-"""Routes of the contract that are not served yet; until then nobody finds them."""
 
 JSON = {"Content-Type": "application/json"}
 METRICS = ["services", "revenue", "marketplace", "experiments", "users"]
-
-
-@pytest.fixture
-def client(app: Application) -> Client:
-    return app.test_client()
-
-
-def _body(case: dict[str, Any]) -> bytes:
-    if "body_base64" in case:
-        return base64.b64decode(case["body_base64"])
-    if "body_repeat" in case:
-        prefix, fill, times, suffix = case["body_repeat"]
-        return f"{prefix}{fill * times}{suffix}".encode()
-    return (case.get("body") or "").encode()
 
 
 def _is_problem(headers: Any, content: bytes, status: int) -> bool:
@@ -56,20 +35,19 @@ def _is_problem(headers: Any, content: bytes, status: int) -> bool:
 
 async def test_every_public_bad_input_is_refused_with_a_problem(client: Client) -> None:
     wrong = {}
-    for case in CASES:
-        if "needs" in case or case["path"].startswith(ELSEWHERE):
-            continue  # test_gate has those: on loopback no key is asked for
-        expected = [404] if case["path"].startswith(LATER) else case["expect_status"]
+    for case in cases_that_need(None):
+        if case["path"].startswith(ELSEWHERE):
+            continue
         path, _, query = case["path"].partition("?")
         reply = await client.open(
             path,
             method=case["method"],
             headers=case["headers"],
-            data=_body(case),
+            data=body_of(case),
             query_string={k: v[0] for k, v in parse_qs(query, keep_blank_values=True).items()},
         )
         content = await reply.get_data()
-        if reply.status_code not in expected or not _is_problem(
+        if reply.status_code not in case["expect_status"] or not _is_problem(
             reply.headers, content, reply.status_code
         ):
             wrong[case["id"]] = (reply.status_code, case["why"], content[:200])

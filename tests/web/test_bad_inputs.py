@@ -4,11 +4,9 @@ Without TLS the hot routes are on the lane and the others come through it; with 
 are Quart's.
 """
 
-import base64
 import socket
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -17,11 +15,8 @@ import pytest
 import trustme
 
 from tests.server import Server
+from tests.web.corpus import cases_that_need, request_of
 
-CORPUS: Final = Path(__file__).parent / "bad_inputs.jsonl"
-CASES: Final[list[dict[str, Any]]] = [
-    one for one in map(orjson.loads, CORPUS.read_bytes().splitlines()) if "needs" not in one
-]
 PLAIN_TEXT: Final = "analytics_engine"
 """In the paths of Cloudflare's interface, whose refusals are texts."""
 
@@ -85,28 +80,13 @@ def served(
             yield reached
 
 
-def sent(one: dict[str, Any]) -> bytes:
-    """The request of a line of the corpus."""
-    if "body_repeat" in one:
-        prefix, fill, times, suffix = one["body_repeat"]
-        body = (prefix + fill * times + suffix).encode()
-    elif "body_base64" in one:
-        body = base64.b64decode(one["body_base64"])
-    else:
-        body = str(one.get("body", "")).encode("utf-8", "surrogatepass")
-    lines = [f"{one['method']} {one['path']} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
-    lines += [f"{name}: {text}" for name, text in one.get("headers", {}).items()]
-    lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
 def test_every_bad_input_gets_its_status_and_a_problem_and_changes_nothing(
     served: Served,
 ) -> None:
     before = served.state()
     wrong = []
-    for one in CASES:
-        status, media, body = served.ask(sent(one))
+    for one in cases_that_need(None):
+        status, media, body = served.ask(request_of(one))
         if status not in one["expect_status"]:
             wrong.append((one["id"], one["why"], status, body[:200]))
         elif PLAIN_TEXT in one["path"]:

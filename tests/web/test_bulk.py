@@ -12,7 +12,7 @@ from quart.typing import TestClientProtocol as Client
 from engine.actors.runtime import Engine
 from engine.config import Config
 from tests.web.conftest import NOW_MS
-from web.app import Application, create_app
+from web.app import create_app
 from web.control import Control
 from web.service import LateEngine
 
@@ -31,11 +31,6 @@ def lines(events: Sequence[bytes]) -> bytes:
 
 GOOD = [call(n) for n in range(40)]
 BAD = [*GOOD[:3], call(3, latencyMs=-1), *GOOD[4:9], b'{"eventType":"x"}', GOOD[9]]
-
-
-@pytest.fixture
-def client(app: Application) -> Client:
-    return app.test_client()
 
 
 async def counted(engine: Engine) -> int:
@@ -197,7 +192,7 @@ async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(
 async def test_only_bulk_reads_what_is_packed(client: Client, path: str, encoding: str) -> None:
     reply = await client.post(path, data=GZIP, headers={"Content-Encoding": encoding})
     assert reply.status_code == 415
-    assert b"POST /track/bulk alone" in await reply.get_data()
+    assert b"Only POST /track/bulk reads" in await reply.get_data()
 
 
 async def test_preflights_allow_what_bulk_needs(client: Client) -> None:

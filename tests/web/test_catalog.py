@@ -8,7 +8,7 @@ from quart.typing import TestClientProtocol as Client
 
 from engine.config import Config
 from tests.web.conftest import NOW_MS
-from web.app import Application, create_app
+from web.app import create_app
 from web.control import Control
 from web.service import LateEngine
 
@@ -36,11 +36,6 @@ EVENTS: list[dict[str, Any]] = [
     },
     {"eventType": "experiment_view", "experimentId": "e", "variantIndex": 1},
 ]
-
-
-@pytest.fixture
-def client(app: Application) -> Client:
-    return app.test_client()
 
 
 async def data(client: Client, path: str) -> Any:

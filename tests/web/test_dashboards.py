@@ -10,7 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from engine.config import Config
 from persistence.control import Sketch
 from tests.server import ROOT
-from web.app import Application, create_app
+from web.app import create_app
 from web.control import Control
 from web.service import LateEngine
 
@@ -59,11 +59,6 @@ TAKEN: list[tuple[str, dict[str, str]]] = [
     ("users", {"cohorts": "week", "endDate": "1759320000000"}),
 ]
 """Those that can be answered some day, or could once."""
-
-
-@pytest.fixture
-def client(app: Application) -> Client:
-    return app.test_client()
 
 
 async def made(client: Client, **changes: Any) -> dict[str, Any]:
@@ -386,7 +381,7 @@ async def test_a_link_opens_its_dashboard_until_it_is_taken_back(client: Client)
     opened = (await (await client.get(path)).get_json())["data"]
     assert (opened["id"], opened["isShared"]) == (board["id"], True)
     assert (await client.delete(f"/dashboards/{board['id']}/share")).status_code == 204
-    assert "was taken back" in await detail(await client.get(path), 404)
+    assert "sharing was ended" in await detail(await client.get(path), 404)
     assert await shared(client, board) != token
 
 

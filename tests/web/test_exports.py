@@ -354,7 +354,7 @@ def test_the_command_keeps_no_part_and_says_why(server: Server, tmp_path: Path) 
         ((str(server.data), "--of", "users"), 1, "A folder has events alone"),
         ((str(tmp_path),), 1, "has no archive"),
         (("--url", server.url, "--with", "format"), 1, "NAME=VALUE"),
-        (("--url", server.url, "--with", "limit=1"), 1, "no parameter of this route"),
+        (("--url", server.url, "--with", "limit=1"), 1, "not a parameter of this route"),
         (("--url", "http://127.0.0.1:1"), 1, "No server answers"),
         ((str(tmp_path), "--url", server.url), 2, "not both"),
     ):

@@ -16,7 +16,7 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from tests.server import PATIENCE_S, ROOT
 from tests.web.conftest import unheard
-from web.app import Application, create_app
+from web.app import create_app
 from web.archiving import Archiving
 from web.control import Control
 from web.service import LateEngine
@@ -24,11 +24,6 @@ from web.service import LateEngine
 VIEW = b'{"eventType":"marketplace_view","serviceId":"s-1","eventId":"e-1"}'
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 PATH = "/metrics/prometheus"
-
-
-@pytest.fixture
-def client(app: Application) -> Client:
-    return app.test_client()
 
 
 async def read(client: Client) -> dict[str, float]:

@@ -237,7 +237,7 @@ def test_a_damaged_file_holds_up_nothing_else_and_a_rebuild_completes_the_erasur
 def test_the_command_makes_no_data_folder_of_any_folder(tmp_path: Path) -> None:
     refused = tallymark("forget", "anna", "--data", str(tmp_path))
     assert refused.returncode == 1
-    assert "no data folder" in refused.stderr
+    assert "not a data folder" in refused.stderr
     assert list(tmp_path.iterdir()) == []
 
 

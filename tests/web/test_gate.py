@@ -13,9 +13,10 @@ from engine.actors.runtime import Engine
 from engine.config import Config
 from persistence.keys import ROLES, KeyStore, digest_of, new_key
 from tests.web.conftest import NOW_MS
+from tests.web.corpus import cases_that_need, request_of
 from tests.web.keyed import KEYS, bearer, keyed_control, under
 from tests.web.sockets import Answer, served, wire
-from tests.web.test_lane import EVENT, JSON, bad_inputs_that_need, compared, request, sent
+from tests.web.test_lane import EVENT, JSON, compared, request
 from web.app import Application, create_app
 from web.control import Control
 from web.lane import Lane
@@ -37,15 +38,6 @@ def control(config: Config) -> Iterator[Control]:
 async def port(app: Application, config: Config, engine: Engine) -> AsyncIterator[int]:
     lane = Lane(engine, config, app.live, app.meter, app.gate, app.untaken)
     async with served(app, config, lane) as port:
-        yield port
-
-
-@pytest.fixture
-async def plain_port(
-    service: LateEngine, config: Config, control: Control
-) -> AsyncIterator[int]:
-    """The same without the lane."""
-    async with served(create_app(service, config, control), config) as port:
         yield port
 
 
@@ -130,10 +122,11 @@ async def test_whoever_has_no_key_changes_nothing(port: int, engine: Engine) -> 
 async def test_the_corpus_without_a_good_key_is_refused_on_both_lanes(
     port: int, plain_port: int, engine: Engine
 ) -> None:
-    cases = bad_inputs_that_need("keys")
+    cases = cases_that_need("keys")
     assert len(cases) == 3
     for one in cases:
-        with_lane, without = await asked(port, sent(one)), await asked(plain_port, sent(one))
+        raw = request_of(one)
+        with_lane, without = await asked(port, raw), await asked(plain_port, raw)
         assert compared(with_lane) == compared(without), one["id"]
         assert with_lane.status == 401
         assert orjson.loads(with_lane.body)["type"] == "/problems/unauthorized"

@@ -1,7 +1,5 @@
 """The ingest function: what it takes, what it refuses, and that taken means counted."""
 
-import base64
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,26 +7,14 @@ import pytest
 
 from engine.actors.runtime import Engine
 from engine.errors import Overloaded
+from tests.web.corpus import body_of, cases_that_need
 from web import ingest
 from web.ingest import Kind
 from web.service import LateEngine
 from web.wire import Reply
 
 VIEW = b'{"eventType":"marketplace_view","serviceId":"service-123"}'
-CASES = [
-    orjson.loads(line)
-    for line in (Path(__file__).parent / "bad_inputs.jsonl").read_bytes().splitlines()
-]
 SERVED = {kind.value: kind for kind in Kind}
-
-
-def _body(case: dict[str, Any]) -> bytes:
-    if "body_base64" in case:
-        return base64.b64decode(case["body_base64"])
-    if "body_repeat" in case:
-        prefix, fill, times, suffix = case["body_repeat"]
-        return f"{prefix}{fill * times}{suffix}".encode()
-    return (case.get("body") or "").encode()
 
 
 # Limits of bytes are kept by whoever reads the body: test_app sends those and all other cases.
@@ -36,11 +22,10 @@ def _body(case: dict[str, Any]) -> bytes:
     "case",
     [
         case
-        for case in CASES
+        for case in cases_that_need(None)
         if case["method"] == "POST"
         and case["path"] in SERVED
-        and len(_body(case)) <= 1_048_576
-        and "needs" not in case
+        and len(body_of(case)) <= 1_048_576
     ],
     ids=lambda case: case["id"],
 )
@@ -50,7 +35,7 @@ async def test_bad_input_is_refused_with_the_status_of_its_fault(
     reply = await ingest.take(
         engine,
         SERVED[case["path"]],
-        _body(case),
+        body_of(case),
         content_type=case["headers"].get("Content-Type"),
         content_encoding=case["headers"].get("Content-Encoding"),
     )

@@ -1,9 +1,7 @@
 """The lane answers what the application does, and keeps its connections in order."""
 
-import base64
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
 import orjson
@@ -12,6 +10,7 @@ import trio
 
 from engine.actors.runtime import Engine
 from engine.config import Config
+from tests.web.corpus import cases_that_need, request_of
 from tests.web.sockets import Answer, Wire, served, wire
 from web import hub, line
 from web.app import Application, create_app
@@ -20,7 +19,6 @@ from web.lane import Lane
 from web.service import LateEngine
 
 EVENT = b'{"eventType":"marketplace_view","serviceId":"s-1"}'
-BAD_INPUTS = Path(__file__).parent / "bad_inputs.jsonl"
 
 
 def request(
@@ -127,15 +125,6 @@ async def port(app: Application, config: Config, lane: Lane) -> AsyncIterator[in
         yield port
 
 
-@pytest.fixture
-async def plain_port(
-    engine: Engine, service: LateEngine, config: Config, control: Control
-) -> AsyncIterator[int]:
-    """The same engine without the lane."""
-    async with served(create_app(service, config, control), config) as port:
-        yield port
-
-
 async def asked(port: int, raw: bytes) -> Answer:
     async with wire(port) as connection:
         await connection.send(raw)
@@ -208,31 +197,13 @@ async def test_what_is_no_request_is_counted_as_a_refusal(port: int, app: Applic
     )
 
 
-def bad_inputs_that_need(needs: str | None) -> list[dict[str, object]]:
-    cases = [orjson.loads(text) for text in BAD_INPUTS.read_bytes().splitlines()]
-    wanted = [one for one in cases if one["path"].startswith("/track")]
-    return [one for one in wanted if one.get("needs") == needs]
-
-
-def sent(one: dict[str, object]) -> bytes:
-    """The request of a line of the corpus."""
-    if "body_repeat" in one:
-        prefix, fill, times, suffix = one["body_repeat"]
-        body = (prefix + fill * times + suffix).encode()
-    elif "body_base64" in one:
-        body = base64.b64decode(one["body_base64"])
-    else:
-        body = str(one.get("body", "")).encode("utf-8", "surrogatepass")
-    headers = [f"{name}: {text}".encode() for name, text in one.get("headers", {}).items()]
-    target = f"{one['method']} {one['path']}".encode()
-    return request(target, body, *headers, b"Connection: close")
-
-
 async def test_the_corpus_of_bad_inputs_is_refused_alike_by_both(
     port: int, plain_port: int, engine: Engine
 ) -> None:
-    for one in bad_inputs_that_need(None):
-        raw = sent(one)
+    for one in cases_that_need(None):
+        if not one["path"].startswith("/track"):
+            continue
+        raw = request_of(one)
         with_lane, without = await asked(port, raw), await asked(plain_port, raw)
         assert compared(with_lane) == compared(without), one["id"]
         assert with_lane.status in one["expect_status"], (one["id"], one["why"])
@@ -432,7 +403,7 @@ async def test_a_body_that_is_cut_is_refused_in_the_same_words_on_both_lanes(
     assert hot.pop("instance") == "/track"
     assert other.pop("instance") == target.split(b" ")[1].decode()
     assert other == hot
-    assert (hot["status"], hot["detail"]) == (400, "The body ends before it is whole.")
+    assert (hot["status"], hot["detail"]) == (400, "The body ends before it is complete.")
 
 
 @pytest.mark.parametrize("target", [b"POST /track", b"POST /nope"])

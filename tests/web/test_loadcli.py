@@ -85,9 +85,9 @@ def test_where_nobody_listens_it_exits_with_1_and_says_so(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--rate", "fast"), "'fast' is no rate: expected such as 10000/s or 10k/s."),
-        (("--duration", "long"), "'long' is no duration: expected such as 60s"),
-        (("--expect", "p99"), "'p99' is no threshold: expected such as p99<10ms."),
+        (("--rate", "fast"), "'fast' is not a rate: expected for example 10000/s or 10k/s."),
+        (("--duration", "long"), "'long' is not a duration: expected for example 60s"),
+        (("--expect", "p99"), "'p99' is not a threshold: expected for example p99<10ms."),
         (("--batch", "0"), "0 is not in the range"),
         (("--connections", "0"), "0 is not in the range"),
     ],

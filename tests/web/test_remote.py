@@ -10,7 +10,7 @@ import pytest
 
 from load.connection import Target
 from load.errors import LoadError, Unreachable
-from tests.server import PATIENCE_S
+from tests.server import PATIENCE_S, free_port
 from web.export_command import growing
 from web.remote import body_of, replied
 
@@ -67,6 +67,13 @@ def test_whatever_does_not_speak_http_is_told_in_one_sentence(answer: bytes) -> 
             replied(Target(said.url), "/counters")
 
 
+def test_nobody_at_an_address_is_told_in_the_words_of_the_system() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(Unreachable) as told:
+        replied(Target(url), "/counters")
+    assert str(told.value) == f"No server answers at {url}: Connection refused."
+
+
 def test_a_refusal_that_ends_before_it_is_whole_is_told_as_a_refusal() -> None:
     with saying(b"HTTP/1.1 503 No\r\nContent-Length: 100\r\n\r\n{") as said:
         with pytest.raises(LoadError, match="refused what was asked and did not say why"):
@@ -104,7 +111,7 @@ def test_a_place_that_is_no_url_is_told_like_any_other(place: bytes) -> None:
 
 def test_a_body_that_ends_before_it_is_whole_is_told_in_one_sentence() -> None:
     with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{") as said:
-        with pytest.raises(Unreachable, match="ended before it was whole"):
+        with pytest.raises(Unreachable, match="ended before it was complete"):
             body_of(replied(Target(said.url), "/counters"))
 
 

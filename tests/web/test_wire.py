@@ -97,7 +97,7 @@ def test_a_key_in_the_query_is_ignored() -> None:
         (b"granularity=NULL", "granularity: Expected one of day, hour, got 'NULL'."),
         (
             b"startDat=2025-10-01",
-            "'startDat' is no parameter of this route: "
+            "'startDat' is not a parameter of this route: "
             "it takes serviceId, granularity, limit, trend.",
         ),
         (b"serviceId=%ff", "The query is not valid UTF-8."),

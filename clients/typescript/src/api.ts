@@ -1,6 +1,6 @@
 // Written by scripts/types.mjs from /openapi.json; not to be changed by hand.
 
-/** Why a request was refused (RFC 9457); `success` is for those who look at nothing else. */
+/** Why a request was refused (RFC 9457); `success` is for clients that look no further. */
 export interface Problem {
   type: string;
   title: string;
@@ -85,7 +85,7 @@ export interface MarketplaceView {
   serviceName?: string | null;
 }
 
-/** One purchase that came of looking; its amount counts as revenue by its payment. */
+/** One purchase; revenue counts its amount only as a revenue_transaction. */
 export interface MarketplaceConversion {
   eventType: "marketplace_conversion";
   eventId?: string | null;
@@ -140,18 +140,18 @@ export interface UserSession {
   cohort?: string | null;
 }
 
-/** The event is kept, and counted in whatever is asked from now on. */
+/** The event is on disk, and in every later answer. */
 export interface Taken {
   success?: true;
 }
 
-/** A batch that tells the sender's clock, so that instants a second off or more mend. */
+/** A batch with the time by the sender's clock, by which its timestamps are corrected. */
 export interface Envelope {
   events: (ServiceExecution | RevenueTransaction | MarketplaceSearch | MarketplaceView | MarketplaceConversion | ExperimentView | ExperimentConversion | UserSession)[];
   sentAt?: string | number | null;
 }
 
-/** `count` events are kept, duplicates included; `rejected` where skipping was asked. */
+/** `count` events are kept, duplicates included; `rejected` if skipping was asked for. */
 export interface BatchTaken {
   success?: true;
   count: number;
@@ -208,7 +208,7 @@ export interface Before {
   p95: number | null;
 }
 
-/** What is answered: instants, the end left out, widened to whole hours or days. keptSince is there where the range begins earlier: the figures leave out what was before it. */
+/** What was answered, the end excluded; widened to whole hours or days. keptSince is there if the range begins earlier: the figures include nothing before it. */
 export interface Range {
   start: string;
   end: string;
@@ -233,7 +233,7 @@ export interface RevenueAnswer {
   previous?: RevenueFigures;
 }
 
-/** Money in `currency`; null with a `reason` where amounts in several cannot be added. mrr alone is null where sales can be added, and what recurs is in other currencies. topServices is empty where one creator was asked for, unless it was of one service. */
+/** Money in `currency`; null with a `reason` where amounts in several cannot be added. If sales can be added and recurring revenue is in other currencies, mrr alone is null. topServices is empty if a creator was asked for without a service. */
 export interface RevenueFigures {
   gmv: number | null;
   mrr: number | null;
@@ -252,7 +252,7 @@ export interface RevenueFigures {
   series?: RevenueStep[];
 }
 
-/** All figures in one currency; rates in percent, null where nothing divides them. */
+/** All figures in one currency; rates in percent, null where the denominator is 0. */
 export interface InCurrency {
   gmv: number;
   mrr: number;
@@ -335,7 +335,7 @@ export interface ExperimentsAnswer {
   range?: Range;
 }
 
-/** One experiment. unitKind what is counted as one: a user, a session, both (mixed), or, without ids, an event, whose figures are too sure of themselves unitsNeeded units per variant to tell a lift of 10 % with a power of 80 % daysNeeded days until then at the present pace; null where that many are never kept sampleRate 1 unless units are a sample */
+/** One experiment. unitKind what is counted as one: a user, a session, both (mixed), or, without ids, an event: then all certainties are overstated unitsNeeded units per variant to tell a lift of 10 % with a power of 80 % daysNeeded days until then at the present pace; null where that many are never kept sampleRate 1 unless units are a sample */
 export interface ExperimentRow {
   experimentId: string;
   experimentName: string;
@@ -489,7 +489,7 @@ export interface ForgettingAnswer {
   data: Progress;
 }
 
-/** How far an erasure is. seq its number: what came before it goes, what comes after is new data archiveFiles files of the archive that are still to be read unreadable damaged files of it: while one counts, nobody knows whom it holds */
+/** How far an erasure is. seq its number: what came before it goes, what comes after is new data archiveFiles files of the archive that are still to be read unreadable damaged files of it, which may hold the person */
 export interface Progress {
   state: "erased" | "erasing";
   seq: number;
@@ -507,7 +507,7 @@ export interface Steps {
   snapshots: boolean;
 }
 
-/** A damaged file of the archive, and why it cannot be looked through. */
+/** A damaged file of the archive, and why it cannot be read. */
 export interface Unreadable {
   name: string;
   reason: string;
@@ -518,7 +518,7 @@ export interface ToldList {
   data: Told[];
 }
 
-/** A report as it is answered. status queued, running, done or failed family what it is of: a family, events, or sql asked the request, as it was taken progress percent; null where nobody knows, as of figures of a family rows where they are counted sizeBytes of the file, as far as it is written file where it is to be had, once it is done expiresAt when it is removed reason why it failed */
+/** A report as it is answered. status queued, running, done or failed family what it is of: a family, events, or sql asked the request, as it was taken progress percent; null where it is not known, as for the figures of a family rows how many, where they are counted sizeBytes of the file, as far as it is written file the path of the file, once it is done expiresAt when it is removed reason why it failed */
 export interface Told {
   id: string;
   status: "done" | "failed" | "queued" | "running";
@@ -621,7 +621,7 @@ export interface UsersReport {
   format?: "csv" | "json" | "ndjson";
 }
 
-/** GET /health; the figures of the engine are there once it is. Whoever has no key that may read, where there are keys, is told the status alone. `failed`: no event is taken until a restart, questions are answered; `reason` says why. */
+/** GET /health; the figures of the engine are there once it is. If there are keys, whoever has none that may read is told only the status. `failed`: no event is taken until a restart, questions are answered; `reason` says why. */
 export interface Health {
   status: "failed" | "ok" | "recovering" | "stopping";
   version?: string;
@@ -645,7 +645,7 @@ export interface StreamHealth {
   limit: number;
 }
 
-/** The settings that whoever shows the figures needs to know; no secret, and no path. */
+/** The settings that are needed to show figures; no secret, and no path. */
 export interface ToldSettings {
   timezone: string;
   reportingCurrency: string;
@@ -692,7 +692,7 @@ export interface ArchiveHealth {
   reason: string | null;
 }
 
-/** GET /ready, where it is 200; `memoryBytes` says what each part of the state occupies. Whoever has no key that may read, where there are keys, is told that it is ready alone. */
+/** GET /ready, where it is 200; `memoryBytes` says what each part of the state occupies. If there are keys, whoever has none that may read is told only that it is ready. */
 export interface Ready {
   ready?: true;
   memoryBytes?: Record<string, number>;
@@ -797,7 +797,7 @@ export interface Layout {
   h: number;
 }
 
-/** A dashboard as it is sent; what else it holds is left out, its id and times too. refreshInterval in seconds; isLive: it follows the stream as well */
+/** A dashboard as it is sent; other fields, such as its id and times, are ignored. refreshInterval in seconds; isLive: it follows the stream as well */
 export interface Given {
   name: string;
   type?: "custom" | "experiments" | "marketplace" | "revenue" | "service_performance" | "users";
@@ -825,7 +825,7 @@ export interface Shared {
   data: Share;
 }
 
-/** What opens a dashboard read-only, until it is taken back. */
+/** What opens a dashboard read-only, until sharing is ended. */
 export interface Share {
   token: string;
   path: string;
@@ -886,7 +886,7 @@ export interface ExperimentGiven {
 export interface ServicesParameters {
   /** ISO date (its whole day) or instant, or epoch milliseconds */
   startDate?: string;
-  /** ISO date (included whole) or instant (left out) */
+  /** ISO date (included with its whole day) or instant (excluded) */
   endDate?: string;
   /** IANA zone; default: the reporting zone */
   timezone?: string;
@@ -905,7 +905,7 @@ export interface ServicesParameters {
 export interface RevenueParameters {
   /** ISO date (its whole day) or instant, or epoch milliseconds */
   startDate?: string;
-  /** ISO date (included whole) or instant (left out) */
+  /** ISO date (included with its whole day) or instant (excluded) */
   endDate?: string;
   /** IANA zone; default: the reporting zone */
   timezone?: string;
@@ -921,7 +921,7 @@ export interface RevenueParameters {
 export interface MarketplaceParameters {
   /** ISO date (its whole day) or instant, or epoch milliseconds */
   startDate?: string;
-  /** ISO date (included whole) or instant (left out) */
+  /** ISO date (included with its whole day) or instant (excluded) */
   endDate?: string;
   /** IANA zone; default: the reporting zone */
   timezone?: string;
@@ -936,7 +936,7 @@ export interface MarketplaceParameters {
 export interface ExperimentsParameters {
   /** ISO date (its whole day) or instant, or epoch milliseconds */
   startDate?: string;
-  /** ISO date (included whole) or instant (left out) */
+  /** ISO date (included with its whole day) or instant (excluded) */
   endDate?: string;
   /** IANA zone; default: the reporting zone */
   timezone?: string;
@@ -949,7 +949,7 @@ export interface ExperimentsParameters {
 export interface UsersParameters {
   /** ISO date (its whole day) or instant, or epoch milliseconds */
   startDate?: string;
-  /** ISO date (included whole) or instant (left out) */
+  /** ISO date (included with its whole day) or instant (excluded) */
   endDate?: string;
   /** IANA zone; default: the reporting zone */
   timezone?: string;

@@ -113,7 +113,7 @@ async def test_a_full_queue_refuses_after_a_second(tmp_path, autojump_clock):
     queue = queue_of(config_of(tmp_path, queue_events_max=3))
     await queue.put(waiting(events=2))
     started = trio.current_time()
-    with pytest.raises(Overloaded, match="2 events wait to be written") as refusal:
+    with pytest.raises(Overloaded, match="2 events are already waiting") as refusal:
         await queue.put(waiting(events=2))
     assert trio.current_time() - started == ROOM_WAIT_S
     assert refusal.value.retry_after_s == 1

@@ -144,7 +144,7 @@ def test_days_of_another_zone_are_refused_with_the_zones_that_can_be_asked_in() 
 
 
 def test_users_are_not_told_by_the_hour() -> None:
-    with pytest.raises(InvalidQuestion, match="users are counted by days"):
+    with pytest.raises(InvalidQuestion, match="users are counted by day"):
         figures(House(), "11-01", "11-02", granularity="hour")
 
 

@@ -35,3 +35,10 @@ def test_minutes_of_several_former_shards_add_up() -> None:
         add(former, 1, count)
         back.load(dict(former.dump(full=False)), Everything())
     assert executions(back, 2) == 11
+
+
+def test_after_a_clock_was_set_back_what_came_before_is_not_of_the_last_minutes() -> None:
+    counters = Counters()
+    for minutes_ago in (-40, -1, 1):
+        add(counters, minutes_ago)
+    assert executions(counters, 5) == 1

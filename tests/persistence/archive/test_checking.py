@@ -10,11 +10,13 @@ import duckdb
 import msgspec
 import pytest
 
+from engine.config import Config
 from persistence.archive import manifest as manifests
 from persistence.archive.checking import NoArchive, check, manifest_of
 from persistence.archive.columns import STORED, SUFFIX, quoted, source_of
 from persistence.archive.manifest import File, Manifest
 from persistence.archive.rebuilding import rebuild
+from persistence.audit import NotADataFolder
 from persistence.record import UnknownFormat
 from tests.archives import DAY_MS, NOW_MS, House, rows_of, view
 from tests.damage import flip
@@ -145,6 +147,12 @@ def test_an_archive_of_version_1_is_made_anew(
     rebuild(house.config, log=print)
     assert house.rows()[:-1] == rows
     assert flaws_of(house) == []
+
+
+def test_a_folder_in_which_no_server_ever_ran_is_left_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(NotADataFolder):
+        rebuild(Config(data=tmp_path), log=print)
+    assert list(tmp_path.iterdir()) == []
 
 
 def spoil(path: Path, select: str) -> None:

@@ -17,7 +17,6 @@ from persistence.archive.columns import (
     filed_of,
     literal,
     quoted,
-    select_of,
     source_of,
 )
 
@@ -47,6 +46,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
         f"(FORMAT parquet, ROW_GROUP_SIZE 10240)"
     )
     return str(path)
+
+
+def select_of(files: list[str], table: str = "events") -> str:
+    """Every row of the files, with the columns that a query sees."""
+    shown = ", ".join(
+        f"{literal(table) if column.name == 'dataset' else column.sql} AS {quoted(column.name)}"
+        for column in SHOWN
+    )
+    return f"SELECT {shown} FROM {source_of(files)}"
 
 
 def typed(sql: str) -> list[tuple[str, str]]:

@@ -309,6 +309,7 @@ def test_an_expression_of_the_superset_has_the_value_and_type_that_clickhouse_gi
         ("toDateTime(0, 'Mars/Base')", 'unknown time zone "Mars/Base"'),
         ("lower(1)", "lower takes texts, not UInt8"),
         ("substring('a')", "substring takes 2 to 3 arguments, not 1"),
+        ("now('UTC')", "now takes 0 arguments, not 1"),
         ("'a' + 1", "+ takes numbers, not String"),
         ("'a' = 1", "is no number"),
         ("double1 = '-²'", '"-²" is no number'),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,6 +82,33 @@ def test_rows_can_be_ordered_by_what_is_not_selected(worker: Asking, files: list
         "SELECT blob2 FROM events GROUP BY blob2 ORDER BY max(double1) DESC, count()", files
     )
     assert [row["blob2"] for row in found] == ["s-1", "s-0", "s-2"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("0 - double1 AS x FROM events GROUP BY double1 ORDER BY x", range(-199, 1)),
+        ("double1 AS x FROM events GROUP BY x ORDER BY 0 - double1", range(199, -1, -1)),
+        (
+            "intDiv(_sample_interval * double1, 10) * 10 AS x FROM events "
+            "GROUP BY intDiv(_sample_interval * double1, 10) ORDER BY x DESC",
+            map(str, range(190, -1, -10)),
+        ),
+        (
+            "upper(blob2) AS x FROM events GROUP BY blob2 ORDER BY x DESC",
+            ["S-2", "S-1", "S-0"],
+        ),
+        (
+            "blob2 AS x FROM events GROUP BY x ORDER BY if(x = 's-1', 0, 1), x",
+            ["s-1", "s-0", "s-2"],
+        ),
+    ],
+)
+def test_groups_are_ordered_by_what_is_made_of_what_they_are_grouped_by(
+    worker: Asking, files: list[str], asked: str, expected: Iterable[Any]
+) -> None:
+    found = worker.rows(f"SELECT {asked}", files)
+    assert [row["x"] for row in found] == list(expected)
 
 
 def test_limit_and_offset_cut_the_rows_and_say_how_many_there_were(
