@@ -187,7 +187,7 @@ class _Select:
             if self._scope.find(name, None) is not None:
                 return None
             raise InvalidQuery(
-                f'"{short(name)}" is an aggregate, which has no place in '
+                f'"{short(name)}" is an aggregate, which cannot stand in '
                 f"{no_aggregate or 'another aggregate'}"
             )
         return replace(found, loose=None) if was_inside else found
@@ -290,9 +290,9 @@ class _Select:
         found = self._condition("where", "WHERE")
         self._no_aggregate = None
         if found is not None and found.windowed:
-            raise InvalidQuery("a window has no place in WHERE, but in a sub-query around it")
+            raise InvalidQuery("a window cannot stand in WHERE: filter in a query around it")
         if found is not None and found.aggregate:
-            raise InvalidQuery("an aggregate has no place in WHERE; HAVING takes it")
+            raise InvalidQuery("an aggregate cannot stand in WHERE: use HAVING")
         if any(source.events for source in self._scope.sources):
             self._shared.ranges.append(self._range())
         return (
@@ -329,7 +329,7 @@ class _Select:
                 raise InvalidQuery("unsupported in GROUP BY: a list in brackets")
             found = self._make(selected_at(one, self._node, "GROUP BY"))
             if found.aggregate or found.windowed:
-                raise InvalidQuery("an aggregate has no place in GROUP BY")
+                raise InvalidQuery("an aggregate cannot stand in GROUP BY")
             if found.loose is not None and found.sql not in texts:
                 texts.append(found.sql)
         self._no_aggregate = None
