@@ -74,7 +74,6 @@ def _with_time(operator: str, left: Made, right: Made) -> Made:
             return of(f"({left.sql} - {right.sql})::BIGINT", kinds.INT32, left, right)
         return of(f"({first} - {last})", kinds.INT32, left, right)
     if left.kind.is_time and right.kind.base == "Int" and operator in "+-":
-        unit = "DAY" if left.kind.base == "Date" else "SECOND"
-        if isinstance(right.value, int):
-            return times.shifted(left, times.span(str(right.value), unit), back=operator == "-")
+        unit = "Day" if left.kind.base == "Date" else "Second"
+        return times.added(unit, back=operator == "-")(left, right)
     raise InvalidQuery(f"{left.kind.name} {operator} {right.kind.name} has no meaning")

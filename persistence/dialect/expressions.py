@@ -174,6 +174,9 @@ class Expressions:
             sql = f"({left} IN ({', '.join(right for _, right, _ in pairs)}))"
         else:
             sql = "(" + " OR ".join(f"{one} = {right}" for one, right, _ in pairs) + ")"
+        if any(part.value is None for *_, part in pairs):  # a column, which may hold NULL
+            known = " OR ".join(f"coalesce({one} = {right}, FALSE)" for one, right, _ in pairs)
+            sql = f"(CASE WHEN ({what.sql}) IS NOT NULL THEN {known} END)"
         return of(sql, kinds.UINT8, what, *(part for *_, part in pairs), truth=True)
 
     def _like(self, node: exp.Binary) -> Made:

@@ -28,7 +28,8 @@ from persistence.dialect.made import (
 
 UNITS: Final = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 QUANTITY_MAX: Final = 1_000_000
-"""The most units in one INTERVAL."""
+SECONDS_MAX: Final = 2**32
+"""The most units in one INTERVAL, and the most seconds: as many as a DateTime can be from 1970."""
 
 _US: Final = {"SECOND": 1_000_000, "MINUTE": 60_000_000, "HOUR": 3_600_000_000}
 _DAY_US: Final = 86_400_000_000
@@ -56,11 +57,12 @@ def span(quantity: str, unit: str) -> Made:
     unit = unit.upper().removesuffix("S")
     if unit not in UNITS:
         raise InvalidQuery(f'unknown unit "{short(unit)}" of an INTERVAL')
-    if not re.fullmatch(r"-?\d{1,7}", quantity.strip()):
+    if not re.fullmatch(r"-?\d{1,10}", quantity.strip()):
         raise InvalidQuery(f'"{short(quantity)}" is no quantity of an INTERVAL')
     count = int(quantity)
-    if abs(count) > QUANTITY_MAX:
-        raise InvalidQuery(f"an INTERVAL has at most {QUANTITY_MAX} units")
+    most = SECONDS_MAX if unit == "SECOND" else QUANTITY_MAX
+    if abs(count) > most:
+        raise InvalidQuery(f"an INTERVAL has at most {most} units")
     if unit == "QUARTER":
         count, unit = 3 * count, "MONTH"
     return Made(f"INTERVAL ({count}) {unit}", kinds.INTERVAL, value=Span((count, unit)))

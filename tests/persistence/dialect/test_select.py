@@ -435,6 +435,9 @@ def test_a_null_among_the_values_hides_nobody_who_is_not_in_them(
             asked = f"SELECT DISTINCT userId FROM events WHERE userId {word} ({values})"
             found = worker.rows(asked, files, extra=True)
             assert {row["userId"] for row in found} == expected, asked
+    for word, n in (("IN", 1), ("NOT IN", 4)):
+        asked = f"SELECT count() AS n FROM events WHERE 'a' {word} (userId, category)"
+        assert worker.value(asked, files) == str(n)
 
 
 def test_limits_of_an_answer_are_kept(worker: Asking, files: list[str]) -> None:
