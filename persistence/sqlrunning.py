@@ -142,8 +142,8 @@ class Running:
         self.rows += rows
         if self.rows > self._limits.rows_max:
             raise InvalidQuery(
-                f"the answer has more than {self._limits.rows_max} rows: ask for fewer, by "
-                f"LIMIT"
+                f"the answer has more than {self._limits.rows_max} rows: ask for fewer "
+                f"with LIMIT"
             )
 
 

@@ -142,15 +142,15 @@ class Worker:
         found = read(asked["text"], rules)
         if isinstance(found, Answered):
             if self._report is not None:
-                raise InvalidQuery("only a SELECT can be made a report of")
+                raise InvalidQuery("a report can only be made of a SELECT")
             body = list(self._listed(found))
             return _done(sqlformat.MEDIA[found.format], len(found.rows), body), body
         if self._report is not None and found.says_format:
-            raise InvalidQuery("FORMAT has no place in a report: its field `format` says it")
+            raise InvalidQuery("a report takes no FORMAT: give its field `format` instead")
         if asked.get("sampled") and found.reads_events and found.reads > 1:
             raise InvalidQuery(
-                "a query with a budget reads the table of events once: a sample of each of "
-                "two tables does not join to a sample"
+                "a query with a budget may read the table of events only once: samples of two "
+                "tables do not join to a sample of the whole"
             )
         self._query = found
         return {

@@ -198,8 +198,8 @@ class Exports:
             raise archive_off()
         if deadline_s is None and self._places >= self._config.exports_max:
             raise TooManyExports(
-                f"{self._places} exports of events are under way, as many as may. Try again "
-                f"when one has ended.",
+                f"{self._places} exports of events are running already, the most that may. Try "
+                f"again when one has ended.",
                 RETRY_AFTER_S,
             )
         self._must_run()

@@ -177,8 +177,8 @@ class Sql:
             )
         if self._asked >= self._config.sql_workers + self._config.sql_queue_max:
             raise TooManyQueries(
-                f"{self._config.sql_queue_max} queries wait already, as many as may. Try again "
-                f"in a second."
+                f"{self._config.sql_queue_max} queries are waiting already, the most that may. "
+                f"Try again in a second."
             )
         self._asked += 1
         try:

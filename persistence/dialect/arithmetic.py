@@ -35,7 +35,7 @@ def _known(value: str) -> int | float:
     with suppress(ValueError):
         if isfinite(found := float(value)):
             return found
-    raise InvalidQuery(f'"{short(value)}" is no number')
+    raise InvalidQuery(f'"{short(value)}" is not a number')
 
 
 def _is_whole(value: str) -> bool:

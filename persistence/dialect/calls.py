@@ -126,14 +126,14 @@ class Calls:
         if was_inside is not None:
             self._around.inside_aggregate(inside=was_inside)
         if was_inside or (not over and any(arg.aggregate for arg in args)):
-            raise InvalidQuery(f"an aggregate stands inside of {short(told)}")
+            raise InvalidQuery(f"an aggregate cannot stand inside of {short(told)}")
         condition = args.pop() if has_if and args else None
         fits = aggregate.fewest <= len(args) <= aggregate.most
         if not fits or len(made_params) > aggregate.params or (has_if and condition is None):
             takes = count_told(aggregate.fewest + has_if, aggregate.most + has_if)
             raise InvalidQuery(f"{short(told)} takes {takes}, not {len(given)}")
         if any(arg.windowed for arg in args):
-            raise InvalidQuery(f"a window stands inside of {short(told)}")
+            raise InvalidQuery(f"a window cannot stand inside of {short(told)}")
         return Call(told, made_params, tuple(args), distinct, star, over), condition
 
 

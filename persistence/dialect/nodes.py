@@ -50,7 +50,7 @@ def no_select(node: exp.Expr) -> InvalidQuery:
     """The refusal of a statement that is not a SELECT."""
     name = node.key.upper() if node.key != "command" else str(node.this).upper()
     if name == "SHOW":
-        return InvalidQuery("SHOW knows TABLES, TIMEZONES and TIMEZONE, and FORMAT behind them")
+        return InvalidQuery("SHOW takes TABLES, TIMEZONES or TIMEZONE, and a FORMAT")
     if isinstance(node, exp.Condition):  # a value, a list, JSON: no statement has that name
         return InvalidQuery("only SELECT and SHOW can be run")
     return InvalidQuery(f"only SELECT and SHOW can be run, not {short(name)}")

@@ -51,7 +51,7 @@ def check(text: str, *, bytes_max: int) -> None:
         if piece in "([{":
             depth += 1
             if depth > NESTING_MAX:
-                raise InvalidQuery(f"more than {NESTING_MAX} brackets within each other")
+                raise InvalidQuery(f"more than {NESTING_MAX} nested brackets")
         elif piece in ")]}":
             depth -= 1
     if words > WORDS_MAX:

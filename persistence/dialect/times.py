@@ -119,7 +119,7 @@ def parsed(value: str, zone: str | None) -> Made:
         return _unix(int(value), zone)
     found = _TEXT.fullmatch(value.strip())
     if found is None:
-        raise InvalidQuery(f'"{short(value)}" is no time of the form YYYY-MM-DD hh:mm:ss')
+        raise InvalidQuery(f'"{short(value)}" is not a time of the form YYYY-MM-DD hh:mm:ss')
     parts = [int(part or 0) for part in found.groups()]
     try:
         moment = dt.datetime(*parts, tzinfo=zones.zone_of(zone))  # type: ignore[arg-type, misc]
