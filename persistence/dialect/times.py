@@ -28,8 +28,10 @@ from persistence.dialect.made import (
 
 UNITS: Final = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 QUANTITY_MAX: Final = 1_000_000
+"""The most units in one INTERVAL, but for seconds."""
+
 SECONDS_MAX: Final = 2**32
-"""The most units in one INTERVAL, and the most seconds: as many as a DateTime can be from 1970."""
+"""As many as a DateTime of ClickHouse can be away from 1970."""
 
 _US: Final = {"SECOND": 1_000_000, "MINUTE": 60_000_000, "HOUR": 3_600_000_000}
 _DAY_US: Final = 86_400_000_000
