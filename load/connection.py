@@ -96,7 +96,7 @@ class Endpoint(NamedTuple):
             raise Unreachable(f"{target.url} is not a URL: {why}.") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unreachable(
-                f"{target.url} is not the URL of a server: expected http://HOST:PORT."
+                f"{target.url} is not a URL of a server: expected http://HOST:PORT."
             )
         headers = [
             ("Host", parts.netloc.rpartition("@")[2]),

@@ -75,8 +75,8 @@ def rows(wanted: Wanted, files: list[str]) -> tuple[str, list[str | int]]:
     """The SELECT of its rows, and its parameters."""
     shown = ", ".join(f"{_shown(name, wanted.format)} AS {quoted(name)}" for name in COLUMNS)
     tests = [
-        '"timestamp" >= make_timestamp(? // 1000 * 1000000)',
-        '"timestamp" < make_timestamp((? + 999) // 1000 * 1000000)',
+        '"timestamp" >= make_timestamp(?::BIGINT // 1000 * 1000000)',
+        '"timestamp" < make_timestamp((?::BIGINT + 999) // 1000 * 1000000)',
         f"{_AT_MS} >= ?",
         f"{_AT_MS} < ?",
     ]

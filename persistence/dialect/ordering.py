@@ -10,7 +10,7 @@ from persistence.dialect.nodes import only
 
 
 class Ordering:
-    """The ORDER BY of one SELECT; `make` makes what it orders by."""
+    """The ORDER BY of one SELECT; `make` makes what it orders by, which may have an alias."""
 
     def __init__(self, select: exp.Select, make: Callable[[exp.Expr], Made]) -> None:
         self._select = select
@@ -50,14 +50,14 @@ class Ordering:
 
 
 def selected_at(node: exp.Expr, select: exp.Select, told: str) -> exp.Expr:
-    """GROUP BY 1 and ORDER BY 1: what is selected at that place."""
+    """GROUP BY 1 and ORDER BY 1: what is selected at that place, with its alias."""
     if not isinstance(node, exp.Literal) or node.is_string or not str(node.this).isdigit():
         return node
     at = int(str(node.this)) if len(str(node.this)) < 6 else 0
     if not 1 <= at <= len(select.expressions):
         raise InvalidQuery(f"{told} {short(str(node.this))}: there is no such column")
     found: exp.Expr = select.expressions[at - 1]
-    return found.this if isinstance(found, exp.Alias) else found
+    return found
 
 
 def limits(select: exp.Select) -> str:

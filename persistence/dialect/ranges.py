@@ -53,38 +53,45 @@ class Ranges:
         else:
             return False
         are_texts = bool(values) and all(isinstance(one, exp.Literal) for one in values)
-        return are_texts and self._is(node.this, "index1")
+        return are_texts and self._column(node.this, "index1") is not None
 
     def _bounds(self, node: exp.Expr) -> Range:
         if isinstance(node, exp.Between):
-            if self._is(node.this, "timestamp"):
-                return Range(self._moment(node.args["low"]), self._moment(node.args["high"]))
-            return Range()
+            time = self._column(node.this, "timestamp")
+            if time is None:
+                return Range()
+            low, high = (self._moment(node.args[name], time) for name in ("low", "high"))
+            return Range(low, high)
         if not isinstance(node, exp.EQ | exp.GT | exp.GTE | exp.LT | exp.LTE):
             return Range()
         above = isinstance(node, exp.EQ | exp.GT | exp.GTE)
         below = isinstance(node, exp.EQ | exp.LT | exp.LTE)
-        if self._is(node.this, "timestamp"):
-            moment = self._moment(node.expression)
-        elif self._is(node.expression, "timestamp"):
-            moment = self._moment(node.this)
+        if (time := self._column(node.this, "timestamp")) is not None:
+            moment = self._moment(node.expression, time)
+        elif (time := self._column(node.expression, "timestamp")) is not None:
+            moment = self._moment(node.this, time)
             if not isinstance(node, exp.EQ):
                 above, below = below, above
         else:
             return Range()
         return Range(moment if above else None, moment if below else None)
 
-    def _is(self, node: exp.Expr, column: str) -> bool:
+    def _column(self, node: exp.Expr, name: str) -> Made | None:
+        """That column of the table itself, in whatever zone it is shown; else None."""
         if not isinstance(node, exp.Column):
-            return False
-        return self._make(node).sql.endswith(f'."{column}"')
+            return None
+        found = self._make(node)
+        return found if found.sql.endswith(f'."{name}"') else None
 
-    def _moment(self, node: exp.Expr) -> dt.datetime | None:
-        """When a moment is that is known before running; else None."""
+    def _moment(self, node: exp.Expr, time: Made) -> dt.datetime | None:
+        """When a moment is that is known before running; else None.
+
+        time  what it is compared with: a text is read by the clocks of its zone
+        """
         try:
             found = self._make(node)
             if isinstance(found.value, str):
-                return _parsed(found.value)
+                return _parsed(found.value, time.kind.zone)
             if isinstance(found.value, int) and not isinstance(found.value, bool):
                 return dt.datetime.fromtimestamp(found.value, dt.UTC)
         except (InvalidQuery, ValueError, OverflowError, OSError):
@@ -94,9 +101,9 @@ class Ranges:
         return None
 
 
-def _parsed(value: str) -> dt.datetime | None:
+def _parsed(value: str, zone: str | None) -> dt.datetime | None:
     """A text in a comparison with `timestamp` as a moment."""
-    moment = times.parsed(value, None).value
+    moment = times.parsed(value, zone).value
     return moment if isinstance(moment, dt.datetime) else None
 
 

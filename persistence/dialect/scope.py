@@ -7,6 +7,7 @@ and so do aliases that go round in a circle (`blob1 AS blob2, blob2 AS blob1`).
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -122,6 +123,15 @@ class Scope:
             known = [one for source in self.sources for one in source.columns]
             raise unknown_column(name, [*known, *self.aliases], quoted=quoted)
         return found
+
+    @contextmanager
+    def defining(self, name: str) -> Iterator[None]:
+        """While the definition of an alias is read, in which it does not stand for itself."""
+        self.resolving.append(name)
+        try:
+            yield
+        finally:
+            self.resolving.pop()
 
     def alias(self, name: str) -> exp.Expr | None:
         """What an alias stands for, where it may be meant."""

@@ -89,7 +89,7 @@ class _Select:
         self._scope = Scope()
         self._expressions = Expressions(self)
         self._make = self._expressions.make
-        self._ordering = Ordering(node, self._make)
+        self._ordering = Ordering(node, self._selected)
         self._groups: list[str] = []
         self._group_texts: frozenset[str] = frozenset()
         self._weights = Weights(self._scope)
@@ -175,13 +175,12 @@ class _Select:
 
     def _of_alias(self, name: str, tree: exp.Expr) -> Made | None:
         """The expression behind an alias; None where a column of that name is meant."""
-        self._scope.resolving.append(name)
         was_inside = self.inside_aggregate(inside=False)
         no_aggregate, self._no_aggregate = self._no_aggregate, None
         try:
-            found = self._make(tree)
+            with self._scope.defining(name):
+                found = self._make(tree)
         finally:
-            self._scope.resolving.pop()
             self._inside, self._no_aggregate = was_inside, no_aggregate
         if found.aggregate and (was_inside or no_aggregate is not None):
             if self._scope.find(name, None) is not None:
@@ -191,6 +190,13 @@ class _Select:
                 f"{no_aggregate or 'another aggregate'}"
             )
         return replace(found, loose=None) if was_inside else found
+
+    def _selected(self, node: exp.Expr) -> Made:
+        """An expression, or one of the SELECT with its alias."""
+        if not isinstance(node, exp.Alias):
+            return self._make(node)
+        with self._scope.defining(node.alias):
+            return self._make(node.this)
 
     # -- the whole ----------------------------------------------------------------------------
 
@@ -327,7 +333,7 @@ class _Select:
         for one in node.expressions:
             if isinstance(one, exp.Tuple):
                 raise InvalidQuery("unsupported in GROUP BY: a list in brackets")
-            found = self._make(selected_at(one, self._node, "GROUP BY"))
+            found = self._selected(selected_at(one, self._node, "GROUP BY"))
             if found.aggregate or found.windowed:
                 raise InvalidQuery("an aggregate cannot stand in GROUP BY")
             if found.loose is not None and found.sql not in texts:

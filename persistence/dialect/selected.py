@@ -52,9 +52,8 @@ class Selected:
     def _output(self, node: exp.Expr) -> tuple[str, Made]:
         if isinstance(node, exp.Alias):
             only(node, "this", "alias")
-            self._scope.resolving.append(node.alias)
-            found = self._make(node.this)
-            self._scope.resolving.pop()
+            with self._scope.defining(node.alias):
+                found = self._make(node.this)
             name = node.alias
         else:
             found = self._make(node)

@@ -64,6 +64,14 @@ def test_a_value_that_means_nothing_is_told_and_taken_out_of_the_address(
     assert page.locator(".state.error").all_inner_texts() == []
 
 
+def test_an_address_of_no_view_is_told_and_put_right(demo: Server, open_page: Open) -> None:
+    page = open_page(demo, "/#/nowhere/at-all?range=28d")
+    expect(page.locator(".toast")).to_contain_text("There is no view “nowhere/at-all”.")
+    expect(page).to_have_url(f"{demo.url}/#/?range=28d")
+    expect(page.locator("h1")).to_have_text("Overview")
+    settled(page)
+
+
 def test_a_search_in_the_services_narrows_the_table(demo: Server, open_page: Open) -> None:
     page = open_page(demo, "/#/services")
     settled(page)

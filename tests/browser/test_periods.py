@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Complaints, Open, execution, settled
+from tests.browser.conftest import Complaints, Open, archived, execution, settled
 from tests.server import Server
 
 DAY = dt.timedelta(days=1)
@@ -89,6 +89,27 @@ def test_a_period_without_data_says_so_in_every_view(
         settled(page)
         expect(page.locator("main .state").first).to_contain_text("No")
         assert page.locator(".state.error").all_inner_texts() == []
+
+
+def test_the_failures_of_a_service_are_those_of_the_period(
+    server: Server, page: Page, open_page: Open
+) -> None:
+    before = dt.datetime.now(dt.UTC) - 3 * DAY
+    failed = [
+        execution(success=False, errorCode="BEFORE", timestamp=int(before.timestamp() * 1000)),
+        execution(success=False, errorCode="LATELY"),
+    ]
+    assert server.client.post("/track/batch", json=failed).status_code == 200
+    archived(server)
+    open_page(server, f"/#/services/s-1?range={before:%Y-%m-%d}..{before:%Y-%m-%d}")
+    settled(page)
+    expect(page.locator(".failures li")).to_have_count(1)
+    expect(page.locator(".failures li")).to_contain_text("BEFORE")
+    page.get_by_role("link", name="BEFORE").click()
+    rows = page.get_by_role("table").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    open_page(server, "/#/services/s-1")
+    expect(page.locator(".failures li")).to_have_count(2)
 
 
 def test_nothing_is_compared_with_a_time_before_the_first_event(

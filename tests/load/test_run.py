@@ -80,7 +80,7 @@ async def test_the_json_holds_all_of_it(server: Server) -> None:
 
 
 async def test_a_server_behind_tls_is_refused_with_what_to_do() -> None:
-    with pytest.raises(LoadError, match="plain HTTP alone"):
+    with pytest.raises(LoadError, match="plain HTTP only"):
         await run(plan_of(Target("https://127.0.0.1:1"), "steady"))
 
 

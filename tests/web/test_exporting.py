@@ -14,6 +14,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden, source_of
+from tests.archives import EPOCH
 from tests.children import children
 from tests.handles import no_handles
 from tests.sqlworkers import written
@@ -88,6 +89,16 @@ async def test_without_files_there_are_columns_and_no_rows() -> None:
             wanted = EventsWanted(format=format_, start_ms=0, end_ms=1)
             body = await whole(await exports.open(wanted))
             assert len(body.splitlines()) == rows
+
+
+async def test_a_week_around_the_first_day_of_the_epoch_is_a_period_like_any_other(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path / "rows.parquet", [{"timestamp": EPOCH, "seq": 1}, {"seq": 2}])
+    week = EventsWanted(format="ndjson", start_ms=-518_400_000, end_ms=86_400_000)
+    async with exporting([path]) as exports:
+        lines = (await whole(await exports.open(week))).splitlines()
+    assert [orjson.loads(line)["seq"] for line in lines] == [1]
 
 
 async def test_no_more_may_run_than_the_setting_says(file: str) -> None:

@@ -49,7 +49,7 @@ def test_after_a_kill_nobody_is_waited_for(tmp_path: Path) -> None:
     with Server(data) as server:
         server.kill()
         done = keys("add", "--role", "read", data=data)
-        assert (done.returncode, "not taken notice" in done.stderr) == (0, False)
+        assert (done.returncode, "not read the change" in done.stderr) == (0, False)
         server.start()
         assert status(server, done.stdout.strip()) == 200
 

@@ -109,7 +109,7 @@ def test_the_profiles_are_listed_with_what_they_are_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["load", "profiles"]) == 0
-    assert "steady               One rate from begin to end.\n" in capsys.readouterr().out
+    assert "steady               One rate from beginning to end.\n" in capsys.readouterr().out
 
 
 def test_the_capacity_is_searched_and_told(server: Server, tmp_path: Path) -> None:

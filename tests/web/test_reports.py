@@ -403,7 +403,7 @@ def test_the_command_keeps_no_part_of_a_query_and_says_why(
         ((*on, "--sql", "SELECT nope FROM events"), 1, "unable to find type of column"),
         ((*at, "--sql", failing), 1, "could not be read"),
         ((*on, "--sql", failing), 1, "could not be read"),
-        ((*on, "--sql", "SHOW TABLES"), 1, "only a SELECT"),
+        ((*on, "--sql", "SHOW TABLES"), 1, "only be made of a SELECT"),
         (("--url", "http://127.0.0.1:1", "--sql", "SELECT 1"), 1, "No server answers"),
         ((*at, "--sql", "SELECT 1", "--of", "users"), 2, "no --of"),
         ((*at, "--sql", "SELECT 1", "--with", "limit=1"), 2, "no --with"),

@@ -71,8 +71,12 @@ def test_an_alias_wins_over_a_column_but_not_where_an_aggregate_has_no_place(
     asked = "SELECT blob2 AS blob3, blob3 AS blob2 FROM events ORDER BY double1 LIMIT 1"
     assert worker.rows(asked, files) == [{"blob3": "s-0", "blob2": "u-0"}]
     day = "toStartOfDay(timestamp) AS timestamp"
-    asked = f"SELECT {day}, count() AS n FROM events GROUP BY timestamp"
-    assert len(worker.rows(asked, files)) == 3
+    for by in ("timestamp", "1"):
+        asked = f"SELECT {day}, count() AS n FROM events GROUP BY {by} ORDER BY {by} DESC"
+        found = worker.rows(asked, files)
+        assert [row["timestamp"][:10] for row in found] == [f"2025-10-0{n}" for n in (3, 2, 1)]
+    asked = "SELECT 0 - double1 AS double1 FROM events ORDER BY 1 LIMIT 1"
+    assert worker.rows(asked, files) == [{"double1": -199.0}]
 
 
 def test_rows_can_be_ordered_by_what_is_not_selected(worker: Asking, files: list[str]) -> None:

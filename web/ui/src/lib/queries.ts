@@ -1,5 +1,7 @@
 // The queries that the page itself asks or fills in: columns as docs/api.md names them.
 
+import type { Period } from "./period";
+
 /** A text as SQL quotes it. */
 export const quoted = (text: string): string =>
   `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
@@ -12,14 +14,28 @@ WHERE blob1 = 'service_execution' AND blob6 = 'error'
   AND timestamp > now() - INTERVAL '60' MINUTE
 GROUP BY code, service ORDER BY failures DESC LIMIT 7`;
 
-/** The latest failures of a service; null takes every code, '' those without one. */
-export function failuresSql(service: string, code: string | null, limit = 100): string {
+/** An instant as a column of time is compared with one. */
+const instantText = (ms: number): string => quoted(new Date(ms).toISOString().slice(0, 19).replace("T", " "));
+
+export interface Failures {
+  service: string;
+  /** null takes every code, '' those without one. */
+  code: string | null;
+  /** null takes those of all times. */
+  period: Pick<Period, "startMs" | "endMs" | "isRunning"> | null;
+  limit?: number;
+}
+
+/** The latest failures of a service. */
+export function failuresSql({ service, code, period, limit = 100 }: Failures): string {
   const onlyCode = code === null ? "" : ` AND blob8 = ${quoted(code)}`;
+  const since = period === null ? "" : `\n  AND timestamp >= ${instantText(period.startMs)}`;
+  const until = period === null || period.isRunning ? "" : ` AND timestamp < ${instantText(period.endMs)}`;
   return `-- The latest failures of one service
 SELECT timestamp, blob8 AS code, double1 AS latency_ms, blob3 AS user
 FROM events
 WHERE blob1 = 'service_execution' AND blob6 = 'error'
-  AND blob2 = ${quoted(service)}${onlyCode}
+  AND blob2 = ${quoted(service)}${onlyCode}${since}${until}
 ORDER BY timestamp DESC LIMIT ${limit}`;
 }
 

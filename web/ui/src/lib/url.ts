@@ -127,10 +127,12 @@ export function go(path: readonly string[], more: Query = {}): void {
 export function setQuery(changed: Query, options: { replace: boolean } = { replace: false }): void {
   const { path, query } = route.get();
   const hash = hashOf(path, { ...query, ...changed });
-  if (!options.replace) {
-    location.hash = hash;
-    return;
-  }
+  if (options.replace) putRight(hash);
+  else location.hash = hash;
+}
+
+/** Have another address in the place of this one. */
+export function putRight(hash: string): void {
   history.replaceState(history.state, "", hash);
   route.set(parseHash(hash));
 }

@@ -14,7 +14,7 @@ import { theme, toggleTheme } from "../lib/theme";
 import { zoneName } from "../lib/time";
 import { copy, toast } from "../lib/toasts";
 import type { Dashboard, ExperimentsAnswer, Health, ServicesAnswer } from "../lib/types";
-import { beginAnew, go, hashOf, kept, leadingAway, linkTo, setQuery, type Route } from "../lib/url";
+import { beginAnew, go, hashOf, kept, leadingAway, linkTo, putRight, setQuery, type Route } from "../lib/url";
 import { settings, useView, wasEmpty, type View } from "../lib/view";
 import { FirstRun } from "../views/firstrun";
 import { VIEWS, type ViewDef } from "../views/registry";
@@ -35,6 +35,12 @@ function defOf(route: Route): ViewDef {
 
 export function Shell({ route }: { route: Route }): JSX.Element {
   const def = defOf(route);
+  const odd = route.path[0] !== undefined && def.name === "" ? route.path.join("/") : null;
+  useEffect(() => {
+    if (odd === null) return;
+    toast(`There is no view “${odd}”. This is the overview.`);
+    putRight(linkTo([]));
+  }, [odd]);
   const view = useView(def.defaults.range === "start" ? { range: "28d", finest: "day" } : def.defaults);
   const [isEmpty, setEmpty] = useState(wasEmpty.get());
   const [isLeaving, setLeaving] = useState(false);

@@ -270,7 +270,7 @@ function Codes({ view, asked, id }: {
         height={200}
         empty={() => (all === 0 ? "No errors in this period." : null)}
       >
-        {() => <CodeList errors={errors} all={all} id={id} />}
+        {() => <CodeList errors={errors} all={all} id={id} view={view} />}
       </Answered>
       <div class="divider" />
     </>
@@ -279,10 +279,11 @@ function Codes({ view, asked, id }: {
 
 const CODES_SHOWN = 7;
 
-function CodeList({ errors, all, id }: {
+function CodeList({ errors, all, id, view }: {
   errors: Record<string, number>;
   all: number;
   id: string;
+  view: View;
 }): JSX.Element {
   const sorted = Object.entries(errors).sort(([, a], [, b]) => b - a);
   const shown = sorted.slice(0, CODES_SHOWN);
@@ -292,7 +293,7 @@ function CodeList({ errors, all, id }: {
     <ul class="share-list">
       {shown.map(([code, failures]) => (
         <li key={code}>
-          <a class="line" href={queryLink(failuresSql(id, code === "(none)" ? "" : code))}>
+          <a class="line" href={queryLink(failuresSql({ service: id, code: code === "(none)" ? "" : code, period: view.period }))}>
             {code === "(none)" ? <span class="soft">No code given</span> : <span class="mono cut">{code}</span>}
             <span class="value">{count(failures)}</span>
             <span class="part">{plain(percent((100 * failures) / all, 1))}</span>
@@ -312,13 +313,14 @@ function CodeList({ errors, all, id }: {
 const FAILURES_SHOWN = 6;
 
 function Failures({ view, id }: { view: View; id: string }): JSX.Element {
-  const asked = useRows(failuresSql(id, null, FAILURES_SHOWN), REFRESH_MS);
+  const those = { service: id, code: null, period: view.period };
+  const asked = useRows(failuresSql({ ...those, limit: FAILURES_SHOWN }), view.refreshMs);
   return (
     <>
       <PanelHead
         title="Recent failures"
         tools={
-          <a class="panel-link" href={queryLink(failuresSql(id, null))}>
+          <a class="panel-link" href={queryLink(failuresSql(those))}>
             Open in Explore
           </a>
         }
@@ -328,7 +330,7 @@ function Failures({ view, id }: { view: View; id: string }): JSX.Element {
           asked={asked}
           what="recent failures"
           height={160}
-          empty={({ data }) => (data.length === 0 ? "No failure is kept of this service." : null)}
+          empty={({ data }) => (data.length === 0 ? "No failure of this service is kept from this period." : null)}
         >
           {({ data }) => (
             <ul class="failures">

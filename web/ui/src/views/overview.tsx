@@ -272,7 +272,7 @@ function RecentErrors({ view }: { view: View }): JSX.Element {
                   key: "code", head: "Code and service", class: "code-cell",
                   cell: (row) => (
                     <>
-                      <a class={`row-link mono${row.code === "" ? " dim" : ""}`} href={queryLink(failuresSql(row.service, row.code))}>
+                      <a class={`row-link mono${row.code === "" ? " dim" : ""}`} href={queryLink(failuresSql({ service: row.service, code: row.code, period: null }))}>
                         {row.code === "" ? "(no code)" : row.code}
                       </a>
                       <span {...cut(named(row.service), "second")}>{named(row.service)}</span>
