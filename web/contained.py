@@ -13,6 +13,7 @@ import structlog
 import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 
 from engine.config import Config
@@ -63,10 +64,15 @@ class Connection(TCPServer):
 
     async def _read_data(self) -> None:
         """As Hypercorn does it, but a connection that its client has closed is not kept open
-        for the rest of its keep-alive time.
+        for the rest of its keep-alive time, nor for answers of HTTP/2 that wait for its window.
         """
-        await super()._read_data()
-        await self.idle_task.stop()
+        try:
+            await super()._read_data()
+            await self.idle_task.stop()
+        finally:  # whoever is cancelled would wait too: the end of an answer is shielded
+            if isinstance(speaking := self.protocol.protocol, H2Protocol):
+                for unsent in list(speaking.stream_buffers.values()):
+                    await unsent.close()
 
     async def protocol_send(self, event: Event) -> None:
         """As Hypercorn does it, but a reader that takes nothing loses its connection.

@@ -11,12 +11,14 @@ import pytest
 import trustme
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.events import ResponseReceived
+from h2.settings import SettingCodes
 
 from tests.keys import made
 from tests.server import PATIENCE_S, Server, tallymark
 
-NOT_ASCII = [(b":scheme", b"https"), (b":authority", b"localhost")]
-"""Of a request in which something is not."""
+REST = [(b":scheme", b"https"), (b":authority", b"localhost")]
+"""Of the head of a request, behind its method and its path."""
 
 EVENT = {"eventType": "marketplace_view", "serviceId": "s-1"}
 
@@ -99,9 +101,9 @@ def test_a_plain_request_to_a_secure_port_ends_nothing(
     "asked",
     [
         [(b":method", b"CONNECT"), (b":authority", b"localhost:80")],
-        [*NOT_ASCII, (b":method", b"G\xff"), (b":path", b"/")],
-        [*NOT_ASCII, (b":method", b"GET"), (b":path", b"/\xff")],
-        [*NOT_ASCII, (b":method", b"GET"), (b":path", b"/"), (b"x-\xff", b"\xff")],
+        [*REST, (b":method", b"G\xff"), (b":path", b"/")],
+        [*REST, (b":method", b"GET"), (b":path", b"/\xff")],
+        [*REST, (b":method", b"GET"), (b":path", b"/"), (b"x-\xff", b"\xff")],
     ],
 )
 def test_what_cannot_be_read_by_http_2_ends_nothing_and_fills_no_log(
@@ -125,6 +127,33 @@ def test_what_cannot_be_read_by_http_2_ends_nothing_and_fills_no_log(
     assert ready.status_code == 200
     assert secure.stop() == 0
     assert "connection failed" not in secure.messages
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_takes_nothing_of_an_answer_over_http_2_does_not_keep_the_service_from_stopping(
+    secure: Server, authority: trustme.CA, *, leaves: bool
+) -> None:
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    trust.set_alpn_protocols(["h2"])
+    speaking = H2Connection()
+    speaking.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = 0  # nothing of any body
+    speaking.initiate_connection()
+    path = [(b":method", b"GET"), (b":path", b"/openapi.json")]
+    speaking.send_headers(1, path + REST, end_stream=True)
+    host, port = secure.url.removeprefix("https://").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as plain:
+        with trust.wrap_socket(plain, server_hostname=host) as connection:
+            connection.sendall(speaking.data_to_send())
+            told: list[object] = []
+            while not any(isinstance(event, ResponseReceived) for event in told):
+                received = connection.recv(65_536)
+                assert received
+                told += speaking.receive_data(received)
+            if leaves:
+                connection.close()
+            assert secure.stop() == 0
+    assert ("connections cut off" in secure.messages) is not leaves
 
 
 def test_a_certificate_without_its_key_is_refused(files: tuple[str, str]) -> None:
