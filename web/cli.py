@@ -69,9 +69,9 @@ def tallymark() -> None:
 @tallymark.command()
 @options.of_settings
 def serve(config_file: Path | None, **given: options.Given) -> int:
-    """Run the server until SIGTERM or Ctrl-C.
+    """Run the server until SIGTERM, Ctrl-C, or its terminal is closed.
 
-    A second signal ends it at once.
+    A second SIGTERM or Ctrl-C ends it at once.
 
     Every setting is an option (keep_days: --keep-days 800), and may also be set in a TOML file
     or in the environment (TALLYMARK_KEEP_DAYS=800). Below are the main ones;

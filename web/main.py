@@ -45,7 +45,7 @@ class StoppedLate(TallymarkError):
 
 
 def serve(config: Config) -> int:
-    """Run a server until SIGTERM or SIGINT; returns the exit code.
+    """Run a server until SIGTERM, SIGINT or SIGHUP; returns the exit code.
 
     Raises TallymarkError where it cannot start or stop as it should. A bug, which ends the
     process so that recovery can do its work, is logged, and the code is 1.
@@ -230,12 +230,14 @@ def _log_of_engine(event: str, **facts: object) -> None:
 async def _stop_at_signal(
     stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Set `stop` at the first signal; the second ends the process on the spot."""
-    with trio.open_signal_receiver(*SIGNALS) as received:
+    """Set `stop` at the first signal; another than SIGHUP then ends the process on the spot."""
+    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN  # under nohup it is ignored
+    with trio.open_signal_receiver(*SIGNALS, *[signal.SIGHUP] * hangs_up) as received:
         task_status.started()
         first = await anext(received)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)  # the system does it, whatever hangs in here
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a closed terminal two may come
     log.info("stopping", signal=signal.Signals(first).name)
     stop.set()
 

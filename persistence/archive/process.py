@@ -82,7 +82,8 @@ def main() -> int:
     The lock is never let go of: threads may be at work until the process is gone.
     """
     sandbox.die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a whole group gets them; we end by input
+    # A whole group gets them; we end by input.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(sandbox.NICE)
     gc.disable()  # rows are no circles, and there are a hundred thousand of them at once

@@ -90,7 +90,7 @@ def test_the_log_has_one_line_for_each_event_of_its_life_and_none_for_requests(
     assert all(line["timestamp"].endswith("Z") for line in server.log)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_leaves_a_snapshot_that_covers_everything(
     server: Server, number: signal.Signals
 ) -> None:
@@ -100,6 +100,18 @@ def test_a_stop_leaves_a_snapshot_that_covers_everything(
     assert (found.last_seq, found.replayed_events) == (3, 0)
     assert server.start().line("recovered")["snapshot_seq"] == 3
     assert _counted(server) == 3
+
+
+def test_a_closed_terminal_does_not_stop_a_server_under_nohup(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; processes inherit it
+    try:
+        with Server(tmp_path / "data") as server:
+            server.send(signal.SIGHUP)
+            _track(server)
+            assert server.stop() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert server.line("stopping")["signal"] == "SIGTERM"
 
 
 @pytest.fixture
