@@ -78,6 +78,34 @@ def test_a_lost_stream_is_told_and_comes_back_by_itself(
         expect_figure(page, "Executions", "2")
 
 
+NO_PANEL_ASKS_AGAIN_BY_ITSELF = """
+    for (const [name, fromMs] of [["setTimeout", 4000], ["setInterval", 30000]]) {
+        const given = window[name];
+        window[name] = (act, ms, ...rest) => (ms >= fromMs ? 0 : given(act, ms, ...rest));
+    }
+"""
+
+
+def test_what_failed_in_an_outage_is_asked_again_as_soon_as_live_figures_come(
+    tmp_path: Path, page: Page, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("Failed to load resource|ERR_")
+    page.add_init_script(NO_PANEL_ASKS_AGAIN_BY_ITSELF)
+    with Server(tmp_path / "data", "--port", str(free_port())) as server:
+        server.client.post("/track", json=execution())
+        open_page(server)
+        live = page.locator("header .live")
+        expect(live).to_contain_text("Live")
+        server.kill()
+        page.evaluate("location.hash = '#/services/s-1'")
+        failed = page.locator("main").get_by_text("Could not load this service.")
+        expect(failed).to_be_visible()
+        server.start()
+        expect(live).to_contain_text("Live")
+        expect(failed).to_have_count(0)
+        expect_figure(page, "Executions", "1")
+
+
 @pytest.mark.parametrize("view", ["services", "revenue"])
 def test_figures_of_a_view_are_those_of_the_answer(
     demo: Server, open_page: Open, view: str

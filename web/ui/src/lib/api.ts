@@ -95,6 +95,7 @@ export function url(path: string, query: Record<string, string | number | boolea
 }
 
 interface Entry {
+  question: Question;
   answer?: unknown;
   problem?: Problem;
   askedMs: number;
@@ -123,10 +124,12 @@ export interface Question {
 
 const keyOf = (question: Question): string => `${question.url}\n${question.body ?? ""}`;
 
-function entryOf(key: string): Entry {
+function entryOf(question: Question): Entry {
+  const key = keyOf(question);
   let entry = entries.get(key);
   if (entry === undefined) {
     entry = {
+      question,
       askedMs: 0,
       watchers: new Set(),
       running: null,
@@ -149,18 +152,18 @@ function forgetOldest(): void {
   }
 }
 
-function load(question: Question, entry: Entry): Promise<void> {
-  if (entry.running === null) entry.ended = answered(question, entry);
+function load(entry: Entry): Promise<void> {
+  if (entry.running === null) entry.ended = answered(entry);
   return entry.ended;
 }
 
-async function answered(question: Question, entry: Entry): Promise<void> {
+async function answered(entry: Entry): Promise<void> {
   const controller = new AbortController();
   entry.running = controller;
   try {
     do {
       entry.isOvertaken = false;
-      await answeredOnce(question, entry, controller.signal);
+      await answeredOnce(entry, controller.signal);
     } while (entry.isOvertaken && !controller.signal.aborted);
   } finally {
     if (entry.running === controller) entry.running = null;
@@ -168,7 +171,8 @@ async function answered(question: Question, entry: Entry): Promise<void> {
   }
 }
 
-async function answeredOnce(question: Question, entry: Entry, signal: AbortSignal): Promise<void> {
+async function answeredOnce(entry: Entry, signal: AbortSignal): Promise<void> {
+  const { question } = entry;
   entry.askedMs = Date.now();
   clearTimeout(entry.timer);
   try {
@@ -187,16 +191,25 @@ async function answeredOnce(question: Question, entry: Entry, signal: AbortSigna
     if (!(error instanceof Problem)) throw error;
     entry.problem = error;
     entry.failures += 1;
-    if (error.isPassing) retryLater(question, entry);
+    if (error.isPassing) retryLater(entry);
   }
 }
 
-function retryLater(question: Question, entry: Entry): void {
+function retryLater(entry: Entry): void {
   const waitS = RETRY_S[Math.min(entry.failures, RETRY_S.length) - 1] ?? 30;
   entry.retryAtMs = Date.now() + waitS * 1000;
   entry.timer = window.setTimeout(() => {
-    if (entry.watchers.size > 0) void load(question, entry);
+    if (entry.watchers.size > 0) void load(entry);
   }, waitS * 1000);
+}
+
+/** The service is back: what failed meanwhile, and is still waited for, need not wait for its turn. */
+export function retryNow(): void {
+  for (const entry of entries.values()) {
+    if (entry.problem?.isPassing !== true || entry.watchers.size === 0) continue;
+    entry.failures = 0; // and where it fails again, that is the first time
+    void load(entry);
+  }
 }
 
 /**
@@ -206,11 +219,11 @@ function retryLater(question: Question, entry: Entry): void {
  */
 export async function answerTo<T>(address: string): Promise<T> {
   const question = { url: address };
-  const entry = entryOf(keyOf(question));
+  const entry = entryOf(question);
   const waiting = (): void => undefined;
   entry.watchers.add(waiting);
   try {
-    await load(question, entry);
+    await load(entry);
   } finally {
     entry.watchers.delete(waiting);
   }
@@ -246,15 +259,15 @@ export function useAnswer<T>(question: Question | string | null, refreshMs = 0):
   const last = useRef<T | undefined>(undefined);
   useEffect(() => {
     if (asked === null || key === null) return undefined;
-    const entry = entryOf(key);
+    const entry = entryOf(asked);
     const watcher = (): void => redraw((turn) => turn + 1);
     entry.watchers.add(watcher);
-    if (Date.now() - entry.askedMs > FRESH_MS) void load(asked, entry);
+    if (Date.now() - entry.askedMs > FRESH_MS) void load(entry);
     const timer =
       refreshMs === 0
         ? 0
         : window.setInterval(() => {
-            if (!document.hidden) void load(asked, entry);
+            if (!document.hidden) void load(entry);
           }, refreshMs);
     return () => {
       entry.watchers.delete(watcher);
@@ -277,7 +290,9 @@ export function useAnswer<T>(question: Question | string | null, refreshMs = 0):
     retryAtMs: problem?.isPassing === true ? (entry?.retryAtMs ?? 0) : 0,
     isOld: key !== null && own === undefined && last.current !== undefined,
     retry: () => {
-      if (asked !== null && entry !== undefined) void load(asked, entry);
+      // Of when it is pressed: the first time that this is drawn, nothing has been asked yet.
+      const current = key === null ? undefined : entries.get(key);
+      if (current !== undefined) void load(current);
     },
   };
 }

@@ -1,6 +1,6 @@
 // The live counters: a stream while there is one, polling where no place is free, and how it goes.
 
-import { ask, send, Problem } from "./api";
+import { ask, retryNow, send, Problem } from "./api";
 import { createStore } from "./store";
 import type { Counters, CountersAnswer } from "./types";
 
@@ -38,6 +38,15 @@ let isPaused = false;
 
 const put = (changed: Partial<Live>): void => live.set({ ...live.get(), ...changed });
 
+const LOST: readonly LiveState[] = ["reconnecting", "stale"];
+
+/** Figures came; after an outage also those come that failed in it. */
+function putBack(state: LiveState, changed: Partial<Live>): void {
+  const wasLost = LOST.includes(live.get().state);
+  put({ ...changed, state });
+  if (wasLost) retryNow();
+}
+
 interface Frame {
   type: "connected" | "update";
   timestamp?: number;
@@ -49,8 +58,7 @@ function take(frame: Frame): void {
   attempts = 0;
   const now = Date.now();
   const aheadMs = (frame.timestamp ?? now) - now;
-  put({
-    state: "live",
+  putBack("live", {
     counters: frame.counters,
     receivedMs: now,
     latencyMs: Math.max(0, -aheadMs),
@@ -113,7 +121,7 @@ async function poll(): Promise<void> {
   polls += 1;
   try {
     await figures();
-    put({ state: "polling", latencyMs: null });
+    putBack("polling", { latencyMs: null });
   } catch {
     put({ state: Date.now() - live.get().receivedMs > STALE_MS ? "stale" : "reconnecting" });
   }
