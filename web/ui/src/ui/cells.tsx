@@ -2,8 +2,8 @@
 
 import type { JSX } from "preact";
 import { change } from "../lib/change";
-import { NBSP, count, duration, percent, plain } from "../lib/format";
-import type { ServiceRow } from "../lib/types";
+import { NBSP, UNKNOWN, count, duration, percent, plain } from "../lib/format";
+import type { MarketplaceFigures, ServiceRow } from "../lib/types";
 import { linkTo } from "../lib/url";
 import { ChangeText } from "./figure";
 import { InlineBar } from "./spark";
@@ -21,6 +21,13 @@ export function ErrorRate({ rate }: { rate: number | null }): JSX.Element {
   if (rate >= BAD_FROM) return <span class="chip bad">{text}</span>;
   if (rate >= WARN_FROM) return <span class="chip warn">{text}</span>;
   return <>{text}</>;
+}
+
+/** The share of the searches for a term that found nothing; grey where each found something. */
+export function NothingFound({ row }: { row: MarketplaceFigures["topSearches"][number] }): JSX.Element {
+  const { searches, withoutResult } = row;
+  const text = searches === 0 ? UNKNOWN : plain(percent((100 * withoutResult) / searches, 1));
+  return <span class={withoutResult === 0 ? "dim" : ""}>{text}</span>;
 }
 
 export function Latency({ ms }: { ms: number | null }): JSX.Element {

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useAnswer, url, type Asked } from "../lib/api";
-import { UNKNOWN, count, percent, plain } from "../lib/format";
+import { count, percent, plain } from "../lib/format";
 import { previousLine, sumChange, usePrevious, type Previous } from "../lib/previous";
 import { searchesSql } from "../lib/queries";
 import { known, timeAxis } from "../lib/series";
@@ -13,7 +13,7 @@ import type { View } from "../lib/view";
 import { ChartFrame, CsvLink, type Line } from "../ui/chart";
 import { PER } from "../lib/period";
 import { previousOf, rangeSetter } from "../ui/charting";
-import { NameLink } from "../ui/cells";
+import { NameLink, NothingFound } from "../ui/cells";
 import { ChangeText } from "../ui/figure";
 import { Answered, Panel } from "../ui/panel";
 import { InlineBar } from "../ui/spark";
@@ -264,11 +264,7 @@ function TopSearches({ asked }: PanelProps): JSX.Element {
               barColumn("searches", "Searches", data.topSearches[0]?.searches ?? 0, (row) => row.searches),
               {
                 key: "nothing", head: "Nothing found", isNumber: true,
-                cell: ({ searches, withoutResult }) => (
-                  <span class={withoutResult === 0 ? "dim" : ""}>
-                    {searches === 0 ? UNKNOWN : plain(percent((100 * withoutResult) / searches, 1))}
-                  </span>
-                ),
+                cell: (row) => <NothingFound row={row} />,
               },
             ]}
           />

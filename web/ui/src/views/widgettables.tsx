@@ -1,10 +1,10 @@
 // The tables that widgets show: of services, of what sells, of what is looked for.
 
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { NBSP, count, duration, money, plain } from "../lib/format";
 import type { MarketplaceAnswer, RevenueAnswer, ServiceRow, ServicesAnswer, Widget } from "../lib/types";
 import { linkTo } from "../lib/url";
-import { ErrorRate, Latency, NameLink } from "../ui/cells";
+import { ErrorRate, Latency, NameLink, NothingFound } from "../ui/cells";
 import { DataTable, type Column } from "../ui/table";
 
 type Answer = ServicesAnswer | RevenueAnswer | MarketplaceAnswer;
@@ -20,7 +20,7 @@ interface NamedRow {
   key: string;
   name: string;
   href: string | null;
-  cells: string[];
+  cells: ComponentChildren[];
 }
 
 export function FamilyTable({ widget, answer, isEmbedded }: TableProps): JSX.Element {
@@ -72,8 +72,8 @@ function tableOf(metric: string, answer: Answer): { heads: string[]; rows: Named
   if (metric === "marketplace.topSearches") {
     return {
       heads: ["Term", "Searches", "Nothing found"],
-      rows: data.topSearches.map(({ query, searches, withoutResult }) => ({
-        key: query, name: query === "" ? "empty" : query, href: null, cells: [count(searches), count(withoutResult)],
+      rows: data.topSearches.map((row) => ({
+        key: row.query, name: row.query === "" ? "empty" : row.query, href: null, cells: [count(row.searches), <NothingFound row={row} />],
       })),
     };
   }
