@@ -13,7 +13,7 @@ import { centred, known, timeAxis } from "../lib/series";
 import { queryLink } from "../lib/sqltext";
 import { addDays, clock, clockWithSeconds, isoDate, monthDay, zoneName } from "../lib/time";
 import { troubleIn, type Trouble } from "../lib/trouble";
-import type { ServiceFigures, ServiceStep, ServicesAnswer } from "../lib/types";
+import type { CatalogEntry, ServiceFigures, ServiceStep, ServicesAnswer } from "../lib/types";
 import { linkTo } from "../lib/url";
 import { REFRESH_MS, type View } from "../lib/view";
 import { WhereKept, useRows } from "../ui/archived";
@@ -40,20 +40,28 @@ export function OneService({ view }: { view: View }): JSX.Element {
     }),
     view.refreshMs,
   );
+  const recent = useAnswer<ServicesAnswer>(recentOf(view, id), REFRESH_MS);
   const row = asked.answer?.data[0];
+  const last = row ?? recent.answer?.data[0];
+  const isUnheardOf = last === undefined && !isAwaited(asked) && !isAwaited(recent);
+  const catalog = useAnswer<{ data: CatalogEntry[] }>(isUnheardOf ? "/catalog/services" : null);
+  const name = last?.serviceName ?? catalog.answer?.data.find((entry) => entry.id === id)?.name ?? id;
   useHeading({
-    title: row?.serviceName ?? id,
+    title: name,
     crumb: { label: "Services", path: ["services"] },
     id,
-    ...(row?.category == null ? {} : { chip: row.category }),
+    ...(last?.category == null ? {} : { chip: last.category }),
   });
+  const again = (): void => {
+    for (const { retry } of [asked, recent, catalog]) retry();
+  };
   useHeaderTools(
-    <NameButton what={{ kind: "services", id, name: row?.serviceName ?? id }} onDone={asked.retry} />,
-    [id, row?.serviceName],
+    <NameButton what={{ kind: "services", id, name }} onDone={again} />,
+    [id, name, isUnheardOf, view],
   );
   return (
     <div class="grid">
-      <TroubleNotice view={view} id={id} />
+      <TroubleNotice view={view} id={id} recent={recent} />
       <Figures view={view} asked={asked} id={id} />
       <section class="panel span-8" aria-label="Latency and executions">
         <Answered asked={asked} what="this service" height={511} empty={(answer) => emptyWords(view, answer)}>
@@ -73,14 +81,19 @@ const emptyWords = (view: View, answer: ServicesAnswer): string | null =>
     ? `No executions of this service in this period (${view.period.dates}). Choose an earlier or longer one.`
     : null;
 
-function TroubleNotice({ view, id }: { view: View; id: string }): JSX.Element | null {
-  const today = isoDate(view.nowMs, view.reportingZone);
-  const recent = useAnswer<ServicesAnswer>(
-    url("/metrics/services", {
-      serviceId: id, startDate: addDays(today, -6), endDate: today, granularity: "hour",
-    }),
-    REFRESH_MS,
-  );
+/** The last week hour by hour, whatever the period of the page: what is usual, and how the service was called then. */
+function recentOf({ nowMs, reportingZone }: View, id: string): string {
+  const today = isoDate(nowMs, reportingZone);
+  return url("/metrics/services", {
+    serviceId: id, startDate: addDays(today, -6), endDate: today, granularity: "hour",
+  });
+}
+
+function TroubleNotice({ view, id, recent }: {
+  view: View;
+  id: string;
+  recent: Asked<ServicesAnswer>;
+}): JSX.Element | null {
   const trouble = troubleIn(recent.answer?.series ?? [], view.nowMs);
   const since = useAnswer<ServicesAnswer>(
     trouble === null
