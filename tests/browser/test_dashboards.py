@@ -187,6 +187,81 @@ def test_a_file_that_is_no_dashboard_is_refused_by_its_name(
     expect(said).not_to_contain_text("body")
 
 
+@pytest.mark.parametrize("content", ['{"name": "Sales"}', '[{"format": "csv"}]', "null", "3"])
+def test_a_file_of_json_that_is_no_dashboard_is_refused_as_such(
+    own: Server, open_page: Open, content: str
+) -> None:
+    page = open_page(own, "/#/dashboards")
+    settled(page)
+    file = {"name": "sales.json", "mimeType": "application/json", "buffer": content.encode()}
+    page.get_by_label("Import").set_input_files(files=[file])  # type: ignore[list-item]
+    expect(page.locator(".toast")).to_contain_text(
+        "Could not import the dashboard. “sales.json” is not a dashboard exported by Tallymark."
+    )
+
+
+def test_a_dashboard_that_is_not_there_is_told_and_leads_to_those_that_are(
+    own: Server, open_page: Open, complaints: Complaints
+) -> None:
+    complaints.expect("404")
+    page = open_page(own, "/#/dashboards/gone")
+    main = page.locator("main")
+    expect(main).to_contain_text("There is no such dashboard.")
+    expect(main).not_to_contain_text(re.compile("GET|404"))
+    expect(page.get_by_role("button", name="Retry")).to_have_count(0)
+    main.get_by_role("link", name="All dashboards").click()
+    expect(page.get_by_role("link", name="Users", exact=True).last).to_be_visible()
+    expect(page).to_have_url(re.compile("#/dashboards$"))
+
+
+def test_what_was_not_found_is_told_alike_on_a_dashboard_and_on_the_marketplace(
+    own: Server, open_page: Open
+) -> None:
+    told = []
+    for view in ("marketplace", "dashboards/marketplace"):
+        page = open_page(own, f"/#/{view}?range=28d")
+        settled(page)
+        table = page.get_by_role("table", name="Search terms")
+        terms, shares = (table.locator(f"td:nth-child({at})") for at in (1, 3))
+        told.append(dict(zip(terms.all_inner_texts(), shares.all_inner_texts(), strict=True)))
+    marketplace, dashboard = told
+    assert any(share.endswith("%") for share in marketplace.values())
+    assert marketplace.items() <= dashboard.items()
+
+
+LIVE = {"kind": "counter", "title": "Now", "metric": "counters.executions:today"}
+ROWS = {"kind": "table", "title": "Rows", "metric": "sql"}
+ROWS |= {"filters": {"sql": "SELECT count() AS n FROM events"}}
+SOLD = {"kind": "lineChart", "title": "Sold", "metric": "revenue.gmv"}
+SUM = {"kind": "counter", "title": "Sum", "metric": "revenue.gmv"}
+
+
+@pytest.mark.parametrize(
+    ("widgets", "offered"),
+    [
+        ([LIVE, ROWS], []),
+        ([LIVE, ROWS, SOLD], ["Last 7 days"]),
+        ([LIVE, SOLD | {"range": "28d"}], ["Own periods"]),
+        ([LIVE, SUM], ["Last 7 days", "vs"]),
+    ],
+    ids=["live and SQL", "a chart", "a chart of its own period", "a figure"],
+)
+def test_what_the_header_of_a_dashboard_offers_changes_something_on_it(
+    own: Server, open_page: Open, widgets: list[dict[str, object]], offered: list[str]
+) -> None:
+    board = {"name": f"Offers {offered}", "widgets": widgets}
+    made = own.client.post("/dashboards", json=board)
+    page = open_page(own, f"/#/dashboards/{made.json()['data']['id']}")
+    settled(page)
+    expect(page.locator("main article")).to_have_count(len(widgets))
+    controls = page.locator("header .controls")
+    for words in ("Last 7 days", "Own periods", "vs"):
+        button = controls.get_by_role("button", name=re.compile(rf"^{words}\b"))
+        expect(button).to_have_count(offered.count(words))
+    page.keyboard.press("d")  # the key of the period
+    expect(page.get_by_role("dialog", name="Period")).to_have_count(1 if offered else 0)
+
+
 def test_what_is_edited_is_what_is_kept_and_not_what_was_shown_long_before(
     own: Server, page: Page, open_page: Open
 ) -> None:

@@ -161,6 +161,51 @@ def test_a_dashboard_whose_widgets_have_periods_of_their_own_offers_none(
     expect(page.get_by_placeholder("Find a zone")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 820, 390])
+def test_a_figure_with_a_period_of_its_own_says_which_however_narrow_it_is(
+    demo: Server, page: Page, open_page: Open, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page(demo, "/#/dashboards/services")
+    settled(page)
+    own = page.locator("main .kind-counter .panel-head .unit")
+    assert own.count() > 1
+    expect(own).to_have_text(["last 24 hours"] * own.count())
+    cut = own.evaluate_all(
+        """(captions) => captions.filter((caption) => {
+            const words = document.createRange();
+            words.selectNodeContents(caption);
+            const [inner, outer] = [words, caption].map((one) => one.getBoundingClientRect());
+            return inner.bottom > outer.bottom + 1 || inner.right > outer.right + 1;
+        }).length"""
+    )
+    assert cut == 0
+
+
+@pytest.mark.parametrize("width", [1440, 1025, 1024, 961, 820])
+def test_beside_its_buttons_a_dashboard_has_its_whole_name(
+    demo: Server, page: Page, open_page: Open, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page(demo, "/#/dashboards/services")
+    settled(page)
+    title = page.locator("h1")
+    expect(title).to_have_text("Service performance")
+    assert title.evaluate("(box) => box.scrollWidth <= box.clientWidth"), width
+
+
+def test_a_service_with_nothing_in_the_period_has_the_name_that_is_known_of_it(
+    server: Server, open_page: Open
+) -> None:
+    seen = execution(serviceId="s-1", serviceName="Of this week")
+    server.client.post("/track", json=seen).raise_for_status()
+    told = {"name": "Of the catalog"}
+    server.client.put("/catalog/services/s-2", json=told).raise_for_status()
+    for id_, name in (("s-1", "Of this week"), ("s-2", "Of the catalog")):
+        page = open_page(server, f"/#/services/{id_}?range=yesterday")
+        expect(page.locator("h1")).to_have_text(name)
+
+
 def test_recent_failures_stand_in_columns(demo: Server, page: Page, open_page: Open) -> None:
     (worst,) = demo.client.get("/metrics/services?limit=1&sort=-errorRate").json()["data"]
     open_page(demo, f"/#/services/{worst['serviceId']}")

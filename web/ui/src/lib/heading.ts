@@ -4,14 +4,18 @@ import type { ComponentChildren } from "preact";
 import { useLayoutEffect } from "preact/hooks";
 import { createStore } from "./store";
 
+export type Periods = "page" | "own" | "none";
+
 export interface Heading {
   title: string;
   crumb?: { label: string; path: readonly string[] };
   /** An id that a click copies. */
   id?: string;
   chip?: string;
-  /** All that is shown keeps to periods of its own, whatever is chosen in the header. */
-  hasOwnPeriods?: boolean;
+  /** Whose periods are shown: the page's unless said, those of each part, or none at all. */
+  periods?: Periods;
+  /** Nothing that is shown is compared, whatever is chosen in the header. */
+  isIncomparable?: boolean;
 }
 
 export const heading = createStore<Heading | null>(null);

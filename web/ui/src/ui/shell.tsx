@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem, ask, useAnswer, url } from "../lib/api";
 import { NBSP, count } from "../lib/format";
-import { headerTools, heading } from "../lib/heading";
+import { headerTools, heading, type Heading, type Periods } from "../lib/heading";
 import { log } from "../lib/healthlog";
 import { listenToKeys } from "../lib/keys";
 import { togglePause, tryNow } from "../lib/live";
@@ -59,8 +59,7 @@ export function Shell({ route }: { route: Route }): JSX.Element {
   const title = useTitle(def);
   // The first event does not throw its sender out of the page on which it was watched for.
   const isFirstRun = isEmpty && !isLeaving && def.name !== "status";
-  const isDetail = route.path.length > 1 && def.detail !== undefined;
-  const Content = isDetail && def.detail !== undefined ? def.detail : def.component;
+  const Content = isOfOne(def, route) && def.detail !== undefined ? def.detail : def.component;
   const path = route.path.join("/");
   return (
     <div class={`shell${isKiosk ? " kiosk" : ""}`}>
@@ -73,7 +72,6 @@ export function Shell({ route }: { route: Route }): JSX.Element {
           def={def}
           view={view}
           isFirstRun={isFirstRun}
-          isDetail={isDetail}
           isListening={isEmpty && (health?.events ?? 0) === 0}
           isMenuOpen={isMenuOpen}
           onMenu={() => setMenuOpen(!isMenuOpen)}
@@ -128,8 +126,11 @@ function SpokenTitle({ title }: { title: string }): JSX.Element {
 
 function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
   useLayoutEffect(() => {
+    // When a key is pressed: what is shown may have said since what can be chosen for it.
+    const choices = (): Choices => choicesOf(def, view, heading.get());
     const shift = (steps: -1 | 1): void => {
-      const word = def.hasRange ? moved(view.period, steps, view.zone, view.nowMs) : null;
+      const { hasRange, periods } = choices();
+      const word = hasRange && periods === "page" ? moved(view.period, steps, view.zone, view.nowMs) : null;
       if (word !== null) setQuery({ range: word });
     };
     const goes = VIEWS.map(({ key, name }): [string, () => void] => [
@@ -140,14 +141,37 @@ function useKeys(def: ViewDef, view: View, showKeys: () => void): void {
       ...Object.fromEntries(goes),
       "?": showKeys,
       "/": () => document.querySelector<HTMLElement>("[data-search]")?.focus(),
-      d: () => def.hasRange && isRangeOpen.set(!isRangeOpen.get()),
-      c: () => def.hasCompare && toggleCompare(view),
+      d: () => choices().hasRange && isRangeOpen.set(!isRangeOpen.get()),
+      c: () => choices().hasCompare && toggleCompare(view),
       "[": () => shift(-1),
       "]": () => shift(1),
       l: togglePause,
       t: toggleTheme,
     });
-  }, [def, view.period, view.zone, view.isCompared, view.compareReason]);
+  }, [def, view.route, view.period, view.zone, view.isCompared, view.compareReason]);
+}
+
+interface Choices {
+  hasRange: boolean;
+  hasCompare: boolean;
+  hasGranularity: boolean;
+  periods: Periods;
+}
+
+const isOfOne = ({ detail }: ViewDef, { path }: Route): boolean => path.length > 1 && detail !== undefined;
+
+/** What can be chosen in the header, and by its keys, for a view or for one thing of it. */
+function choicesOf(def: ViewDef, { route }: View, told: Heading | null): Choices {
+  const periods = told?.periods ?? "page";
+  // Who arranges widgets needs the room for that.
+  const isEditing = route.query["edit"] === "1";
+  const isOffered = (isOfAll: boolean): boolean => (isOfAll || isOfOne(def, route)) && !isEditing;
+  return {
+    hasRange: isOffered(def.hasRange) && periods !== "none",
+    hasCompare: isOffered(def.hasCompare) && told?.isIncomparable !== true,
+    hasGranularity: isOffered(def.hasGranularity) && periods === "page",
+    periods,
+  };
 }
 
 interface Counts {
@@ -271,7 +295,6 @@ interface HeaderProps {
   def: ViewDef;
   view: View;
   isFirstRun: boolean;
-  isDetail: boolean;
   isListening: boolean;
   isMenuOpen: boolean;
   onMenu: () => void;
@@ -281,16 +304,12 @@ interface HeaderProps {
 const LONG_FROM = 40;
 
 function Header(props: HeaderProps): JSX.Element {
-  const { def, view, isFirstRun, isDetail, isListening, isMenuOpen, onMenu } = props;
+  const { def, view, isFirstRun, isListening, isMenuOpen, onMenu } = props;
   const told = useStore(heading, (value) => value);
   const tools = useStore(headerTools, (value) => value);
   const shown = told?.title ?? def.title;
-  const hasOwnPeriods = told?.hasOwnPeriods === true;
-  // Who arranges widgets needs the room for that.
-  const isEditing = view.route.query["edit"] === "1";
-  const hasGranularity = (def.hasGranularity || isDetail) && !isEditing && !hasOwnPeriods;
-  const hasRange = (def.hasRange || isDetail) && !isEditing;
-  const hasCompare = (def.hasCompare || isDetail) && !isEditing;
+  const { hasRange, hasCompare, hasGranularity, periods } = choicesOf(def, view, told);
+  const hasOwnPeriods = periods === "own";
   return (
     <header class="header">
       <div class="heading">

@@ -3,17 +3,17 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { ask, useAnswer } from "../lib/api";
-import { useHeaderTools, useHeading } from "../lib/heading";
+import { useHeaderTools, useHeading, type Heading } from "../lib/heading";
 import { copy } from "../lib/toasts";
 import type { Dashboard, Widget } from "../lib/types";
-import { go, setQuery } from "../lib/url";
+import { go, linkTo, setQuery } from "../lib/url";
 import type { View } from "../lib/view";
 import { Icon } from "../ui/icons";
 import { Answered } from "../ui/panel";
 import { Popover } from "../ui/popover";
 import { DeleteDialog, addressOf, attempt } from "./dashboards";
 import { BoardEditor } from "./boardeditor";
-import { OWN, WidgetBox, followPeriod, type Source } from "./widget";
+import { OWN, WidgetBox, isComparing, periodsOf, type Source } from "./widget";
 
 const ROW_PX = 80;
 const GAP_PX = 16;
@@ -29,21 +29,38 @@ export function placeOf({ x, y, w, h }: Widget["layout"]): JSX.CSSProperties {
 export function Board({ view }: { view: View }): JSX.Element {
   const id = view.route.path[1] ?? "";
   const asked = useAnswer<{ data: Dashboard }>(addressOf(id));
-  const board = asked.answer?.data;
+  const isMissing = asked.problem?.status === 404;
+  const board = isMissing ? undefined : asked.answer?.data;
   const isEditing = view.route.query["edit"] === "1" && board !== undefined;
   useHeading({
     title: board?.name ?? "Dashboard",
     crumb: { label: "Dashboards", path: ["dashboards"] },
-    hasOwnPeriods: board !== undefined && !followPeriod(board.widgets),
+    ...choicesFor(isMissing ? [] : board?.widgets),
   });
   if (isEditing) {
     const again = asked.retry;
     return <BoardEditor key={board.updatedAt} board={board} view={view} onSaved={again} onOutdated={again} />;
   }
+  if (isMissing) return <Missing />;
   return (
     <Answered asked={asked} what="this dashboard" height={400}>
       {({ data }) => <Shown board={data} view={view} onChange={asked.retry} />}
     </Answered>
+  );
+}
+
+/** What of the header changes anything in these; all of it, as long as they are not known. */
+const choicesFor = (widgets: readonly Widget[] | undefined): Partial<Heading> =>
+  widgets === undefined ? {} : { periods: periodsOf(widgets), isIncomparable: !widgets.some(isComparing) };
+
+function Missing(): JSX.Element {
+  return (
+    <div class="panel state">
+      <p>There is no such dashboard. It may have been deleted since the link to it was made.</p>
+      <a class="button" href={linkTo(["dashboards"])}>
+        All dashboards
+      </a>
+    </div>
   );
 }
 

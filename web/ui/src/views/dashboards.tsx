@@ -269,12 +269,19 @@ function goingWith({ widgets, isShared }: Dashboard): string {
   return widgets.length === 1 ? `${what} goes` : `${what} go`;
 }
 
-function isJson(text: string): boolean {
+const MADE_BY = "“Export as JSON” of a dashboard makes one.";
+
+/** Throws Problem, in words that name the file: the server's would name what is in the request. */
+function checkExported(text: string, name: string): void {
+  let value: unknown;
   try {
-    JSON.parse(text);
-    return true;
+    value = JSON.parse(text);
   } catch {
-    return false;
+    throw new Problem(0, `“${name}” is not a JSON file. ${MADE_BY}`);
+  }
+  const { format } = (value ?? {}) as { format?: unknown };
+  if (format !== "tallymark.dashboard") {
+    throw new Problem(0, `“${name}” is not a dashboard exported by Tallymark. ${MADE_BY}`);
   }
 }
 
@@ -283,7 +290,7 @@ function ImportButton({ onDone }: { onDone: () => void }): JSX.Element {
     if (file === undefined) return;
     const post = async (): Promise<unknown> => {
       const body = await file.text();
-      if (!isJson(body)) throw new Problem(0, `“${file.name}” is not a JSON file. “Export as JSON” of a dashboard makes one.`);
+      checkExported(body, file.name);
       return ask("/dashboards/import", { method: "POST", body });
     };
     if (await attempt("import the dashboard", post, "Dashboard imported")) onDone();

@@ -8,7 +8,7 @@ import { REFRESH_MS, useView } from "../lib/view";
 import { Logo } from "../ui/icons";
 import { Answered } from "../ui/panel";
 import { Widgets } from "./board";
-import { followPeriod } from "./widget";
+import { periodsOf } from "./widget";
 
 export interface Shared {
   id: string;
@@ -38,7 +38,7 @@ export function Embed({ shared }: { shared: Shared }): JSX.Element {
         <Logo />
         <h1>{name}</h1>
         <span class="dim">
-          {board !== undefined && followPeriod(board.widgets) && `${view.period.dates}, `}
+          {board !== undefined && periodsOf(board.widgets) === "page" && `${view.period.dates}, `}
           {view.zone}
         </span>
       </header>

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { useAnswer, url, type Question } from "../lib/api";
 import { change } from "../lib/change";
 import { count, percent, plain } from "../lib/format";
+import type { Periods } from "../lib/heading";
 import { live } from "../lib/live";
 import { canShow, drawnAs, familyOf, fieldOf, metricOf, scalarOf, seriesOf, stepValue, type Family } from "../lib/metrics";
 import { PER, granularityFor, periodOf } from "../lib/period";
@@ -62,8 +63,8 @@ export function WidgetBox({ tools, ...props }: Props & { tools?: ComponentChildr
     <div ref={box} class={`widget kind-${widget.kind}`}>
       {!isFramed && (
         <div class="panel-head">
-          <h2>{widget.title}</h2>
-          {widget.range !== null && <span class="unit">{own.period.label.toLowerCase()}</span>}
+          <h2 title={widget.title}>{widget.title}</h2>
+          {periodsIn(widget) === "own" && <span class="unit">{own.period.label.toLowerCase()}</span>}
           {tools !== undefined && <div class="tools">{tools}</div>}
         </div>
       )}
@@ -97,11 +98,23 @@ function useSeen(box: { current: HTMLElement | null }): boolean {
   return isSeen;
 }
 
-const TIMELESS: readonly Family[] = ["counters", "sql", "experiments"];
+/** A query has its period in its text, and live counters are those of now. */
+const TIMELESS: readonly Family[] = ["counters", "sql"];
 
-/** Whether a period that is chosen for the page changes anything in one of these. */
-export const followPeriod = (widgets: readonly Widget[]): boolean =>
-  widgets.some(({ metric, range }) => range === null && !TIMELESS.includes(familyOf(metric)));
+/** Whose period a widget shows; an experiment without one of its own is shown since it began. */
+function periodsIn({ metric, range }: Widget): Periods {
+  const family = familyOf(metric);
+  if (TIMELESS.includes(family)) return "none";
+  if (range !== null) return "own";
+  return family === "experiments" ? "none" : "page";
+}
+
+/** What a period that is chosen for the page changes in these: something, or nothing as they have their own or none. */
+export function periodsOf(widgets: readonly Widget[]): Periods {
+  const found = widgets.map(periodsIn);
+  if (found.includes("page")) return "page";
+  return found.includes("own") ? "own" : "none";
+}
 
 /** A widget may have a period of its own. */
 function widgetView(widget: Widget, view: View): View {
@@ -123,6 +136,10 @@ function widgetView(widget: Widget, view: View): View {
 
 const COMPARED: readonly Family[] = ["services", "revenue", "marketplace", "users"];
 
+/** Whether a widget tells its change, where the page compares. */
+export const isComparing = ({ kind, metric }: Widget): boolean =>
+  kind === "counter" && COMPARED.includes(familyOf(metric));
+
 function questionOf(widget: Widget, view: View, source: Source): Question | null {
   const family = familyOf(widget.metric);
   const token = source.token;
@@ -137,13 +154,12 @@ function questionOf(widget: Widget, view: View, source: Source): Question | null
   }
   const isTable = widget.kind === "table";
   const hasSeries = widget.kind === "lineChart" || widget.kind === "barChart" || hasTrend(widget);
-  const isCompared = widget.kind === "counter" && view.isCompared && COMPARED.includes(family);
   return {
     url: url(`${source.base}/metrics/${family}`, {
       ...(family === "experiments" && widget.range === null ? {} : view.params),
       ...filters,
       granularity: hasSeries && family !== "experiments" ? view.granularity : null,
-      compare: isCompared ? "previous" : null,
+      compare: view.isCompared && isComparing(widget) ? "previous" : null,
       limit: limitOf(family, isTable),
       token,
     }),
@@ -275,7 +291,7 @@ const LATENCIES: readonly (readonly [string, string])[] = [
 function Chart({ widget, answer, view, height }: ContentProps): JSX.Element {
   const family = familyOf(widget.metric);
   const field = fieldOf(widget.metric);
-  if (family === "users" && field === "curve") return <Curve widget={widget} answer={answer as UsersAnswer} height={height} />;
+  if (family === "users" && field === "curve") return <Curve {...{ widget, view, height }} answer={answer as UsersAnswer} />;
   const drawn = drawnAs(metricOf(widget.metric), currencyOf(family, answer));
   const rows = seriesOf(family, answer as ServicesAnswer);
   const axis = timeAxis(rows.map(({ start }) => start), view, view.granularity);
@@ -315,15 +331,19 @@ function Chart({ widget, answer, view, height }: ContentProps): JSX.Element {
   );
 }
 
+/** With the period, where it is the widget's own and no axis of days shows it. */
+const captionOf = (what: string, widget: Widget, { period }: View): string =>
+  periodsIn(widget) === "own" ? `${what}, ${period.label.toLowerCase()}` : what;
+
 const halfStep = (xs: readonly number[]): number => ((xs[1] ?? 1) - (xs[0] ?? 0)) / 2;
 
-function Curve({ widget, answer, height }: { widget: Widget; answer: UsersAnswer; height: number }): JSX.Element {
+function Curve({ widget, view, answer, height }: Pick<ContentProps, "widget" | "view" | "height"> & { answer: UsersAnswer }): JSX.Element {
   const { curve } = answer.data;
   return (
     <ChartFrame
       title={widget.title}
       name={widget.title || "Retention"}
-      unit="active on day N"
+      unit={captionOf("active on day N", widget, view)}
       xs={curve.map(({ day }) => day)}
       xTicks={() => [1, 7, 14, 21, 30].map((day) => ({ x: day, label: `Day ${day}` }))}
       nameAt={(at) => `Day ${curve[at]?.day ?? ""}`}
@@ -362,7 +382,7 @@ interface OneVariant {
   variant: VariantRow;
 }
 
-function Variants({ widget, rows, height }: ContentProps & { rows: readonly ExperimentRow[] }): JSX.Element {
+function Variants({ widget, view, rows, height }: ContentProps & { rows: readonly ExperimentRow[] }): JSX.Element {
   const all: OneVariant[] = rows.flatMap((row) => row.variants.map((variant) => ({ row, variant })));
   if (widget.kind === "table") {
     return (
@@ -393,7 +413,7 @@ function Variants({ widget, rows, height }: ContentProps & { rows: readonly Expe
     <ChartFrame
       title={widget.title}
       name={widget.title}
-      unit="converted, of people"
+      unit={captionOf("converted, of people", widget, view)}
       xs={all.map((_, at) => at)}
       from={-0.6}
       to={all.length - 0.4}

@@ -104,7 +104,7 @@ export function WidgetForm({ widget, onChange, onClose, onRemove }: WidgetProps)
             value={widget.range ?? ""}
             onChange={(event) => onChange({ ...widget, range: event.currentTarget.value || null })}
           >
-            <option value="">The one of the page</option>
+            <option value="">{family === "experiments" ? "Since it began" : "The one of the page"}</option>
             {PRESETS.map(({ word, label }) => (
               <option key={word} value={word}>
                 {label}
