@@ -272,6 +272,8 @@ def formatted(what: Made, pattern: Made, zone: Made | None = None) -> Made:
     """formatDateTime."""
     codes = constant_text(pattern, "the format of formatDateTime")
     shown = clocks(what, "formatDateTime", zone_named(zone))
+    if not codes:  # of which strftime says that it is no format
+        return of(f"CASE WHEN {shown} IS NOT NULL THEN '' END", kinds.STRING, what)
     return of(f"strftime({shown}, {texted(strftime_of(codes)).sql})", kinds.STRING, what)
 
 
