@@ -35,7 +35,8 @@ import orjson
 from engine.errors import NotReady, TallymarkError
 from persistence import arrow, sampling, sandbox, sqlformat
 from persistence.archive.columns import Hidden
-from persistence.archive.parquet import is_readable, is_shortage, unreadable
+from persistence.archive.parquet import is_readable, is_shortage
+from persistence.archive.troubled import damaged
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
@@ -217,7 +218,7 @@ class Worker:
                 self._database.drop()  # nothing watches what is closed here
                 is_good = self._watch.rang or is_shortage(error)  # nobody knows
             if not is_good:
-                raise NotReady(unreadable(Path(file))) from None
+                raise NotReady(damaged(Path(file))) from None
 
     def _running(
         self,
