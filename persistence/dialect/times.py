@@ -81,8 +81,8 @@ def shifted(time: Made, by: Made, *, back: bool) -> Made:
     found = _shifted(time, by, unit, back=back)
     if isinstance(time.value, dt.datetime) and found.kind.base == "DateTime":
         zone = None if unit in _SHORT else found.kind.zone
-        local = time.value.astimezone(zones.zone_of(zone))
-        return replace(found, value=_moved(local, -count if back else count, unit))
+        local = time.value.astimezone(zones.zone_of(zone)).replace(tzinfo=None)
+        return replace(found, value=_moved(local, -count if back else count, unit, zone))
     return found
 
 
@@ -102,20 +102,20 @@ def _fine_enough(time: Made, unit: str) -> Made:
     return to_datetime(time) if time.kind.base == "Date" and unit in _SHORT else time
 
 
-def _moved(moment: dt.datetime, count: int, unit: str) -> dt.datetime | None:
+def _moved(wall: dt.datetime, count: int, unit: str, zone: str | None) -> dt.datetime | None:
+    """So many units after what clocks of the zone show; None where there is no such year."""
     try:
         match unit:
             case "MONTH" | "YEAR":
-                months = (
-                    moment.year * 12 + moment.month - 1 + count * (12 if unit == "YEAR" else 1)
-                )
+                months = wall.year * 12 + wall.month - 1 + count * (12 if unit == "YEAR" else 1)
                 year, month = months // 12, months % 12 + 1
-                day = min(moment.day, monthrange(year, month)[1])
-                return moment.replace(year=year, month=month, day=day)
+                day = min(wall.day, monthrange(year, month)[1])
+                wall = wall.replace(year=year, month=month, day=day)
             case "DAY" | "WEEK":
-                return moment + dt.timedelta(days=count * (7 if unit == "WEEK" else 1))
+                wall += dt.timedelta(days=count * (7 if unit == "WEEK" else 1))
             case _:
-                return moment.astimezone(dt.UTC) + dt.timedelta(microseconds=count * _US[unit])
+                wall += dt.timedelta(microseconds=count * _US[unit])
+        return zones.moment(wall, zone)
     except (OverflowError, ValueError):
         return None
 
@@ -129,8 +129,7 @@ def parsed(value: str, zone: str | None) -> Made:
         raise InvalidQuery(f'"{short(value)}" is not a time of the form YYYY-MM-DD hh:mm:ss')
     parts = [int(part or 0) for part in found.groups()]
     try:
-        moment = dt.datetime(*parts, tzinfo=zones.zone_of(zone))  # type: ignore[arg-type, misc]
-        return instant(moment, zone)
+        return instant(zones.moment(dt.datetime(*parts), zone), zone)  # type: ignore[arg-type]  # noqa: DTZ001
     except (ValueError, OverflowError):
         raise InvalidQuery(f'there is no time "{short(value)}"') from None
 

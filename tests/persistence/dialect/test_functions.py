@@ -1,12 +1,13 @@
 """Every function of Analytics Engine's dialect answers what ClickHouse answers."""
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from persistence.dialect.zones import zone_of
-from tests.sqlworkers import Asking, Refused
+from tests.sqlworkers import Asking, Refused, written
 
 GAP = (  # clocks are put forward between the two
     "toDateTime('2025-03-30 00:30:00', 'Europe/Berlin'), "
@@ -384,6 +385,56 @@ def test_a_time_is_read_by_the_rules_by_which_it_is_shown(worker: Asking, zone: 
     (row,) = worker.rows(f"SELECT {said} AS shown, toUnixTimestamp({said}) AS at")
     (told,) = worker.rows(f"SELECT toDateTime({row['at']}, '{zone}') AS shown")
     assert row["shown"] == told["shown"] == "2026-11-28 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("zone", "wall", "unix"),
+    [
+        ("Europe/Berlin", "2025-03-30 01:59:59", 1_743_296_399),
+        (
+            "Europe/Berlin",
+            "2025-03-30 02:00:00",
+            1_743_292_800,
+        ),  # left out, and read as summer time
+        ("Europe/Berlin", "2025-03-30 02:30:00", 1_743_294_600),
+        ("Europe/Berlin", "2025-03-30 03:00:00", 1_743_296_400),
+        ("Europe/Berlin", "2025-10-26 01:59:59", 1_761_436_799),
+        (
+            "Europe/Berlin",
+            "2025-10-26 02:30:00",
+            1_761_438_600,
+        ),  # comes twice, and is the first
+        ("Europe/Berlin", "2025-10-26 03:00:00", 1_761_444_000),
+        (
+            "Australia/Lord_Howe",
+            "2025-04-06 01:45:00",
+            1_743_864_300,
+        ),  # half an hour comes twice
+        ("Antarctica/Troll", "2025-10-26 01:30:00", 1_761_435_000),  # and here two hours
+    ],
+)
+def test_a_time_is_one_moment_whether_a_literal_a_value_or_a_day_later_says_it(
+    worker: Asking, zone: str, wall: str, unix: int
+) -> None:
+    before = (dt.datetime.fromisoformat(wall) - dt.timedelta(days=1)).isoformat(" ")
+    later = f"toDateTime('{before}', '{zone}') + INTERVAL '1' DAY"
+    (row,) = worker.rows(
+        f"SELECT toUnixTimestamp(toDateTime('{wall}', '{zone}')) AS literal, "
+        f"toUnixTimestamp(toDateTime(format('{{}}', '{wall}'), '{zone}')) AS made, "
+        f"toUnixTimestamp({later}) AS moved, toDateTime({unix}) = {later} AS compared"
+    )
+    assert row == {"literal": unix, "made": unix, "moved": unix, "compared": 1}
+
+
+def test_what_clocks_show_a_day_later_is_within_the_bounds_that_are_read(
+    worker: Asking, folder: Path
+) -> None:
+    at = dt.datetime(2025, 10, 26, 0, 30)  # noqa: DTZ001  as the files have it
+    files = [written(folder / "twice.parquet", [{"timestamp": at}])]
+    later = "toDateTime('2025-10-25 02:30:00', 'Europe/Berlin') + INTERVAL '1' DAY"
+    assert (
+        worker.value(f"SELECT count() AS n FROM events WHERE timestamp = {later}", files) == "1"
+    )
 
 
 @pytest.mark.usefixtures("lying_system")
