@@ -33,6 +33,9 @@ QUANTITY_MAX: Final = 1_000_000
 SECONDS_MAX: Final = 2**32
 """As many as a DateTime of ClickHouse can be away from 1970."""
 
+DAYS_MAX: Final = 2**16 - 1
+"""The last day of ClickHouse's Date, after 1970 began; above it toDate reads seconds."""
+
 _US: Final = {"SECOND": 1_000_000, "MINUTE": 60_000_000, "HOUR": 3_600_000_000}
 _DAY_US: Final = 86_400_000_000
 _SHORT: Final = frozenset(_US)
@@ -169,13 +172,22 @@ def to_datetime(what: Made, zone: str | None = None) -> Made:
 
 
 def to_date(what: Made, zone: str | None = None) -> Made:
-    """toDate: the day of an instant in its zone."""
+    """toDate: the day of an instant in its zone; a number up to DAYS_MAX is one of days."""
     if what.kind.base == "Date":
         return what
     if isinstance(what.value, str):
         return parsed_date(what.value)
     shown = to_datetime(what, zone)
-    return of(f"({zones.local(shown.sql, zone or shown.kind.zone)})::DATE", kinds.DATE, what)
+    sql = f"({zones.local(shown.sql, zone or shown.kind.zone)})::DATE"
+    if what.kind.is_number and what.kind.base != "Null":
+        days = integer(what, "toDate")
+        sql = f"CASE WHEN {days} <= {DAYS_MAX} THEN {_day(days)} ELSE {sql} END"
+    return of(sql, kinds.DATE, what)
+
+
+def _day(days: str) -> str:
+    """The SQL of a day so many after 1970 began, and never before it."""
+    return f"(DATE '1970-01-01' + greatest({days}, 0)::INTEGER)"
 
 
 def seconds_of(what: Made) -> str:

@@ -352,6 +352,12 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
         "latencyMs = 3)",
         [{"n": 29}],
     ),
+    (  # by days: a sub-query's type is the one that is compared
+        "SELECT noon IN (SELECT toDate('2025-10-01')) AS is_in, noon NOT IN (SELECT "
+        "toDate('2025-10-01')) AS is_out, noon IN (toDate('2025-10-01')) AS listed FROM "
+        "(SELECT toDateTime('2025-10-01 12:00:00') AS noon)",
+        [{"is_in": 1, "is_out": 0, "listed": 0}],
+    ),
     ("SELECT CAST(1 AS String) AS a, toString(2.5) AS b, '3'::UInt8 AS c",
      [{"a": "1", "b": "2.5", "c": 3}]),
     ("SELECT coalesce(NULL, 3) AS a, ifNull(NULL, 'x') AS b, isNull(orderId) AS c FROM events "
@@ -501,6 +507,7 @@ def test_a_column_without_an_alias_is_called_what_was_written(
     [
         ("SELECT user_id FROM events", 'column: "user_id"; did you mean "userId"?'),
         ("SELECT Blob1 FROM events", 'column: "Blob1"; did you mean "blob1"?'),
+        ("SELECT blob FROM events", 'column: "blob"; did you mean "blob1"?'),
         ("SELECT count() AS total FROM events ORDER BY totl", 'did you mean "total"?'),
         (
             'SELECT count() FROM events WHERE blob1 = "service_execution"',
