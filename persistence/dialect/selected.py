@@ -12,6 +12,15 @@ from persistence.dialect.relation import Shared
 from persistence.dialect.scope import Column, Scope, Source
 
 
+def aliases_of(select: exp.Select) -> dict[str, exp.Expr]:
+    """What stands behind each alias. Raises InvalidQuery where one has two meanings."""
+    found: dict[str, exp.Expr] = {}
+    for one in select.expressions:
+        if isinstance(one, exp.Alias) and found.setdefault(one.alias, one.this) != one.this:
+            raise InvalidQuery(f'the alias "{short(one.alias)}" stands for two things')
+    return found
+
+
 class Selected:
     """Makes it for one SELECT; `make` makes each, `is_grouped` knows SQL that is grouped by."""
 

@@ -338,6 +338,7 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
         "ORDER BY x LIMIT 2",
         [{"x": 0.0, "two": 0.0, "before": None}, {"x": 1.0, "two": 1.0, "before": 0.0}],
     ),
+    ("SELECT 1 AS x, 1 AS x, 2, 2", [{"x": 1, "2": 2}]),
     ("SELECT DISTINCT blob2 FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
     ("SELECT DISTINCT(blob2) FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
     ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
@@ -523,6 +524,11 @@ def test_a_column_without_an_alias_is_called_what_was_written(
         (
             "SELECT rank() OVER (ORDER BY double1) AS r FROM events WHERE r = 1",
             "a window cannot stand in WHERE: filter in a query around it",
+        ),
+        ("SELECT blob1 AS a, blob2 AS a FROM events", 'the alias "a" stands for two things'),
+        (
+            "SELECT a FROM (SELECT blob1 AS a, blob2 AS a FROM events) FORMAT CSV",
+            'the alias "a" stands for two things',
         ),
         ("WITH 5 AS k SELECT k", "WITH takes names and sub-queries"),
     ],
