@@ -19,7 +19,8 @@ import msgspec
 
 from persistence import arrow, sandbox
 from persistence.archive.columns import STORED, literal, quoted, source_of
-from persistence.archive.parquet import is_readable, is_shortage, unreadable
+from persistence.archive.parquet import is_readable, is_shortage
+from persistence.archive.troubled import damaged, unopened
 from persistence.exporting import FAULT, GONE, READY, Wanted
 from persistence.tabular import DANGEROUS, PLAIN_NEGATIVE, Format
 
@@ -141,7 +142,7 @@ def main() -> int:
         os.write(1, GONE)
         return 0
     except OSError as error:
-        _tell_fault(wanted, f"{error.filename} cannot be read: {error.strerror}.")
+        _tell_fault(wanted, unopened(Path(error.filename), error))
         return 1
     connection = connected(wanted.memory_bytes)
     files = [f"/dev/fd/{one}" for one in handles]
@@ -156,7 +157,7 @@ def main() -> int:
             connection.execute(sql, values)
     except duckdb.Error as error:
         bad = None if is_shortage(error) else _bad_of(connection, wanted.files)
-        _tell_fault(wanted, str(error) if bad is None else unreadable(bad))
+        _tell_fault(wanted, str(error) if bad is None else damaged(bad))
         return 1
     return 0
 

@@ -35,7 +35,8 @@ import orjson
 from engine.errors import NotReady, TallymarkError
 from persistence import arrow, sampling, sandbox, sqlformat
 from persistence.archive.columns import Hidden
-from persistence.archive.parquet import is_readable, is_shortage, unreadable
+from persistence.archive.parquet import is_readable, is_shortage
+from persistence.archive.troubled import damaged
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.query import Answered, Query, Rules, read
 from persistence.sampling import Run
@@ -146,7 +147,10 @@ class Worker:
             body = list(self._listed(found))
             return _done(sqlformat.MEDIA[found.format], len(found.rows), body), body
         if self._report is not None and found.says_format:
-            raise InvalidQuery("a report takes no FORMAT: give its field `format` instead")
+            raise InvalidQuery(
+                "the query of a report takes no FORMAT: its field `format` says it, and "
+                "`--format` of `tallymark export`"
+            )
         if asked.get("sampled") and found.reads_events and found.reads > 1:
             raise InvalidQuery(
                 "a query with a budget may read the table of events only once: samples of two "
@@ -217,7 +221,7 @@ class Worker:
                 self._database.drop()  # nothing watches what is closed here
                 is_good = self._watch.rang or is_shortage(error)  # nobody knows
             if not is_good:
-                raise NotReady(unreadable(Path(file))) from None
+                raise NotReady(damaged(Path(file))) from None
 
     def _running(
         self,

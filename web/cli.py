@@ -35,6 +35,7 @@ WRONG_WORDS: Final = 2
 DAMAGED: Final = 3
 INTERRUPTED: Final = 130
 
+STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
 
@@ -527,6 +528,7 @@ def _open_what_is_closed() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(handle)
+    sys.stdin = sys.stdin or os.fdopen(STDIN)
     sys.stdout = sys.stdout or os.fdopen(STDOUT, "w")
     sys.stderr = sys.stderr or os.fdopen(STDERR, "w")
 

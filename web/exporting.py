@@ -263,11 +263,11 @@ class Exports:
             nursery = self._must_run()
             process = _Process()
             nursery.start_soon(process.listen)
-            question = self._question(wanted)
-            files = question.files
             said = b""
             fault = None
             try:
+                question = self._question(wanted)
+                files = question.files
                 with trio.move_on_after(STALL_S):
                     said = await process.ask(question)
                     if said not in (READY, GONE):

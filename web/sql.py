@@ -18,6 +18,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady, Overloaded, TallymarkError
 from persistence.archive.columns import Hidden
+from persistence.archive.troubled import missing, unopened
 from persistence.dialect.errors import InvalidQuery, QueryTooLong
 from persistence.tabular import Format
 from web.errors import archive_off, recovering
@@ -330,14 +331,12 @@ def files_of(archived: Archived, head: Json) -> list[str]:
 def missing_of(files: list[str]) -> str:
     """What is said where one of these files cannot be opened."""
     for path in map(Path, files):
-        place = f"{path.parent.name}/{path.name}"
         try:
             path.stat()
         except FileNotFoundError:
-            stays = "Try again; if it stays, it is lost."
-            return f"The file {place} of the archive is missing. {stays}"
+            return missing(path)
         except OSError as error:
-            return f"The file {place} of the archive cannot be read: {error.strerror}."
+            return unopened(path, error)
     return "The files that are read were changed. Try again."
 
 

@@ -170,7 +170,7 @@ class Snapshotting:
 
     def _synced(self, now_ms: int) -> Callable[[], None]:
         """What puts the journal on the disk, and now and then ends its segment as well."""
-        if now_ms < self._sealed_ms + SEGMENT_MS_MAX:
+        if 0 <= now_ms - self._sealed_ms < SEGMENT_MS_MAX:  # below 0 the clock was set back
             return self._journal.sync
         self._sealed_ms = now_ms
         return self._journal.seal

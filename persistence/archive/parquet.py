@@ -108,7 +108,10 @@ class Database:
         try:
             self._connection.execute(f"COPY ({select}) TO {literal(str(growing))} {MERGED_AS}")
         except duckdb.IOException as error:
-            raise _without_room(error, growing) or error from error
+            lack = _without_room(error, growing)
+            if lack is None:
+                raise
+            raise lack from error
         growing.chmod(MODE)
         handle = REAL_DISK.open_append(growing)
         try:
@@ -264,14 +267,6 @@ def is_readable(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
         return False
     read_all(connection, path)
     return True
-
-
-def unreadable(path: Path) -> str:
-    """What is said of a file of the archive that cannot be read, by its place in it."""
-    return (
-        f"The file {path.parent.name}/{path.name} of the archive cannot be read. "
-        f"`tallymark verify` says what is wrong with it; others are not concerned."
-    )
 
 
 def is_shortage(error: OSError | duckdb.Error | MemoryError) -> bool:

@@ -1,7 +1,7 @@
 """Why a query is not run, in words for the person who wrote it."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from engine.errors import TallymarkError
 
@@ -41,10 +41,20 @@ def unknown_column(
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """What a refusal says behind a name that there is not: one that is much like it, if any."""
+    """What a refusal says behind a name that there is not: one that is much like it, if any.
+
+    Of several that are as much like it, such as blob1 to blob9, it is the first.
+    """
+    told = name[:64].lower()
     spelled = {one.lower(): one for one in known}
-    found = get_close_matches(name[:64].lower(), spelled, n=1, cutoff=0.75)
-    return f'; did you mean "{short(spelled[found[0]])}"?' if found else ""
+    near = set(get_close_matches(told, spelled, n=max(1, len(spelled)), cutoff=0.75))
+    if not near:
+        return ""
+    likest = max(
+        (one for one in spelled if one in near),
+        key=lambda one: SequenceMatcher(None, one, told).ratio(),
+    )
+    return f'; did you mean "{short(spelled[likest])}"?'
 
 
 def short(text: str) -> str:

@@ -17,6 +17,7 @@ from persistence.dialect.comparing import comparison, like_pattern, matched
 from persistence.dialect.errors import InvalidQuery, short
 from persistence.dialect.made import Made, of
 from persistence.dialect.nodes import flat, named, only
+from persistence.dialect.relation import SQL_CHARS_MAX, too_large
 from persistence.dialect.windows import Windows
 
 _COMPARISONS: Final[dict[type[exp.Expr], str]] = {
@@ -60,6 +61,8 @@ class Expressions:
         if maker is None:
             raise InvalidQuery(f"unsupported expression type: {named(node)}")
         found: Made = maker(self, node)
+        if len(found.sql) > SQL_CHARS_MAX:  # some functions write an argument more than once
+            raise too_large()
         if found.loose is not None and self._around.is_grouped(found.sql):
             return replace(found, loose=None, grouped=True)
         return found
@@ -160,6 +163,8 @@ class Expressions:
                 raise InvalidQuery("unsupported expression type: IN with a sub-query")
             query, column = self._around.subquery(node.args["query"], "IN")
             kinds.common([what.kind, column.kind], "IN")
+            if what.kind.base == "DateTime" and column.kind.base == "Date":
+                what = times.to_date(what)  # as ClickHouse: by what the sub-query has
             known = f"(SELECT c0 FROM {query} WHERE c0 IS NOT NULL)"
             return of(f"({what.sql} IN {known})", kinds.UINT8, what, truth=True)
         if not node.expressions:

@@ -59,12 +59,19 @@ def _rounded(name: str) -> Callable[..., Made]:
 
 
 def _rounded_integer(name: str, what: Made, zeros: int) -> Made:
-    """Of an integer; it keeps its type, and `round` takes halves away from 0, as ClickHouse."""
+    """Of an integer; `round` takes halves away from 0, as ClickHouse.
+
+    The type is that of the integer, but one of less than 32 bits becomes one of twice as many:
+    253 is a UInt8, 300 is none, and in ClickHouse that is undefined.
+    """
+    kind = what.kind
+    if kind.bits < 32:
+        kind = Kind("Int", 2 * kind.bits, signed=kind.signed)
     sql = made.integer(what, name)
     if name == "round":
-        return of(f"round({sql}::BIGINT, {-zeros})", what.kind, what)
+        return of(f"round({sql}::BIGINT, {-zeros})", kind, what)
     power = made.floated(10.0**zeros).sql
-    return of(f"({name}({sql} / {power}) * {power})::BIGINT", what.kind, what)
+    return of(f"({name}({sql} / {power}) * {power})::BIGINT", kind, what)
 
 
 def _integer_division(left: Made, right: Made) -> Made:

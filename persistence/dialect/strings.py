@@ -1,12 +1,16 @@
 """Functions of texts, and functions that turn other values into texts."""
 
 from collections.abc import Callable
+from typing import Final
 
 from persistence.dialect import kinds, made, times
 from persistence.dialect.bits import bits_of
 from persistence.dialect.errors import InvalidQuery
 from persistence.dialect.kinds import Kind
 from persistence.dialect.made import Made, of
+
+PLACE_MAX: Final = 2**40
+"""Beyond the end of every text."""
 
 
 def of_text(name: str, pattern: str, kind: Kind, *, truth: bool = False) -> Callable[..., Made]:
@@ -26,12 +30,45 @@ def position(needle: Made, haystack: Made) -> Made:
 
 
 def substring(what: Made, first: Made, length: Made | None = None) -> Made:
-    """substring(s, from[, length]), from 1 and in code points."""
+    """substring(s, from[, length]) in code points.
+
+    from    1 is the first of them and -1 the last; from 0 there is nothing
+    length  below 0 it says how many are left out at the end
+    """
     parts = [what, first] if length is None else [what, first, length]
-    arguments = [made.text(what, "substring"), made.integer(first, "substring")]
+    numbers = [made.integer(part, "substring") for part in parts[1:]]
+    told = made.text(what, "substring")
+    if all(isinstance(part.value, int) for part in parts[1:]):
+        return of(_slice(told, *map(_clamped, numbers)), kinds.STRING, *parts)
+    # Each argument is written once: with a second copy nested calls would double at each step.
+    names = [f"'{name}': {sql}" for name, sql in zip("sbn", [told, *numbers], strict=False)]
+    bounds = [_clamped(f"p.{name}") for name in "bn"[: len(numbers)]]
+    sliced = f"lambda p: {_slice('p.s', *bounds)}"
+    return of(f"list_transform([{{{', '.join(names)}}}], {sliced})[1]", kinds.STRING, *parts)
+
+
+def _slice(told: str, begin: str, length: str | None = None) -> str:
+    """The SQL of a piece of a text; `begin` may count from the end."""
+    end = "-1"
     if length is not None:
-        arguments.append(f"greatest({made.integer(length, 'substring')}, 0)")
-    return of(f"substring({', '.join(arguments)})", kinds.STRING, *parts)
+        end = (
+            f"CASE WHEN {length} < 0 THEN {length} - 1 "
+            f"WHEN {begin} < 0 AND {begin} + {length} >= 0 THEN -1 "
+            f"ELSE {begin} + {length} - 1 END"
+        )
+    nothing = f"{begin} = 0"
+    return (
+        f"array_slice({told}, CASE WHEN {nothing} THEN 1 ELSE {begin} END, "
+        f"CASE WHEN {nothing} THEN 0 ELSE {end} END)"
+    )
+
+
+def _clamped(sql: str) -> str:
+    """A number within PLACE_MAX, so that the sum of two is one too; NULL stays NULL."""
+    return (
+        f"(CASE WHEN {sql} > {PLACE_MAX} THEN {PLACE_MAX} "
+        f"WHEN {sql} < -{PLACE_MAX} THEN -{PLACE_MAX} ELSE ({sql})::BIGINT END)"
+    )
 
 
 def empty(what: Made) -> Made:

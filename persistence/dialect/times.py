@@ -33,6 +33,9 @@ QUANTITY_MAX: Final = 1_000_000
 SECONDS_MAX: Final = 2**32
 """As many as a DateTime of ClickHouse can be away from 1970."""
 
+DAYS_MAX: Final = 2**16 - 1
+"""The last day of ClickHouse's Date, after 1970 began; above it toDate reads seconds."""
+
 _US: Final = {"SECOND": 1_000_000, "MINUTE": 60_000_000, "HOUR": 3_600_000_000}
 _DAY_US: Final = 86_400_000_000
 _SHORT: Final = frozenset(_US)
@@ -78,8 +81,8 @@ def shifted(time: Made, by: Made, *, back: bool) -> Made:
     found = _shifted(time, by, unit, back=back)
     if isinstance(time.value, dt.datetime) and found.kind.base == "DateTime":
         zone = None if unit in _SHORT else found.kind.zone
-        local = time.value.astimezone(zones.zone_of(zone))
-        return replace(found, value=_moved(local, -count if back else count, unit))
+        local = time.value.astimezone(zones.zone_of(zone)).replace(tzinfo=None)
+        return replace(found, value=_moved(local, -count if back else count, unit, zone))
     return found
 
 
@@ -99,20 +102,20 @@ def _fine_enough(time: Made, unit: str) -> Made:
     return to_datetime(time) if time.kind.base == "Date" and unit in _SHORT else time
 
 
-def _moved(moment: dt.datetime, count: int, unit: str) -> dt.datetime | None:
+def _moved(wall: dt.datetime, count: int, unit: str, zone: str | None) -> dt.datetime | None:
+    """So many units after what clocks of the zone show; None where there is no such year."""
     try:
         match unit:
             case "MONTH" | "YEAR":
-                months = (
-                    moment.year * 12 + moment.month - 1 + count * (12 if unit == "YEAR" else 1)
-                )
+                months = wall.year * 12 + wall.month - 1 + count * (12 if unit == "YEAR" else 1)
                 year, month = months // 12, months % 12 + 1
-                day = min(moment.day, monthrange(year, month)[1])
-                return moment.replace(year=year, month=month, day=day)
+                day = min(wall.day, monthrange(year, month)[1])
+                wall = wall.replace(year=year, month=month, day=day)
             case "DAY" | "WEEK":
-                return moment + dt.timedelta(days=count * (7 if unit == "WEEK" else 1))
+                wall += dt.timedelta(days=count * (7 if unit == "WEEK" else 1))
             case _:
-                return moment.astimezone(dt.UTC) + dt.timedelta(microseconds=count * _US[unit])
+                wall += dt.timedelta(microseconds=count * _US[unit])
+        return zones.moment(wall, zone)
     except (OverflowError, ValueError):
         return None
 
@@ -126,8 +129,7 @@ def parsed(value: str, zone: str | None) -> Made:
         raise InvalidQuery(f'"{short(value)}" is not a time of the form YYYY-MM-DD hh:mm:ss')
     parts = [int(part or 0) for part in found.groups()]
     try:
-        moment = dt.datetime(*parts, tzinfo=zones.zone_of(zone))  # type: ignore[arg-type, misc]
-        return instant(moment, zone)
+        return instant(zones.moment(dt.datetime(*parts), zone), zone)  # type: ignore[arg-type]  # noqa: DTZ001
     except (ValueError, OverflowError):
         raise InvalidQuery(f'there is no time "{short(value)}"') from None
 
@@ -169,13 +171,22 @@ def to_datetime(what: Made, zone: str | None = None) -> Made:
 
 
 def to_date(what: Made, zone: str | None = None) -> Made:
-    """toDate: the day of an instant in its zone."""
+    """toDate: the day of an instant in its zone; a number up to DAYS_MAX is one of days."""
     if what.kind.base == "Date":
         return what
     if isinstance(what.value, str):
         return parsed_date(what.value)
     shown = to_datetime(what, zone)
-    return of(f"({zones.local(shown.sql, zone or shown.kind.zone)})::DATE", kinds.DATE, what)
+    sql = f"({zones.local(shown.sql, zone or shown.kind.zone)})::DATE"
+    if what.kind.is_number and what.kind.base != "Null":
+        days = integer(what, "toDate")
+        sql = f"CASE WHEN {days} <= {DAYS_MAX} THEN {_day(days)} ELSE {sql} END"
+    return of(sql, kinds.DATE, what)
+
+
+def _day(days: str) -> str:
+    """The SQL of a day so many after 1970 began, and never before it."""
+    return f"(DATE '1970-01-01' + greatest({days}, 0)::INTEGER)"
 
 
 def seconds_of(what: Made) -> str:
@@ -272,6 +283,8 @@ def formatted(what: Made, pattern: Made, zone: Made | None = None) -> Made:
     """formatDateTime."""
     codes = constant_text(pattern, "the format of formatDateTime")
     shown = clocks(what, "formatDateTime", zone_named(zone))
+    if not codes:  # of which strftime says that it is no format
+        return of(f"CASE WHEN {shown} IS NOT NULL THEN '' END", kinds.STRING, what)
     return of(f"strftime({shown}, {texted(strftime_of(codes)).sql})", kinds.STRING, what)
 
 

@@ -23,6 +23,9 @@ _UTC: Final = frozenset(
 _YEARS: Final = range(2015, 2040)
 """Years in which a doubled midnight is looked for; an archive holds months."""
 
+_PUT_BACK: Final = ("1 HOUR", "30 MINUTE", "2 HOUR")
+"""By how much clocks are put back: nearly everywhere, on Lord Howe, and at Troll."""
+
 
 def checked(name: str) -> str:
     """The name of a zone that there is. Raises InvalidQuery."""
@@ -49,23 +52,52 @@ def local(sql: str, zone: str | None) -> str:
     return f"timezone({literal(str(zone))}, timezone('UTC', {sql}))"
 
 
+def moment(wall: dt.datetime, zone: str | None) -> dt.datetime:
+    """When clocks show that, with its offset; `wall` has none. It is `instant`, of one time."""
+    told = [wall.replace(tzinfo=zone_of(zone), fold=fold) for fold in (0, 1)]
+    return min(told, key=lambda one: one.astimezone(dt.UTC))
+
+
 def instant(sql: str, zone: str | None) -> str:
     """When clocks show that: TIMESTAMP of the zone to TIMESTAMP in UTC.
 
-    What the clocks leave out becomes the moment of the change, what they show twice the later.
+    It is the earlier of two, as in ClickHouse: what the clocks show twice is the first, and
+    what they leave out is read as if they had been put forward already.
     """
     if is_utc(zone):
         return sql
-    return f"timezone('UTC', timezone({literal(str(zone))}, {sql}))"
+    later = _later("w", zone)
+    left_out = f"{local(later, zone)} - w"
+    told = f"CASE WHEN {local(later, zone)} > w THEN {later} - ({left_out}) "
+    for back in _PUT_BACK:
+        earlier = f"({later} - INTERVAL {back})"
+        told += f"WHEN {local(earlier, zone)} = w THEN {earlier} "
+    return _once(f"{told}ELSE {later} END", sql)
 
 
 def first_instant(sql: str, zone: str | None) -> str:
-    """The same, and the earlier where clocks show it twice, as midnight in Havana."""
-    found = instant(sql, zone)
-    if is_utc(zone) or not _midnight_comes_twice(str(zone)):
-        return found
+    """When a day or a bucket of hours begins that begins when clocks show that.
+
+    Where they leave it out it is the moment of the change, and the first where they show it
+    twice, as midnight in Havana.
+    """
+    if is_utc(zone):
+        return sql
+    if not _midnight_comes_twice(str(zone)):
+        return _later(sql, zone)
+    found = _later("w", zone)
     earlier = f"({found} - INTERVAL 1 HOUR)"
-    return f"CASE WHEN {local(earlier, zone)} = {sql} THEN {earlier} ELSE {found} END"
+    return _once(f"CASE WHEN {local(earlier, zone)} = w THEN {earlier} ELSE {found} END", sql)
+
+
+def _later(sql: str, zone: str | None) -> str:
+    """The later of two, which the database takes."""
+    return f"timezone('UTC', timezone({literal(str(zone))}, {sql}))"
+
+
+def _once(body: str, sql: str) -> str:
+    """SQL of `w`, which is `sql`: with copies of that nested calls would grow at each step."""
+    return f"list_transform([{sql}], lambda w: {body})[1]"
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
 import datetime as dt
+import os
 import re
 import signal
 import socket
@@ -341,6 +342,29 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     manifest.mkdir(parents=True)
     ended = tallymark("archive", str(tmp_path))
     assert (ended.returncode, ended.stderr) == (1, f"tallymark: {manifest}: Is a directory.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (("sql", "-", "--data", "."), 1, "tallymark: . has no archive"),
+        (("keys", "reset", "--data", "."), 130, "Delete all keys and sessions?"),
+    ],
+)
+def test_a_stdin_that_is_closed_has_nothing_to_read(
+    tmp_path: Path, words: tuple[str, ...], code: int, complaint: str
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "web.cli", *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.close(0),
+    )
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert ended.stderr.startswith(complaint)
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(

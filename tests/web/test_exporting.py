@@ -14,6 +14,7 @@ import trio
 from engine.config import Config
 from engine.errors import NotReady
 from persistence.archive.columns import Hidden, source_of
+from persistence.key import UnusableKey
 from tests.archives import EPOCH
 from tests.children import children
 from tests.handles import no_handles
@@ -192,8 +193,27 @@ async def test_a_damaged_file_is_named_and_no_short_export(file: str, tmp_path: 
 async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     beyond = tmp_path / ("x" * 300)
     async with exporting([str(beyond)], log=["export failed"]) as exports:
-        with pytest.raises(NotReady, match=f"{beyond} cannot be read: File name too long"):
+        with pytest.raises(NotReady, match="cannot be read: File name too long") as refused:
             await exports.open(ALL)
+    place = f"{tmp_path.name}/{beyond.name}"
+    assert str(refused.value).startswith(f"The file {place} of the archive ")
+
+
+class Keyless(Files):
+    """An archive of which nobody can say what is hidden."""
+
+    def hidden(self) -> Hidden:
+        raise UnusableKey("it is lost")
+
+
+async def test_where_nobody_can_say_what_is_hidden_no_process_is_left() -> None:
+    exports = Exports(Config(), Keyless([]), log=print)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(exports.run)
+        with pytest.raises(UnusableKey):
+            await exports.open(ALL)
+        assert exports_running() == set()
+        exports.end()
 
 
 async def test_without_an_archive_there_is_nothing_to_export() -> None:

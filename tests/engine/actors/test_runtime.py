@@ -449,16 +449,19 @@ async def test_the_journal_is_trimmed_to_what_the_older_snapshot_covers(tmp_path
     assert await counted_after_restart(config) == acknowledged == 500
 
 
-async def test_events_as_received_go_from_the_journal_though_they_are_few(config):
+@pytest.mark.parametrize("then_ms", [SEGMENT_MS_MAX // 2, -SEGMENT_MS_MAX])
+async def test_events_as_received_go_from_the_journal_though_they_are_few(config, then_ms):
+    """Also where the clock is set back meanwhile."""
+
     def held():
         folder = config.data / "journal"
         return b"long-ago" in b"".join(path.read_bytes() for path in folder.iterdir())
 
     async with living(config) as life:
         await life.engine.accept(batch(view("long-ago")))
-        for _ in range(3):
+        for step_ms in (SEGMENT_MS_MAX // 2, then_ms, 1):
             assert held()
-            life.clock.now_ms += SEGMENT_MS_MAX // 2
+            life.clock.now_ms += step_ms
             await life.engine.accept(batch(view()))
             await life.engine.checkpoint()
         assert not held()

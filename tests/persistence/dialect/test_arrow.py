@@ -58,6 +58,13 @@ def test_groups_arrays_and_a_limit_leave_no_column_of_ours(
     assert found.columns == ["s", "n", "top"]
 
 
+def test_a_number_that_is_rounded_up_has_a_type_that_holds_it(worker: Asking) -> None:
+    text = "SELECT round(253, -2) AS a, ceil(65535, -1) AS b, floor(-128, -1) AS c FORMAT Arrow"
+    found = frame(worker, text, [])
+    assert found.row(0) == (300, 65_540, -130)
+    assert list(found.schema.values()) == [pl.UInt16, pl.UInt32, pl.Int16]
+
+
 def test_without_rows_there_are_columns(worker: Asking, empty: list[str]) -> None:
     found = frame(
         worker, "SELECT blob1 AS a, count() AS n FROM events GROUP BY a FORMAT Arrow", empty

@@ -1,12 +1,13 @@
 """Every function of Analytics Engine's dialect answers what ClickHouse answers."""
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from persistence.dialect.zones import zone_of
-from tests.sqlworkers import Asking, Refused
+from tests.sqlworkers import Asking, Refused, written
 
 GAP = (  # clocks are put forward between the two
     "toDateTime('2025-03-30 00:30:00', 'Europe/Berlin'), "
@@ -69,6 +70,28 @@ VALUES: list[tuple[str, Any]] = [
     ("position('x' IN 'abc')", "0"),
     ("substring('äöüß', 2)", "öüß"),
     ("substring('äöüß', 2, 2)", "öü"),
+    ("substring('abc', 99999999999)", ""),
+    ("substring('abc', 2, 99999999999)", "bc"),
+    ("substring('abc', -99999999999)", "abc"),
+    ("substring('abc', 0)", ""),
+    ("substring('abc', 0, 2)", ""),
+    ("substring('äöü', -2)", "öü"),
+    ("substring('abc', -5)", "abc"),
+    ("substring('abc', -5, 3)", "a"),
+    ("substring('abc', -5, 1)", ""),
+    ("substring('abc', -2, 9)", "bc"),
+    ("substring('abcdef', 2, -2)", "bcd"),
+    ("substring('abcdef', -3, -1)", "de"),
+    ("substring('abc', -5, -1)", "ab"),
+    ("substring('abc', 5, -1)", ""),
+    ("substring('abc', position('c' IN 'abc') - 8, position('c' IN 'abc'))", "a"),
+    ("substring('abc', position('c' IN 'abc') - 7, position('c' IN 'abc'))", "ab"),
+    ("substring('a/b', 1, position('/' IN 'a/b') - 1)", "a"),
+    ("substring('abc', 1, position('/' IN 'abc') - 1)", "ab"),
+    ("substring('abc', 1, length('abc') * 99999999999)", "abc"),
+    ("substring('abc', length('abc') * 99999999999)", ""),
+    ("substring('abc', 2, NULL)", None),
+    ("substring('abc', NULL)", None),
     ("format('{} {}', 'a', 'b')", "a b"),
     ("format('{1}-{0}', 'a', 'b')", "b-a"),
     ("format('100%{}', 'a')", "100%a"),
@@ -167,6 +190,18 @@ VALUES: list[tuple[str, Any]] = [
     ("formatDateTime(now(), '%Y-%m-%d')", "2025-10-03"),
     ("formatDateTime(toDateTime('2025-01-02 03:04:05'), '%y %H:%i:%S %j %F %T %%')",
      "25 03:04:05 002 2025-01-02 03:04:05 %"),
+    ("toDate(0)", "1970-01-01"),
+    ("toDate(20000)", "2024-10-04"),
+    ("toDate(20000.7)", "2024-10-04"),
+    ("toDate(65535)", "2149-06-06"),
+    ("toDate(65536)", "1970-01-01"),
+    ("toDate(1759276800)", "2025-10-01"),
+    ("toDate(-1)", "1970-01-01"),
+    ("toDate(length('abc'))", "1970-01-04"),
+    ("toDate(toUInt32(now()))", "2025-10-03"),
+    ("toDate(toUInt32(today()))", "2025-10-03"),
+    ("toDate(NULL)", None),
+    ("formatDateTime(now(), '')", ""),
     ("formatDateTime(now(), '%T', 'Asia/Tokyo')", "21:00:00"),
     ("formatDateTime(toDateTime('2022-12-01 16:17:00', 'America/New_York'), '%H:%i')", "16:17"),
     ("formatDateTime(toDateTime('2022-12-01 16:17:00', 'America/New_York'), '%H', 'Etc/UTC')",
@@ -238,6 +273,8 @@ KINDS: list[tuple[str, str]] = [
     ("bitAnd(-1, 300)", "Int16"),
     ("bitNot(-1)", "Int8"),
     ("bitShiftLeft(1, 300)", "UInt16"),
+    ("round(253, -2)", "UInt16"),
+    ("ceil(253)", "UInt8"),
     ("-199 % 200", "Int16"),
     ("199 % -200", "UInt16"),
     ("-(-3 + 1)", "Int16"),
@@ -348,6 +385,56 @@ def test_a_time_is_read_by_the_rules_by_which_it_is_shown(worker: Asking, zone: 
     (row,) = worker.rows(f"SELECT {said} AS shown, toUnixTimestamp({said}) AS at")
     (told,) = worker.rows(f"SELECT toDateTime({row['at']}, '{zone}') AS shown")
     assert row["shown"] == told["shown"] == "2026-11-28 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("zone", "wall", "unix"),
+    [
+        ("Europe/Berlin", "2025-03-30 01:59:59", 1_743_296_399),
+        (
+            "Europe/Berlin",
+            "2025-03-30 02:00:00",
+            1_743_292_800,
+        ),  # left out, and read as summer time
+        ("Europe/Berlin", "2025-03-30 02:30:00", 1_743_294_600),
+        ("Europe/Berlin", "2025-03-30 03:00:00", 1_743_296_400),
+        ("Europe/Berlin", "2025-10-26 01:59:59", 1_761_436_799),
+        (
+            "Europe/Berlin",
+            "2025-10-26 02:30:00",
+            1_761_438_600,
+        ),  # comes twice, and is the first
+        ("Europe/Berlin", "2025-10-26 03:00:00", 1_761_444_000),
+        (
+            "Australia/Lord_Howe",
+            "2025-04-06 01:45:00",
+            1_743_864_300,
+        ),  # half an hour comes twice
+        ("Antarctica/Troll", "2025-10-26 01:30:00", 1_761_435_000),  # and here two hours
+    ],
+)
+def test_a_time_is_one_moment_whether_a_literal_a_value_or_a_day_later_says_it(
+    worker: Asking, zone: str, wall: str, unix: int
+) -> None:
+    before = (dt.datetime.fromisoformat(wall) - dt.timedelta(days=1)).isoformat(" ")
+    later = f"toDateTime('{before}', '{zone}') + INTERVAL '1' DAY"
+    (row,) = worker.rows(
+        f"SELECT toUnixTimestamp(toDateTime('{wall}', '{zone}')) AS literal, "
+        f"toUnixTimestamp(toDateTime(format('{{}}', '{wall}'), '{zone}')) AS made, "
+        f"toUnixTimestamp({later}) AS moved, toDateTime({unix}) = {later} AS compared"
+    )
+    assert row == {"literal": unix, "made": unix, "moved": unix, "compared": 1}
+
+
+def test_what_clocks_show_a_day_later_is_within_the_bounds_that_are_read(
+    worker: Asking, folder: Path
+) -> None:
+    at = dt.datetime(2025, 10, 26, 0, 30)  # noqa: DTZ001  as the files have it
+    files = [written(folder / "twice.parquet", [{"timestamp": at}])]
+    later = "toDateTime('2025-10-25 02:30:00', 'Europe/Berlin') + INTERVAL '1' DAY"
+    assert (
+        worker.value(f"SELECT count() AS n FROM events WHERE timestamp = {later}", files) == "1"
+    )
 
 
 @pytest.mark.usefixtures("lying_system")
