@@ -147,7 +147,10 @@ class Worker:
             body = list(self._listed(found))
             return _done(sqlformat.MEDIA[found.format], len(found.rows), body), body
         if self._report is not None and found.says_format:
-            raise InvalidQuery("a report takes no FORMAT: give its field `format` instead")
+            raise InvalidQuery(
+                "the query of a report takes no FORMAT: its field `format` says it, and "
+                "`--format` of `tallymark export`"
+            )
         if asked.get("sampled") and found.reads_events and found.reads > 1:
             raise InvalidQuery(
                 "a query with a budget may read the table of events only once: samples of two "

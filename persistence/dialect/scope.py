@@ -73,6 +73,7 @@ class Source:
     sql_name  in the SQL that is run
     columns   by the user's names, in order
     starred   what `*` stands for
+    merged    columns that USING made one with those of a source before it
     events    it is the table of events itself
     read      what its rows are where a sample of the events is read
     """
@@ -81,6 +82,7 @@ class Source:
     sql_name: str
     columns: Mapping[str, Column]
     starred: tuple[str, ...]
+    merged: frozenset[str] = frozenset()
     events: bool = False
     read: Read | None = None
 

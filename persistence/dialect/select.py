@@ -30,7 +30,7 @@ from persistence.dialect.relation import (
     united,
 )
 from persistence.dialect.scope import Scope
-from persistence.dialect.selected import Selected, of_column
+from persistence.dialect.selected import Selected, aliases_of, of_column
 from persistence.dialect.sources import Ctes, Sources, with_
 from persistence.dialect.weights import Weights
 
@@ -209,9 +209,7 @@ class _Select:
             self._scope, self._shared, self._ctes, make=self._make, select=self._nested
         )
         joined = sources.of(node)
-        self._scope.aliases = {
-            one.alias: one.this for one in node.expressions if isinstance(one, exp.Alias)
-        }
+        self._scope.aliases = aliases_of(node)
         where = self._where()
         self._group()
         self._row_order = self._ordering.of_rows()

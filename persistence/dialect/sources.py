@@ -76,8 +76,9 @@ class Sources:
         known = list(self._scope.sources)
         source = self._source(join.this)
         if join.args.get("using"):
-            conditions = [self._same(one.name, known) for one in join.args["using"]]
-            condition = " AND ".join(conditions)
+            names = [one.name for one in join.args["using"]]
+            condition = " AND ".join(self._same(name, known) for name in names)
+            self._scope.sources[-1].merged = frozenset(names)
         elif join.args.get("on") is not None:
             condition = made.condition(self._make(join.args["on"]), "ON")
         else:

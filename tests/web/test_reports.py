@@ -403,6 +403,8 @@ def test_the_command_keeps_no_part_of_a_query_and_says_why(
         ((*on, "--sql", "SELECT nope FROM events"), 1, "unable to find type of column"),
         ((*at, "--sql", failing), 1, "could not be read"),
         ((*on, "--sql", failing), 1, "could not be read"),
+        ((*at, "--sql", "SELECT 1 FORMAT CSV"), 1, "`--format` of `tallymark export`"),
+        ((*on, "--sql", "SELECT 1 FORMAT CSV"), 1, "`--format` of `tallymark export`"),
         ((*on, "--sql", "SHOW TABLES"), 1, "only be made of a SELECT"),
         (("--url", "http://127.0.0.1:1", "--sql", "SELECT 1"), 1, "No server answers"),
         ((*at, "--sql", "SELECT 1", "--of", "users"), 2, "no --of"),

@@ -315,6 +315,8 @@ def test_a_border_of_a_window_that_is_no_number_of_rows_is_refused(
     assert "the border of a window" in str(refused.value)
 
 
+JOINED = "(SELECT 1 AS id, 2 AS v) a JOIN (SELECT 1 AS id, 3 AS v) b"
+
 SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
     ("SELECT count(*) AS n FROM events", [{"n": 200}]),
     ("SELECT uniq(blob3) AS u, uniqExact(userId) AS v FROM events", [{"u": 7, "v": 7}]),
@@ -338,6 +340,11 @@ SUPERSET: list[tuple[str, list[dict[str, Any]]]] = [
         "ORDER BY x LIMIT 2",
         [{"x": 0.0, "two": 0.0, "before": None}, {"x": 1.0, "two": 1.0, "before": 0.0}],
     ),
+    ("SELECT 1 AS x, 1 AS x, 2, 2", [{"x": 1, "2": 2}]),
+    (f"SELECT * FROM {JOINED} ON a.id = b.id", [{"id": 1, "v": 2, "b.id": 1, "b.v": 3}]),
+    (f"SELECT * FROM {JOINED} USING (id)", [{"id": 1, "v": 2, "b.v": 3}]),
+    (f"SELECT b.v, a.v FROM {JOINED} USING (id)", [{"b.v": 3, "v": 2}]),
+    ("SELECT *, 7 AS v, id FROM (SELECT 1 AS id, 2 AS v) a", [{"id": 1, "a.v": 2, "v": 7}]),
     ("SELECT DISTINCT blob2 FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
     ("SELECT DISTINCT(blob2) FROM events ORDER BY blob2 LIMIT 1", [{"blob2": "s-0"}]),
     ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
@@ -523,6 +530,15 @@ def test_a_column_without_an_alias_is_called_what_was_written(
         (
             "SELECT rank() OVER (ORDER BY double1) AS r FROM events WHERE r = 1",
             "a window cannot stand in WHERE: filter in a query around it",
+        ),
+        ("SELECT blob1 AS a, blob2 AS a FROM events", 'the alias "a" stands for two things'),
+        (
+            "SELECT a FROM (SELECT blob1 AS a, blob2 AS a FROM events) FORMAT CSV",
+            'the alias "a" stands for two things',
+        ),
+        (
+            "SELECT * FROM (SELECT 1 AS id, 2 AS v) JOIN (SELECT 1 AS id, 3 AS v) USING (id)",
+            'two columns are called "v"; AS gives one of them another name',
         ),
         ("WITH 5 AS k SELECT k", "WITH takes names and sub-queries"),
     ],
