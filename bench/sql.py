@@ -102,7 +102,7 @@ QUESTIONS: Final = (
 class _Files:
     """The archive of the benchmark: every file, whatever the time."""
 
-    is_ready = True
+    is_found = True
 
     def __init__(self, files: list[Path]) -> None:
         self._files = files

@@ -183,9 +183,8 @@ def _decoded(chunk: bytes) -> Batch:
     chunk = _BLANK_LINES.sub(b"\n", chunk).strip(_BLANKS)
     if not chunk or _lines_in(chunk) == len(batch.events):
         return batch._replace(body=chunk)
-    raise MalformedBody(
-        "Each event must be on a line of its own."
-    )  # several share one, or one has several
+    # Several share one, or one has several.
+    raise MalformedBody("Each event must be on a line of its own.")
 
 
 def _lines_in(chunk: bytes) -> int:

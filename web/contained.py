@@ -7,13 +7,20 @@ connection, each contained. tests/web/test_hosting.py and test_main.py send what
 """
 
 import logging
+from contextlib import suppress
 from typing import Final
 
 import structlog
 import trio
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, StreamReset
+from h2.events import Event as Received
+from h2.exceptions import ProtocolError, StreamClosedError
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.events import Body, EndBody, StreamClosed
+from hypercorn.protocol.events import Event as Sent
+from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
 from hypercorn.trio.tcp_server import TCPServer
 
 from engine.config import Config
@@ -22,7 +29,10 @@ from web.line import IDLE_S
 
 SEND_BYTES: Final = 64 * 1024
 SEND_S_MAX: Final = 30
-"""How long the other side may take over SEND_BYTES before its connection is given up."""
+"""How long the other side may take over SEND_BYTES before its connection is given up.
+
+By HTTP/2 also how long it may take nothing of an answer before that answer is given up.
+"""
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -66,6 +76,8 @@ class Connection(TCPServer):
         """As Hypercorn does it, but a connection that its client has closed is not kept open
         for the rest of its keep-alive time, nor for answers of HTTP/2 that wait for its window.
         """
+        if isinstance(speaking := self.protocol.protocol, H2Protocol):
+            speaking.__class__ = Http2  # Hypercorn has no place to say which it shall make
         try:
             await super()._read_data()
             await self.idle_task.stop()
@@ -96,3 +108,60 @@ class Connection(TCPServer):
             # Shielded like Hypercorn's own: half an answer must not be followed by another.
             with trio.fail_after(SEND_S_MAX, shield=True):
                 await self.stream.send_all(data[start : start + SEND_BYTES])
+
+
+class Http2(H2Protocol):
+    """Hypercorn's HTTP/2, of which one stream harms no other, nor stays for ever."""
+
+    async def stream_send(self, event: Sent) -> None:
+        """As Hypercorn does it, but it waits until the client has taken what was sent.
+
+        Hypercorn's own buffer lets an answer go on whenever the window of its client is closed,
+        so a slow reader had all of an export, or of the frames of a stream, in our memory.
+        """
+        unsent = self.stream_buffers.get(event.stream_id)
+        if isinstance(event, EndBody) and unsent is not None and not unsent.complete:
+            await unsent.push(b"")  # it counts as empty only when its end is sent as well
+        await super().stream_send(event)
+        if unsent is not None:
+            await self._taken_in_time(event.stream_id, unsent)
+        if isinstance(event, Body):
+            await trio.lowlevel.checkpoint()  # else who sends on to nobody is never told so
+
+    async def _send_data(self, stream_id: int) -> None:
+        unsent = self.stream_buffers.get(stream_id)
+        await super()._send_data(stream_id)
+        if unsent is not None and unsent.complete:
+            await unsent.close()  # else who waits for its end may have come too late to be told
+
+    async def _taken_in_time(self, stream_id: int, unsent: StreamBuffer) -> None:
+        while left_bytes := len(unsent.buffer):
+            with trio.move_on_after(SEND_S_MAX):
+                await unsent.drain()
+            if len(unsent.buffer) == left_bytes:
+                await self._give_up(stream_id, unsent)
+
+    async def _give_up(self, stream_id: int, unsent: StreamBuffer) -> None:
+        """Only the stream: a browser has its others on the same connection."""
+        await unsent.close()
+        with suppress(ProtocolError):  # ended meanwhile
+            self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
+            await self._flush()
+        await self._window_updated(stream_id)  # whereupon it is found to be closed, and removed
+        await super().stream_send(StreamClosed(stream_id=stream_id))
+
+    async def _handle_events(self, events: list[Received]) -> None:
+        """As Hypercorn does it, but what comes for a stream that is over ends no connection:
+        a body whose request was refused, or a reset of one that is reset at a stop anyway.
+        And a connection whose last request was reset is idle.
+        """
+        for event in events:
+            if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                size_bytes = event.flow_controlled_length
+                self.connection.acknowledge_received_data(size_bytes, event.stream_id)
+                continue
+            with suppress(StreamClosedError):
+                await super()._handle_events([event])
+            if isinstance(event, StreamReset):  # which Hypercorn takes for no end of a request
+                await self.send(Updated(idle=self.idle))
+        await self._flush()

@@ -273,9 +273,8 @@ def test_the_always_valid_p_finds_a_true_difference() -> None:
 
 
 def test_the_units_needed_are_those_of_the_textbook() -> None:
-    assert (
-        units_needed(0.10, relative_lift=0.10) == 14_751
-    )  # 14750.79 by hand and by R's power.prop.test
+    # The first is 14750.79 by hand and by R's power.prop.test.
+    assert units_needed(0.10, relative_lift=0.10) == 14_751
     assert units_needed(0.5, relative_lift=0.2) == 388
     assert units_needed(0.10, relative_lift=-0.10) == 13_495
 

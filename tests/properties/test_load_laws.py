@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.capacity import HIGHEST_PER_S, Search
+from load.capacity import HIGHEST_PER_S, PRECISION, Search
 from load.latency import LONGEST_US, Latencies
 from load.profile import Phase, Profile, rates
 from load.schedule import arrivals_ns, due_before
@@ -95,9 +95,9 @@ def test_merged_histograms_tell_what_one_of_all_values_tells(some, others):
     assert merged.curve((1, 50, 90, 99, 100)) == whole.curve((1, 50, 90, 99, 100))
 
 
-@given(st.floats(1.0, HIGHEST_PER_S), st.floats(1.0, 100_000.0), st.floats(0.01, 0.5))
-def test_the_search_ends_just_below_the_capacity(capacity, first, precision):
-    search, tried = Search(first, precision=precision), 0
+@given(st.floats(1.0, HIGHEST_PER_S), st.floats(1.0, 100_000.0))
+def test_the_search_ends_just_below_the_capacity(capacity, first):
+    search, tried = Search(first), 0
     while (tried_rate := search.next) is not None:
         search.tell(tried_rate, is_held=tried_rate <= capacity)
         tried += 1
@@ -106,5 +106,5 @@ def test_the_search_ends_just_below_the_capacity(capacity, first, precision):
         assert search.held is None or search.held <= capacity
     else:
         assert search.held is not None
-        assert search.held <= capacity <= search.held * (1 + precision) * 2
-        assert capacity <= search.held * (1 + precision) or search.held >= HIGHEST_PER_S / 2
+        assert search.held <= capacity <= search.held * (1 + PRECISION) * 2
+        assert capacity <= search.held * (1 + PRECISION) or search.held >= HIGHEST_PER_S / 2

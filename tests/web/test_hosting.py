@@ -4,14 +4,19 @@ import errno
 import socket
 import ssl
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import structlog
 import trio
 import trustme
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from h2.settings import SettingCodes, Settings
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import request
 from quart_trio import QuartTrio
@@ -25,16 +30,22 @@ from web.line import Line
 from web.untaken import Untaken
 from web.wire import Reply
 
+E = TypeVar("E", bound=Event)
+
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class App:
-    """Answers at once without reading; `/wait` when told to, `/endless` until cut off."""
+    """Answers at once without reading; `/wait` when told to, `/endless` until cut off.
+
+    sent_bytes  what of endless answers was taken off it
+    """
 
     def __init__(self) -> None:
         self.may_answer = trio.Event()
         self.is_asked = trio.Event()
         self.is_cut_off = trio.Event()
+        self.sent_bytes = 0
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -51,7 +62,8 @@ class App:
         await send({"type": "http.response.start", "status": status, "headers": []})
         if scope["path"] == "/endless":
             await self._send_for_ever(receive, send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        body = b"waited" if scope["path"] == "/wait" else b""
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _send_for_ever(
         self, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -68,6 +80,7 @@ class App:
             while True:
                 body = bytes(65_536)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+                self.sent_bytes += len(body)
 
 
 class NothingHot:
@@ -262,15 +275,28 @@ async def test_a_reader_that_takes_nothing_loses_its_connection(
             assert await served.status() == 200
 
 
-async def test_over_tls_too_a_reader_that_takes_nothing_loses_its_connection(
-    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(contained, "SEND_S_MAX", 0.1)
-    authority, files = trustme.CA(), (tmp_path / "certificate.pem", tmp_path / "key.pem")
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA, tmp_path: Path) -> Config:
+    files = (tmp_path / "certificate.pem", tmp_path / "key.pem")
     issued = authority.issue_cert("127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(files[0])
     issued.private_key_pem.write_to_path(files[1])
-    served = await _serve(nursery, Config(certfile=str(files[0]), keyfile=str(files[1])))
+    return Config(certfile=str(files[0]), keyfile=str(files[1]))
+
+
+async def test_over_tls_too_a_reader_that_takes_nothing_loses_its_connection(
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    secure: Config,
+    authority: trustme.CA,
+) -> None:
+    monkeypatch.setattr(contained, "SEND_S_MAX", 0.1)
+    served = await _serve(nursery, secure)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with structlog.testing.capture_logs() as lines:
@@ -280,6 +306,165 @@ async def test_over_tls_too_a_reader_that_takes_nothing_loses_its_connection(
             with trio.fail_after(30):
                 await served.app.is_cut_off.wait()
             await trio.aclose_forcefully(deaf)
+    assert lines == []
+
+
+class Http2:
+    """A client by HTTP/2: `speaking` says what, `send` sends it, `until` tells what came."""
+
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream], window_bytes: int) -> None:
+        self._stream = stream
+        self._told: list[Event] = []
+        self.speaking = H2Connection()
+        self.speaking.local_settings = Settings(
+            client=True, initial_values={SettingCodes.INITIAL_WINDOW_SIZE: window_bytes}
+        )
+        self.speaking.initiate_connection()
+
+    def ask(self, path: bytes, *, method: bytes = b"GET", is_whole: bool = True) -> int:
+        """Say the head of a request; the number of its stream."""
+        number = self.speaking.get_next_available_stream_id()
+        rest = [(b":scheme", b"https"), (b":authority", b"127.0.0.1")]
+        head = [(b":method", method), (b":path", path), *rest]
+        self.speaking.send_headers(number, head, end_stream=is_whole)
+        return number
+
+    async def send(self) -> None:
+        """Send what was said."""
+        await self._stream.send_all(self.speaking.data_to_send())
+
+    async def until(self, kind: type[E], number: int) -> E:
+        """The next of this kind that comes for this stream, within 30 s."""
+        with trio.fail_after(30):
+            while True:
+                while self._told:
+                    event = self._told.pop(0)
+                    if isinstance(event, kind) and getattr(event, "stream_id", 0) == number:
+                        return event
+                received = await self._stream.receive_some()
+                assert received, "the connection was closed"
+                self._told += self.speaking.receive_data(bytes(received))
+                await self.send()
+
+
+@asynccontextmanager
+async def _by_http_2(
+    served: Served, authority: trustme.CA, *, window_bytes: int = 65_535
+) -> AsyncIterator[Http2]:
+    """window_bytes  what a stream may send before more is granted"""
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    trust.set_alpn_protocols(["h2"])
+    plain = await served.connect()
+    async with trio.SSLStream(
+        plain, trust, server_hostname="127.0.0.1", https_compatible=True
+    ) as stream:
+        yield Http2(stream, window_bytes)
+        await trio.aclose_forcefully(stream)
+
+
+async def test_an_answer_that_nothing_is_taken_of_is_given_up_and_others_beside_it_are_not(
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    secure: Config,
+    authority: trustme.CA,
+) -> None:
+    monkeypatch.setattr(contained, "SEND_S_MAX", 0.1)
+    served = await _serve(nursery, secure)
+    with structlog.testing.capture_logs() as lines:
+        async with _by_http_2(served, authority, window_bytes=0) as client:
+            other, deaf = client.ask(b"/wait"), client.ask(b"/endless")
+            await client.send()
+            assert (await client.until(StreamReset, deaf)).error_code == ErrorCodes.CANCEL
+            await served.app.is_cut_off.wait()
+            assert served.app.sent_bytes <= 65_536  # what is not taken does not pile up
+            client.speaking.increment_flow_control_window(100, other)
+            await client.send()
+            served.app.may_answer.set()
+            await client.until(StreamEnded, other)
+    assert lines == []
+
+
+async def test_an_answer_that_is_taken_in_drops_is_not_given_up(
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    secure: Config,
+    authority: trustme.CA,
+) -> None:
+    monkeypatch.setattr(contained, "SEND_S_MAX", 0.5)
+    served = await _serve(nursery, secure)
+    async with _by_http_2(served, authority, window_bytes=0) as client:
+        number = client.ask(b"/endless")
+        long_enough = trio.current_time() + 3 * contained.SEND_S_MAX
+        while trio.current_time() < long_enough:
+            client.speaking.increment_flow_control_window(1, number)
+            await client.send()
+            assert len((await client.until(DataReceived, number)).data) == 1
+        assert not served.app.is_cut_off.is_set()
+
+
+@pytest.mark.parametrize("who_resets", ["client", "server"])
+async def test_a_connection_without_a_request_left_is_closed_though_its_client_stays(
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    secure: Config,
+    authority: trustme.CA,
+    who_resets: str,
+) -> None:
+    monkeypatch.setattr(contained, "SEND_S_MAX", 0.1 if who_resets == "server" else 1_000)
+    monkeypatch.setattr(contained, "IDLE_S", 0.1)
+    served = await _serve(nursery, secure)
+    async with _by_http_2(served, authority, window_bytes=0) as client:
+        number = client.ask(b"/endless")
+        await client.send()
+        if who_resets == "client":
+            await client.until(ResponseReceived, number)
+            client.speaking.reset_stream(number)
+            await client.send()
+        with pytest.raises(AssertionError, match="closed"):
+            await client.until(ResponseReceived, 0)
+
+
+async def test_what_comes_for_a_request_that_is_answered_already_harms_no_other(
+    nursery: trio.Nursery, secure: Config, authority: trustme.CA
+) -> None:
+    served = await _serve(nursery, secure)
+    with structlog.testing.capture_logs() as lines:
+        async with _by_http_2(served, authority) as client:
+            early = client.ask(b"/", method=b"POST", is_whole=False)
+            await client.send()
+            await client.until(StreamEnded, early)
+            for _ in range(8):  # together more than the window of the connection
+                client.speaking.send_data(early, bytes(16_000))
+                later = client.ask(b"/")
+                await client.send()
+                await client.until(StreamEnded, later)
+    assert lines == []
+
+
+@pytest.mark.parametrize("what", ["reset", "body"])
+async def test_what_comes_while_it_stops_harms_no_answer_under_way(
+    nursery: trio.Nursery, secure: Config, authority: trustme.CA, what: str
+) -> None:
+    served = await _serve(nursery, secure)
+    with structlog.testing.capture_logs() as lines:
+        async with _by_http_2(served, authority) as client:
+            first = client.ask(b"/wait")
+            await client.send()
+            await served.app.is_asked.wait()
+            served.stop.set()
+            await trio.testing.wait_all_tasks_blocked()
+            late = client.ask(b"/", method=b"POST", is_whole=False)
+            if what == "reset":
+                client.speaking.reset_stream(late)
+            else:
+                client.speaking.send_data(late, b"{}", end_stream=True)
+            client.speaking.ping(bytes(8))
+            await client.send()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            served.app.may_answer.set()
+            await client.until(StreamEnded, first)
+        await served.ended.wait()
     assert lines == []
 
 
