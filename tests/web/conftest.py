@@ -57,11 +57,12 @@ async def engine(config: Config, control: Control) -> AsyncIterator[Engine]:
 
 @pytest.fixture
 def service(engine: Engine, config: Config) -> LateEngine:
-    """The engine as the composition root hands it on, without an archive."""
+    """The engine as the composition root hands it on; the archive's process does not run."""
     service = LateEngine(config)
     service.engine = engine
+    service.archive = Archiving(config, log=unheard)
     service.forgetting = Forgetting(
-        engine, Archiving(config, log=unheard), drop_reports=no_reports, log=unheard
+        engine, service.archive, drop_reports=no_reports, log=unheard
     )
     return service
 

@@ -15,9 +15,7 @@ from quart.typing import TestClientProtocol as Client
 from engine.actors.runtime import Engine
 from engine.config import Config
 from tests.server import PATIENCE_S, ROOT
-from tests.web.conftest import unheard
 from web.app import create_app
-from web.archiving import Archiving
 from web.control import Control
 from web.service import LateEngine
 
@@ -129,10 +127,12 @@ async def test_while_it_recovers_it_says_so(config: Config, control: Control) ->
 
 
 async def test_the_archive_tells_how_far_it_is(
-    client: Client, service: LateEngine, engine: Engine, config: Config
+    client: Client, service: LateEngine, engine: Engine
 ) -> None:
-    assert "tallymark_archive_running" not in await read(client)  # for there is none
-    service.archive = archiving = Archiving(config, log=unheard)
+    archiving, service.archive = service.archive, None
+    assert archiving is not None
+    assert "tallymark_archive_running" not in await read(client)  # it is not found yet
+    service.archive = archiving
     await client.post("/track", data=VIEW)
     assert (await read(client))["tallymark_archive_running"] == 0
     async with trio.open_nursery() as nursery:
@@ -147,9 +147,8 @@ async def test_the_archive_tells_how_far_it_is(
 
 
 async def test_the_manual_explains_every_metric_and_no_other(
-    client: Client, service: LateEngine, engine: Engine, config: Config
+    client: Client, engine: Engine
 ) -> None:
-    service.archive = Archiving(config, log=unheard)
     await client.post("/track", data=VIEW)
     await engine.checkpoint()
     text = (await (await client.get(PATH)).get_data()).decode()
