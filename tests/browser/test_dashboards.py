@@ -432,6 +432,17 @@ def test_a_widget_that_can_never_show_its_metric_says_so(own: Server, open_page:
         expect(widget.get_by_role("heading", name=kind)).to_be_visible()
 
 
+def test_the_form_says_how_a_widget_is_shown_that_was_not_made_with_it(
+    own: Server, open_page: Open
+) -> None:
+    widget = {"kind": "barChart", "title": "Rates", "metric": "experiments.variants"}
+    made = own.client.post("/dashboards", json={"name": "By the API", "widgets": [widget]})
+    page = open_page(own, f"/#/dashboards/{made.json()['data']['id']}?edit=1")
+    settled(page)
+    page.locator("main").get_by_label("Rates").first.click()
+    expect(page.get_by_label("Shown as")).to_have_value("barChart")
+
+
 def test_the_form_drops_filters_that_were_kept_before_they_were_checked(
     tmp_path: Path, open_page: Open, complaints: Complaints
 ) -> None:

@@ -89,7 +89,7 @@ export function WidgetForm({ widget, onChange, onClose, onRemove }: WidgetProps)
           value={widget.kind}
           onChange={(event) => onChange({ ...widget, kind: event.currentTarget.value as WidgetKind })}
         >
-          {kinds.map((kind) => (
+          {[...new Set([...kinds, widget.kind])].map((kind) => (
             <option key={kind} value={kind}>
               {KINDS[kind]}
             </option>
