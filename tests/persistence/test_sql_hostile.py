@@ -293,7 +293,7 @@ FUNCTIONS_AND_TABLES = [
     "SELECT 1e999999999 + '",
 ]
 DEEP_AND_LONG = [
-    "SELECT " + "toStartOfDay(" * 30 + "now()" + ", 'America/Havana')" * 30,
+    "SELECT " + "toDateTime(toString(" * 30 + "now()" + "), 'America/Havana')" * 30,
     "SELECT " + "(" * 900 + "1" + ")" * 900,
     "SELECT " + "[" * 900 + "1" + "]" * 900,
     "SELECT " + "(SELECT " * 200 + "1" + ")" * 200,
