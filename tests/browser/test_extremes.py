@@ -191,6 +191,9 @@ def test_beside_its_buttons_a_dashboard_has_its_whole_name(
     settled(page)
     title = page.locator("h1")
     expect(title).to_have_text("Service performance")
+    expect(page.locator("header .live")).to_contain_text(
+        "Live"
+    )  # as long as it connects it is wider
     assert title.evaluate("(box) => box.scrollWidth <= box.clientWidth"), width
 
 
