@@ -72,6 +72,13 @@ def test_an_address_of_no_view_is_told_and_put_right(demo: Server, open_page: Op
     settled(page)
 
 
+def test_the_overview_may_be_asked_for_by_its_name(demo: Server, open_page: Open) -> None:
+    page = open_page(demo, "/#/overview?range=28d")
+    expect(page).to_have_url(f"{demo.url}/#/?range=28d")
+    settled(page)
+    expect(page.locator(".toast")).to_have_count(0)
+
+
 def test_a_search_in_the_services_narrows_the_table(demo: Server, open_page: Open) -> None:
     page = open_page(demo, "/#/services")
     settled(page)

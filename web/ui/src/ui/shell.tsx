@@ -38,7 +38,8 @@ export function Shell({ route }: { route: Route }): JSX.Element {
   const odd = route.path[0] !== undefined && def.name === "" ? route.path.join("/") : null;
   useEffect(() => {
     if (odd === null) return;
-    toast(`There is no view “${odd}”. This is the overview.`);
+    // Its address is the bare one; whoever types its name means it.
+    if (odd !== "overview") toast(`There is no view “${odd}”. This is the overview.`);
     putRight(linkTo([]));
   }, [odd]);
   const view = useView(def.defaults.range === "start" ? { range: "28d", finest: "day" } : def.defaults);
